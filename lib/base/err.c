@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Error codes and their texts. Pure; any thread. */
+#include <config.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/err.h"
+
+static const struct {
+	int code;
+	const char *text;
+} texts[] = {
+#define MTLS_ERR_TEXT(name, number, text) { MTLS_E_##name, text },
+	MTLS_ERRORS(MTLS_ERR_TEXT)
+#undef MTLS_ERR_TEXT
+};
+
+const char *mtls_strerror(int err)
+{
+	static _Thread_local char unknown[40];
+
+	if (err >= 0)
+		return "success";
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (texts[i].code == err)
+			return texts[i].text;
+	const char *text = strerrordesc_np(-err);
+	if (text)
+		return text;
+	(void)snprintf(unknown, sizeof(unknown), "error %d", err);
+	return unknown;
+}
+
+int mtls_diag_set(struct mtls_diag *diag, int err, const char *fmt, ...)
+{
+	if (!diag)
+		return err;
+	va_list ap;
+	va_start(ap, fmt);
+	if (vsnprintf(diag->text, sizeof(diag->text), fmt, ap) < 0)
+		diag->text[0] = '\0';
+	va_end(ap);
+	for (char *p = diag->text; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	return err;
+}
+
+const char *mtls_diag_text(const struct mtls_diag *diag, int err)
+{
+	return diag && diag->text[0] ? diag->text : mtls_strerror(err);
+}

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+noinst_LTLIBRARIES += libmtls_base.la
+libmtls_base_la_SOURCES = \
+	%D%/cleanup.h \
+	%D%/err.c %D%/err.h \
+	%D%/buf.c %D%/buf.h \
+	%D%/str.c %D%/str.h \
+	%D%/log.c %D%/log.h \
+	%D%/file.c %D%/file.h \
+	%D%/clock.c %D%/clock.h
+
+if HAVE_CMOCKA
+UNIT_BASE = tests/unit/test_base
+check_PROGRAMS += $(UNIT_BASE)
+TESTS += $(UNIT_BASE)
+tests_unit_test_base_SOURCES = tests/unit/test_base.c
+tests_unit_test_base_LDADD = $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+endif

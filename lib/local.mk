@@ -1,0 +1,10 @@
+include lib/base/local.mk
+include lib/name/local.mk
+include lib/acctdb/local.mk
+include lib/conf/local.mk
+include lib/settings/local.mk
+include lib/wire/local.mk
+include lib/tls/local.mk
+include lib/cert/local.mk
+include lib/verify/local.mk
+include lib/client/local.mk

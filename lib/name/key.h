@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Typed certificate keys, `kind:value`: what a binding binds and what service x509 looks up.
+ *
+ *	sha256:HEX                 SHA-256 of the certificate's DER
+ *	spki-sha256:HEX            SHA-256 of the SubjectPublicKeyInfo: survives renewal
+ *	issuer-serial:HEX:DN       serial number (hex, no leading zero octets), canonical issuer DN
+ *	subject:DN                 canonical subject DN
+ *
+ * and, parsed but refused by name until a later version resolves them: ski, sid, upn, kpn, mail,
+ * uri, altsec.
+ */
+#ifndef MTLS_NAME_KEY_H
+#define MTLS_NAME_KEY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+
+#define MTLS_KEY_MAX 4400 /* bytes of a key: the longest DN, kind, serial */
+
+enum mtls_key_kind {
+	MTLS_KEY_SHA256,
+	MTLS_KEY_SPKI_SHA256,
+	MTLS_KEY_ISSUER_SERIAL,
+	MTLS_KEY_SUBJECT,
+	MTLS_KEY_SKI,
+	MTLS_KEY_SID,
+	MTLS_KEY_UPN,
+	MTLS_KEY_KPN,
+	MTLS_KEY_MAIL,
+	MTLS_KEY_URI,
+	MTLS_KEY_ALTSEC,
+	MTLS_KEY_KINDS,
+};
+
+const char *mtls_key_kind_name(enum mtls_key_kind kind); /* "sha256", ... */
+bool mtls_key_kind_supported(enum mtls_key_kind kind);
+
+/*
+ * Parses @text, normalises the value (hex to lower case without colons, DN to canonical form) and
+ * appends `kind:value` to @out. Returns 0, MTLS_E_SYNTAX, MTLS_E_LIMIT, or MTLS_E_UNSUPPORTED for a
+ * known kind that this version does not resolve; @diag says which and what is expected.
+ */
+int mtls_key_parse(const char *text, size_t len, enum mtls_key_kind *ret_kind, struct mtls_buf *out,
+		   struct mtls_diag *diag);
+
+/* Append a canonical key made of parts. 0, MTLS_E_*, -ENOMEM. */
+int mtls_key_format_digest(enum mtls_key_kind kind, const uint8_t digest[32], struct mtls_buf *out);
+int mtls_key_format_issuer_serial(const uint8_t *serial, size_t serial_len, const char *issuer_dn,
+				  struct mtls_buf *out);
+int mtls_key_format_subject(const char *subject_dn, struct mtls_buf *out);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Settings of pam_mtls: /etc/mtls/pam_mtls.conf, then module arguments (`key=value`), one grammar and
+ * one table (pam_mtls.c). mtlsctl try and check read the same.
+ *
+ *	servers = { "unix:/run/mtls/authd.sock", "tcp:auth.example.org:7443" }
+ *	service sudo { presence = not-required }
+ *
+ * Module arguments set the common keys and, for the service at hand, the keys of its section.
+ */
+#ifndef MTLS_SETTINGS_PAM_MTLS_H
+#define MTLS_SETTINGS_PAM_MTLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/err.h"
+
+#define MTLS_PAM_CONF MTLS_SYSCONFDIR "/pam_mtls.conf"
+
+enum mtls_presence_policy {
+	MTLS_PRESENCE_REQUIRED = 0,
+	MTLS_PRESENCE_NOT_REQUIRED = 1,
+};
+
+enum mtls_account_policy {
+	MTLS_ACCOUNT_IGNORE = 0,
+	MTLS_ACCOUNT_ENFORCE = 1,
+};
+
+/* What the exchange needs to know; also used by mtlsctl. */
+struct mtls_settings_client {
+	char **servers;    /* in order of trial; "unix:PATH" or "tcp:HOST[:PORT]"; default unix:RUNDIR/authd.sock */
+	char **server_ca;  /* PEM files, at least one; default SYSCONFDIR/server-ca/ca.pem */
+	char *server_name; /* DNS name in the server's certificate; required, no default */
+	uint32_t connect_timeout_ms;  /* default 2000: for all servers together */
+	uint32_t exchange_timeout_ms; /* default 10000: handshake and verdict */
+};
+
+struct mtls_settings_pam {
+	struct mtls_settings_client client;
+	uint32_t min_uid;     /* default 1000; accounts below are refused */
+	bool allow_root;      /* default false */
+	char **local_ttys;    /* fnmatch patterns without /dev/; default tty[1-9] tty[1-5][0-9] tty6[0-3] ttyS* */
+	char **key_files;     /* absolute paths that the system user mtls-signer opens, for hosts that run as root */
+	char *signer_user;    /* default mtls-signer */
+	uint32_t signer_timeout_ms; /* default 5000: to list, to unlock, to sign */
+	bool debug;           /* default false; never logs secrets */
+
+	/* Of the service at hand (section `service NAME`, then module arguments). */
+	enum mtls_presence_policy presence; /* default required */
+	enum mtls_account_policy account;   /* default ignore */
+};
+
+/*
+ * Reads @path (trusted file; a missing file is an error), picks the section of @service, then applies
+ * @argc module arguments. @ret is set on success only. Returns 0, -errno, MTLS_E_UNTRUSTED or
+ * MTLS_E_CONFIG; @diag: "FILE:LINE: what was found, what was expected" or "argument 'x': ...".
+ */
+int mtls_settings_pam_load(const char *path, const char *service, int argc, const char **argv,
+			   struct mtls_settings_pam **ret, struct mtls_diag *diag);
+void mtls_settings_pam_free(struct mtls_settings_pam *settings);
+MTLS_DEFINE_CLEANUP(struct mtls_settings_pam *, mtls_settings_pam_free)
+
+#endif

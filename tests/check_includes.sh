@@ -1,0 +1,69 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Who may include whom (ARCHITECTURE.md, "Layers"). TAP, one result a folder.
+set -u
+cd "${top_srcdir:-.}" || exit 99
+
+# folder: the folders whose headers it may include, besides its own. "lib/x" means lib/x/*.
+rules='
+lib/base:
+lib/name:lib/base
+lib/acctdb:lib/base lib/name
+lib/conf:lib/base
+lib/settings:lib/base lib/name lib/conf
+lib/wire:lib/base
+lib/tls:lib/base lib/wire
+lib/cert:lib/base lib/name lib/wire
+lib/verify:lib/base lib/cert lib/wire
+lib/client:lib/base lib/name lib/wire lib/tls lib/settings signer
+signer:lib/base lib/wire lib/tls lib/conf lib/cert
+pam_mtls:lib/base lib/name lib/settings lib/wire lib/client signer
+nss_mtls:lib/base lib/name lib/acctdb
+authd:lib/base lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify
+accountd:lib/base lib/name lib/wire lib/conf lib/settings lib/acctdb
+tools:lib/base lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/client lib/acctdb signer
+'
+# library header pattern: the only folders that may include it
+owners='
+libtasn1.h:lib/wire
+confuse.h:lib/conf
+cdb.h:lib/acctdb bench
+uv.h:authd accountd
+seccomp.h:authd signer accountd
+security/pam_:pam_mtls tests bench
+'
+n=0
+result() { # ok? name details
+	n=$((n + 1))
+	if [ -z "$2" ]; then echo "ok $n - $1"; else
+		echo "not ok $n - $1"
+		echo "$2" | sed 's/^/# /'
+	fi
+}
+
+for rule in $(echo "$rules" | tr ' ' ','); do
+	folder=${rule%%:*}
+	allowed=$(echo "${rule#*:}" | tr ',' ' ')
+	bad=$(grep -HnE '^#include "' "$folder"/*.[ch] 2>/dev/null | while IFS=: read -r file line text; do
+		target=$(echo "$text" | sed 's/^#include "\([^"]*\)".*/\1/')
+		ok=no
+		for a in $folder $allowed; do
+			[ "${target%/*}" = "$a" ] && ok=yes
+		done
+		[ "$ok" = yes ] || echo "$file:$line includes \"$target\"; $folder may include: $folder $allowed"
+	done)
+	result "includes of $folder" "$bad"
+done
+for rule in $(echo "$owners" | tr ' ' ','); do
+	header=${rule%%:*}
+	allowed=$(echo "${rule#*:}" | tr ',' ' ')
+	bad=$(grep -rnE "^#include <$header" --include='*.[ch]' lib signer pam_mtls nss_mtls authd accountd tools bench tests 2>/dev/null |
+		while IFS=: read -r file line text; do
+			ok=no
+			for a in $allowed; do case $file in "$a"/*) ok=yes ;; esac; done
+			[ "$ok" = yes ] || echo "$file:$line: <$header> is for: $allowed"
+		done)
+	result "users of $header" "$bad"
+done
+echo "1..$n"
+exit 0
