@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Speaks to a started signer: list, unlock, sign, quit. One deadline per call; a signer that passes it, or
- * answers anything unexpected, is a failure with a reason, and the connection is of no further use.
+ * Speaks to a started signer: list, unlock, sign, quit. One deadline per call; a signer that passes
+ * it, or answers anything unexpected, is a failure with a reason, and the connection is of no
+ * further use.
  */
 #ifndef MTLS_SIGNER_CLIENT_H
 #define MTLS_SIGNER_CLIENT_H
@@ -30,15 +31,17 @@ size_t signer_client_count(const struct signer_client *client);
 const struct mtls_signer_credential *signer_client_credential(const struct signer_client *client,
 							      size_t index);
 
-/* ALLOWED, SECRET_WRONG, KEY_UNUSABLE, SIGNER_FAILED, SIGNER_TIMEOUT. @secret stays the caller's to wipe. */
-enum mtls_reason signer_client_unlock(struct signer_client *client, uint32_t id, const uint8_t *secret,
-				      size_t len, uint32_t timeout_ms, enum mtls_presence *ret_presence,
-				      uint32_t *ret_tries, struct mtls_diag *diag);
+/* ALLOWED, SECRET_WRONG, KEY_UNUSABLE, SIGNER_FAILED, SIGNER_TIMEOUT. @secret stays the caller's to
+ * wipe. */
+enum mtls_reason signer_client_unlock(struct signer_client *client, uint32_t id,
+				      const uint8_t *secret, size_t len, uint32_t timeout_ms,
+				      enum mtls_presence *ret_presence, uint32_t *ret_tries,
+				      struct mtls_diag *diag);
 
 /* Signs a client CertificateVerify content. *@sig_len: room before, length after. */
 enum mtls_reason signer_client_sign(struct signer_client *client, uint32_t id,
-				    enum mtls_sign_scheme scheme, const uint8_t *content, size_t len,
-				    uint8_t *sig, size_t *sig_len, uint32_t timeout_ms,
+				    enum mtls_sign_scheme scheme, const uint8_t *content,
+				    size_t len, uint8_t *sig, size_t *sig_len, uint32_t timeout_ms,
 				    struct mtls_diag *diag);
 
 #endif

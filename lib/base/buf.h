@@ -23,8 +23,14 @@ struct mtls_buf {
 
 /* An empty buffer that takes at most @max bytes. Allocates nothing. */
 void mtls_buf_init(struct mtls_buf *buf, size_t max, bool wipe);
-#define MTLS_BUF(limit) { .max = (limit) }
-#define MTLS_BUF_SECRET(limit) { .max = (limit), .wipe = true }
+#define MTLS_BUF(limit)                                                                            \
+	{                                                                                          \
+		.max = (limit)                                                                     \
+	}
+#define MTLS_BUF_SECRET(limit)                                                                     \
+	{                                                                                          \
+		.max = (limit), .wipe = true                                                       \
+	}
 
 /* Releases (and with wipe: clears) the content; the buffer is empty and usable again. */
 void mtls_buf_done(struct mtls_buf *buf);

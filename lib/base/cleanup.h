@@ -16,19 +16,19 @@
 #define _cleanup_(func) __attribute__((cleanup(func)))
 
 /* The value of pointer variable @p; the variable becomes NULL. */
-#define MTLS_TAKE(p)                 \
-	({                           \
-		__typeof__(p) p_ = (p); \
-		(p) = NULL;          \
-		p_;                  \
+#define MTLS_TAKE(p)                                                                               \
+	({                                                                                         \
+		__typeof__(p) p_ = (p);                                                            \
+		(p) = NULL;                                                                        \
+		p_;                                                                                \
 	})
 
 /* Defines FUNCp(), for _cleanup_, from a destructor FUNC(type). */
-#define MTLS_DEFINE_CLEANUP(type, func)       \
-	static inline void func##p(type *p)   \
-	{                                     \
-		if (*p)                       \
-			func(*p);             \
+#define MTLS_DEFINE_CLEANUP(type, func)                                                            \
+	static inline void func##p(type *p)                                                        \
+	{                                                                                          \
+		if (*p)                                                                            \
+			func(*p);                                                                  \
 	}
 
 static inline void mtls_freep(void *p)
@@ -48,16 +48,16 @@ static inline void mtls_fclosep(FILE **f)
 		(void)fclose(*f);
 }
 
-#define _cleanup_free_ _cleanup_(mtls_freep)
-#define _cleanup_close_ _cleanup_(mtls_closep)
+#define _cleanup_free_   _cleanup_(mtls_freep)
+#define _cleanup_close_  _cleanup_(mtls_closep)
 #define _cleanup_fclose_ _cleanup_(mtls_fclosep)
 
 /* The descriptor in @fd (an int variable), which becomes -1. */
-#define MTLS_TAKE_FD(fd)          \
-	({                        \
-		int fd_ = (fd);   \
-		(fd) = -1;        \
-		fd_;              \
+#define MTLS_TAKE_FD(fd)                                                                           \
+	({                                                                                         \
+		int fd_ = (fd);                                                                    \
+		(fd) = -1;                                                                         \
+		fd_;                                                                               \
 	})
 
 #define MTLS_COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -39,24 +39,26 @@ static int check_file(const char *path, const struct stat *st, const struct mtls
 		      struct mtls_diag *diag)
 {
 	if (!owner_trusted(st, trust))
-		return mtls_diag_set(diag, MTLS_E_UNTRUSTED, "'%s' is owned by uid %u, expected root%s",
-				     path, (unsigned int)st->st_uid,
-				     trust->owner ? " or the configured owner" : "");
+		return mtls_diag_set(
+			diag, MTLS_E_UNTRUSTED, "'%s' is owned by uid %u, expected root%s", path,
+			(unsigned int)st->st_uid, trust->owner ? " or the configured owner" : "");
 	if (st->st_mode & (S_IWGRP | S_IWOTH))
 		return mtls_diag_set(diag, MTLS_E_UNTRUSTED,
-				     "'%s' is writable by group or others (mode %04o): chmod go-w", path,
-				     (unsigned int)st->st_mode & 07777);
+				     "'%s' is writable by group or others (mode %04o): chmod go-w",
+				     path, (unsigned int)st->st_mode & 07777);
 	if (!trust->secret)
 		return 0;
 	bool group_ok = st->st_gid == 0 || (trust->secret_gid && st->st_gid == trust->secret_gid);
 	if ((st->st_mode & S_IRWXO) || ((st->st_mode & S_IRWXG) && !group_ok))
 		return mtls_diag_set(diag, MTLS_E_UNTRUSTED,
-				     "'%s' is a secret that others may read (mode %04o, gid %u)", path,
-				     (unsigned int)st->st_mode & 07777, (unsigned int)st->st_gid);
+				     "'%s' is a secret that others may read (mode %04o, gid %u)",
+				     path, (unsigned int)st->st_mode & 07777,
+				     (unsigned int)st->st_gid);
 	return 0;
 }
 
-static int check_folder(const char *path, const struct mtls_file_trust *trust, struct mtls_diag *diag)
+static int check_folder(const char *path, const struct mtls_file_trust *trust,
+			struct mtls_diag *diag)
 {
 	char folder[PATH_MAX];
 	struct stat st;
@@ -66,21 +68,25 @@ static int check_folder(const char *path, const struct mtls_file_trust *trust, s
 	if (stat(folder, &st) < 0)
 		return mtls_diag_set(diag, -errno, "'%s': %s", folder, strerrordesc_np(errno));
 	if (!owner_trusted(&st, trust) || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		return mtls_diag_set(diag, MTLS_E_UNTRUSTED,
-				     "the folder '%s' is owned by uid %u, mode %04o: others could replace '%s'",
-				     folder, (unsigned int)st.st_uid, (unsigned int)st.st_mode & 07777, path);
+		return mtls_diag_set(
+			diag, MTLS_E_UNTRUSTED,
+			"the folder '%s' is owned by uid %u, mode %04o: others could replace '%s'",
+			folder, (unsigned int)st.st_uid, (unsigned int)st.st_mode & 07777, path);
 	return 0;
 }
 
 int mtls_file_open_trusted(const char *path, const struct mtls_file_trust *trust, int *ret_fd,
 			   struct mtls_diag *diag)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+	_cleanup_close_ int fd =
+		open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
-		return mtls_diag_set(diag, -errno, "cannot open '%s': %s", path, strerrordesc_np(errno));
+		return mtls_diag_set(diag, -errno, "cannot open '%s': %s", path,
+				     strerrordesc_np(errno));
 	struct stat st;
 	if (fstat(fd, &st) < 0)
-		return mtls_diag_set(diag, -errno, "cannot stat '%s': %s", path, strerrordesc_np(errno));
+		return mtls_diag_set(diag, -errno, "cannot stat '%s': %s", path,
+				     strerrordesc_np(errno));
 	if (!S_ISREG(st.st_mode))
 		return mtls_diag_set(diag, MTLS_E_UNTRUSTED, "'%s' is not a regular file", path);
 	if (trust) {
@@ -200,10 +206,12 @@ int mtls_file_replace(const char *path, const void *data, size_t len,
 	if (r < 0) {
 		if (fd >= 0)
 			(void)unlink(temporary);
-		return mtls_diag_set(diag, r, "cannot write '%s' (%s): %s", path, step, mtls_strerror(r));
+		return mtls_diag_set(diag, r, "cannot write '%s' (%s): %s", path, step,
+				     mtls_strerror(r));
 	}
 	r = mtls_file_sync_parent(path);
 	if (r < 0)
-		return mtls_diag_set(diag, r, "cannot sync the folder of '%s': %s", path, mtls_strerror(r));
+		return mtls_diag_set(diag, r, "cannot sync the folder of '%s': %s", path,
+				     mtls_strerror(r));
 	return 0;
 }

@@ -12,9 +12,9 @@
 
 /* Who may own a file that we believe, and who may read a secret one. */
 struct mtls_file_trust {
-	uid_t owner;       /* allowed owner besides root */
-	bool secret;       /* refuse if others may read it, or a group other than secret_gid */
-	gid_t secret_gid;  /* 0: no group but root's */
+	uid_t owner;      /* allowed owner besides root */
+	bool secret;      /* refuse if others may read it, or a group other than secret_gid */
+	gid_t secret_gid; /* 0: no group but root's */
 };
 
 /*

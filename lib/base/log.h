@@ -26,7 +26,8 @@ void mtls_log_set_sink(mtls_log_sink *sink, void *ctx);
 /* Lines above @level are dropped. The default is MTLS_LOG_INFO. */
 void mtls_log_set_level(enum mtls_log_level level);
 
-/* A prefix such as a request id for all lines until the next call; NULL or "" for none. Per thread. */
+/* A prefix such as a request id for all lines until the next call; NULL or "" for none. Per thread.
+ */
 void mtls_log_set_id(const char *id);
 
 void mtls_log(enum mtls_log_level level, const char *fmt, ...)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A certificate, parsed once: what verifying, mapping and auditing look at. The only user of GnuTLS's
- * X.509 field functions outside lib/verify and lib/tls. Immutable after creation; any thread.
+ * A certificate, parsed once: what verifying, mapping and auditing look at. The only user of
+ * GnuTLS's X.509 field functions outside lib/verify and lib/tls. Immutable after creation; any
+ * thread.
  */
 #ifndef MTLS_CERT_CERT_H
 #define MTLS_CERT_CERT_H
@@ -16,20 +17,22 @@
 struct mtls_cert;
 
 enum mtls_cert_flag {
-	MTLS_CERT_IS_CA = 1 << 0,             /* basicConstraints CA:true */
+	MTLS_CERT_IS_CA = 1 << 0, /* basicConstraints CA:true */
 	MTLS_CERT_HAS_KU = 1 << 1,
-	MTLS_CERT_KU_SIGN = 1 << 2,           /* digitalSignature */
-	MTLS_CERT_KU_CERT_SIGN = 1 << 3,      /* keyCertSign */
+	MTLS_CERT_KU_SIGN = 1 << 2,      /* digitalSignature */
+	MTLS_CERT_KU_CERT_SIGN = 1 << 3, /* keyCertSign */
 	MTLS_CERT_HAS_EKU = 1 << 4,
-	MTLS_CERT_EKU_CLIENT = 1 << 5,        /* 1.3.6.1.5.5.7.3.2 */
-	MTLS_CERT_EKU_SMARTCARD = 1 << 6,     /* 1.3.6.1.4.1.311.20.2.2 */
+	MTLS_CERT_EKU_CLIENT = 1 << 5,    /* 1.3.6.1.5.5.7.3.2 */
+	MTLS_CERT_EKU_SMARTCARD = 1 << 6, /* 1.3.6.1.4.1.311.20.2.2 */
 	MTLS_CERT_EKU_SERVER = 1 << 7,
 	MTLS_CERT_EKU_ANY = 1 << 8,
-	MTLS_CERT_UNKNOWN_CRITICAL = 1 << 9,  /* a critical extension that we do not implement */
-	MTLS_CERT_BAD_IDENTITY = 1 << 10,     /* NUL, control character, invalid UTF-8 in subject or SAN */
-	MTLS_CERT_BAD_SERIAL = 1 << 11,       /* negative, zero, or over 20 octets */
+	MTLS_CERT_UNKNOWN_CRITICAL = 1 << 9, /* a critical extension that we do not implement */
+	MTLS_CERT_BAD_IDENTITY =
+		1 << 10, /* NUL, control character, invalid UTF-8 in subject or SAN */
+	MTLS_CERT_BAD_SERIAL = 1 << 11, /* negative, zero, or over 20 octets */
 	MTLS_CERT_NOT_V3 = 1 << 12,
-	MTLS_CERT_WEAK_SIGNATURE = 1 << 13,   /* signed with MD5, SHA-1 or another outdated algorithm */
+	MTLS_CERT_WEAK_SIGNATURE = 1
+				   << 13, /* signed with MD5, SHA-1 or another outdated algorithm */
 };
 
 enum mtls_cert_algorithm {
@@ -43,8 +46,9 @@ enum mtls_cert_algorithm {
 
 /*
  * Parses @der (@len bytes, at most MTLS_CERT_MAX of lib/wire/msg.h; copied). @ret_cert is set on
- * success only. Returns 0, -ENOMEM, MTLS_E_LIMIT, MTLS_E_SYNTAX. A malformed identity is not an error
- * here but a flag: the verifier refuses it with a reason, and the audit record can show the rest.
+ * success only. Returns 0, -ENOMEM, MTLS_E_LIMIT, MTLS_E_SYNTAX. A malformed identity is not an
+ * error here but a flag: the verifier refuses it with a reason, and the audit record can show the
+ * rest.
  */
 int mtls_cert_from_der(const uint8_t *der, size_t len, struct mtls_cert **ret_cert,
 		       struct mtls_diag *diag);
@@ -53,9 +57,11 @@ MTLS_DEFINE_CLEANUP(struct mtls_cert *, mtls_cert_free)
 
 /* Borrowed, valid as long as @cert. */
 const uint8_t *mtls_cert_der(const struct mtls_cert *cert, size_t *ret_len);
-const char *mtls_cert_subject(const struct mtls_cert *cert); /* canonical DN; "" if malformed or empty */
+const char *mtls_cert_subject(
+	const struct mtls_cert *cert); /* canonical DN; "" if malformed or empty */
 const char *mtls_cert_issuer(const struct mtls_cert *cert);
-const uint8_t *mtls_cert_serial(const struct mtls_cert *cert, size_t *ret_len); /* no leading zero octets */
+const uint8_t *mtls_cert_serial(const struct mtls_cert *cert,
+				size_t *ret_len);                   /* no leading zero octets */
 const uint8_t *mtls_cert_sha256(const struct mtls_cert *cert);      /* 32 bytes */
 const uint8_t *mtls_cert_spki_sha256(const struct mtls_cert *cert); /* 32 bytes */
 int64_t mtls_cert_not_before(const struct mtls_cert *cert);         /* seconds since 1970 */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The client half: connect, handshake, request, choice, reply, and the client's own checks of a verdict.
- * For pam_mtls (through its TLS half), mtlsctl, later askpass. Blocking, with deadlines; no globals.
+ * The client half: connect, handshake, request, choice, reply, and the client's own checks of a
+ * verdict. For pam_mtls (through its TLS half), mtlsctl, later askpass. Blocking, with deadlines;
+ * no globals.
  */
 #ifndef MTLS_CLIENT_EXCHANGE_H
 #define MTLS_CLIENT_EXCHANGE_H
@@ -22,8 +23,8 @@ struct mtls_exchange_key {
 	size_t chain_count;
 	enum mtls_key_type key_type;
 	/*
-	 * Signs @content, a client CertificateVerify content, with @scheme. Writes at most *@sig_len
-	 * bytes to @sig and the length to *@sig_len. 0 or a negative code.
+	 * Signs @content, a client CertificateVerify content, with @scheme. Writes at most
+	 * *@sig_len bytes to @sig and the length to *@sig_len. 0 or a negative code.
 	 */
 	int (*sign)(void *ctx, enum mtls_sign_scheme scheme, const uint8_t *content, size_t len,
 		    uint8_t *sig, size_t *sig_len);
@@ -49,8 +50,9 @@ typedef int mtls_exchange_choose(void *ctx, char *const *candidates, size_t coun
 struct mtls_exchange;
 
 /*
- * Before a key is known, to overlap with the signer's start: loads server CA and prepares a session.
- * Returns 0 or an error with reason CONFIG. @settings is borrowed until mtls_exchange_free().
+ * Before a key is known, to overlap with the signer's start: loads server CA and prepares a
+ * session. Returns 0 or an error with reason CONFIG. @settings is borrowed until
+ * mtls_exchange_free().
  */
 int mtls_exchange_new(const struct mtls_settings_client *settings, struct mtls_exchange **ret,
 		      struct mtls_diag *diag);
@@ -58,14 +60,15 @@ void mtls_exchange_free(struct mtls_exchange *exchange);
 MTLS_DEFINE_CLEANUP(struct mtls_exchange *, mtls_exchange_free)
 
 /*
- * Connects, performs the handshake, sends the request, obeys `choose` once, reads the reply. Nothing
- * of the reply is believed yet but its nonce, which was compared.
+ * Connects, performs the handshake, sends the request, obeys `choose` once, reads the reply.
+ * Nothing of the reply is believed yet but its nonce, which was compared.
  *
  * Returns MTLS_REASON_ALLOWED *only* with verdict ALLOWED in *@ret_reply; else the reason (from the
- * daemon's reply, from the alert, or of our own), and @diag has a sentence for the log. *@ret_reply is
- * set whenever a well-formed reply with our nonce came, and is the caller's (mtls_msg_free()).
+ * daemon's reply, from the alert, or of our own), and @diag has a sentence for the log. *@ret_reply
+ * is set whenever a well-formed reply with our nonce came, and is the caller's (mtls_msg_free()).
  */
-enum mtls_reason mtls_exchange_run(struct mtls_exchange *exchange, const struct mtls_exchange_key *key,
+enum mtls_reason mtls_exchange_run(struct mtls_exchange *exchange,
+				   const struct mtls_exchange_key *key,
 				   const struct mtls_exchange_request *request,
 				   mtls_exchange_choose *choose, void *choose_ctx,
 				   struct mtls_msg **ret_reply, struct mtls_diag *diag);

@@ -20,9 +20,10 @@ struct mtls_obey_local {
 };
 
 /*
- * MTLS_REASON_ALLOWED, or the first reason not to obey: verdict, name grammar, name equals PAM_USER,
- * local account exists, uid equal, uid 0, min_uid. Starts as denied.
+ * MTLS_REASON_ALLOWED, or the first reason not to obey: verdict, name grammar, name equals
+ * PAM_USER, local account exists, uid equal, uid 0, min_uid. Starts as denied.
  */
-enum mtls_reason mtls_obey_verdict(const struct mtls_auth_reply *reply, const struct mtls_obey_local *local);
+enum mtls_reason mtls_obey_verdict(const struct mtls_auth_reply *reply,
+				   const struct mtls_obey_local *local);
 
 #endif

@@ -4,8 +4,8 @@
  *
  * - *valid*: what any source may call an account that a verdict can name: a letter or '_', then
  *   letters, digits, '_', '.', '-', '@'; at most MTLS_ACCOUNT_NAME_MAX bytes; not "." or "..".
- * - *ownable*: what we may create: as useradd(8) has it, [a-z_][a-z0-9_-]*, at most 32 bytes, and not
- *   reserved (root, nobody, names of Debian's base-passwd, `_*`, `systemd-*`).
+ * - *ownable*: what we may create: as useradd(8) has it, [a-z_][a-z0-9_-]*, at most 32 bytes, and
+ * not reserved (root, nobody, names of Debian's base-passwd, `_*`, `systemd-*`).
  *
  * Exact bytes, no folding, no locale.
  */
@@ -16,7 +16,7 @@
 #include <stddef.h>
 
 #define MTLS_ACCOUNT_NAME_MAX 64
-#define MTLS_OWNED_NAME_MAX 32
+#define MTLS_OWNED_NAME_MAX   32
 
 bool mtls_account_name_valid(const char *name, size_t len);
 bool mtls_account_name_ownable(const char *name, size_t len);

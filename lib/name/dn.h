@@ -16,8 +16,8 @@
 #include "lib/base/err.h"
 
 #define MTLS_DN_TEXT_MAX 4096 /* bytes of a canonical DN */
-#define MTLS_DN_RDN_MAX 32    /* RDNs in a name */
-#define MTLS_DN_AVA_MAX 8     /* AVAs in an RDN */
+#define MTLS_DN_RDN_MAX  32   /* RDNs in a name */
+#define MTLS_DN_AVA_MAX  8    /* AVAs in an RDN */
 
 struct mtls_ava {
 	const char *oid;      /* dotted; borrowed */

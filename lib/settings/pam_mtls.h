@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Settings of pam_mtls: /etc/mtls/pam_mtls.conf, then module arguments (`key=value`), one grammar and
- * one table (pam_mtls.c). mtlsctl try and check read the same.
+ * Settings of pam_mtls: /etc/mtls/pam_mtls.conf, then module arguments (`key=value`), one grammar
+ *and one table (pam_mtls.c). mtlsctl try and check read the same.
  *
  *	servers = { "unix:/run/mtls/authd.sock", "tcp:auth.example.org:7443" }
  *	service sudo { presence = not-required }
@@ -31,7 +31,8 @@ enum mtls_account_policy {
 
 /* What the exchange needs to know; also used by mtlsctl. */
 struct mtls_settings_client {
-	char **servers;    /* in order of trial; "unix:PATH" or "tcp:HOST[:PORT]"; default unix:RUNDIR/authd.sock */
+	char **servers;    /* in order of trial; "unix:PATH" or "tcp:HOST[:PORT]"; default
+			      unix:RUNDIR/authd.sock */
 	char **server_ca;  /* PEM files, at least one; default SYSCONFDIR/server-ca/ca.pem */
 	char *server_name; /* DNS name in the server's certificate; required, no default */
 	uint32_t connect_timeout_ms;  /* default 2000: for all servers together */
@@ -40,13 +41,15 @@ struct mtls_settings_client {
 
 struct mtls_settings_pam {
 	struct mtls_settings_client client;
-	uint32_t min_uid;     /* default 1000; accounts below are refused */
-	bool allow_root;      /* default false */
-	char **local_ttys;    /* fnmatch patterns without /dev/; default tty[1-9] tty[1-5][0-9] tty6[0-3] ttyS* */
-	char **key_files;     /* absolute paths that the system user mtls-signer opens, for hosts that run as root */
-	char *signer_user;    /* default mtls-signer */
+	uint32_t min_uid;  /* default 1000; accounts below are refused */
+	bool allow_root;   /* default false */
+	char **local_ttys; /* fnmatch patterns without /dev/; default tty[1-9] tty[1-5][0-9]
+			      tty6[0-3] ttyS* */
+	char **key_files;  /* absolute paths that the system user mtls-signer opens, for hosts that
+			      run as root */
+	char *signer_user; /* default mtls-signer */
 	uint32_t signer_timeout_ms; /* default 5000: to list, to unlock, to sign */
-	bool debug;           /* default false; never logs secrets */
+	bool debug;                 /* default false; never logs secrets */
 
 	/* Of the service at hand (section `service NAME`, then module arguments). */
 	enum mtls_presence_policy presence; /* default required */
@@ -54,7 +57,8 @@ struct mtls_settings_pam {
 };
 
 /*
- * Reads @path (trusted file; a missing file is an error), picks the section of @service, then applies
+ * Reads @path (trusted file; a missing file is an error), picks the section of @service, then
+ * applies
  * @argc module arguments. @ret is set on success only. Returns 0, -errno, MTLS_E_UNTRUSTED or
  * MTLS_E_CONFIG; @diag: "FILE:LINE: what was found, what was expected" or "argument 'x': ...".
  */

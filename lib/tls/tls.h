@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What client and server share of TLS: one priority string, session options, ALPN, CertificateVerify
- * contents. TLS 1.3 only; no tickets, resumption, 0-RTT, PSK, post-handshake authentication.
+ * What client and server share of TLS: one priority string, session options, ALPN,
+ * CertificateVerify contents. TLS 1.3 only; no tickets, resumption, 0-RTT, PSK, post-handshake
+ * authentication.
  */
 #ifndef MTLS_TLS_TLS_H
 #define MTLS_TLS_TLS_H
@@ -25,8 +26,8 @@ int mtls_tls_priority(gnutls_priority_t *ret, struct mtls_diag *diag);
 int mtls_tls_session_new(unsigned int flags, gnutls_session_t *ret, struct mtls_diag *diag);
 
 /*
- * After the handshake, on both sides: TLS 1.3, ALPN mtls-auth/1 selected, not resumed, early data not
- * accepted. 0 or MTLS_E_PROTOCOL. GNUTLS_ALPN_MANDATORY does not do this (facts.md section 7).
+ * After the handshake, on both sides: TLS 1.3, ALPN mtls-auth/1 selected, not resumed, early data
+ * not accepted. 0 or MTLS_E_PROTOCOL. GNUTLS_ALPN_MANDATORY does not do this (facts.md section 7).
  */
 int mtls_tls_session_check(gnutls_session_t session, struct mtls_diag *diag);
 

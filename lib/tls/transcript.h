@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What CertificateVerify signs (RFC 8446 section 4.4.3). The pure half is used by the signer, which
- * must sign nothing else; the hook half by the client, which rebuilds the content because GnuTLS hands
- * only a digest to the key.
+ * must sign nothing else; the hook half by the client, which rebuilds the content because GnuTLS
+ * hands only a digest to the key.
  */
 #ifndef MTLS_TLS_TRANSCRIPT_H
 #define MTLS_TLS_TRANSCRIPT_H

@@ -2,10 +2,10 @@
 /*
  * The verifier: two steps, both pure (time and anchors are parameters; no file, no clock, no log).
  *
- * 1. mtls_verify_path(), inside the TLS handshake: bounds, then a path of valid signatures from the leaf
- *    to an anchor of one role. Failure is a TLS alert.
- * 2. mtls_verify_policy(), after the handshake, on the *verified path*: times, usage, strength, depth,
- *    identity, revocation. Failure is a reason.
+ * 1. mtls_verify_path(), inside the TLS handshake: bounds, then a path of valid signatures from the
+ * leaf to an anchor of one role. Failure is a TLS alert.
+ * 2. mtls_verify_policy(), after the handshake, on the *verified path*: times, usage, strength,
+ * depth, identity, revocation. Failure is a reason.
  */
 #ifndef MTLS_VERIFY_VERIFY_H
 #define MTLS_VERIFY_VERIFY_H
@@ -40,8 +40,9 @@ void mtls_anchors_free(struct mtls_anchors *anchors);
 MTLS_DEFINE_CLEANUP(struct mtls_anchors *, mtls_anchors_free)
 
 /*
- * Adds the certificates of @pem (one or more) to CA @ca_name of @role. Returns the number added (>= 1),
- * MTLS_E_SYNTAX, MTLS_E_CERT (not a CA, weak), or MTLS_E_EXISTS: the same anchor in another role or name.
+ * Adds the certificates of @pem (one or more) to CA @ca_name of @role. Returns the number added (>=
+ * 1), MTLS_E_SYNTAX, MTLS_E_CERT (not a CA, weak), or MTLS_E_EXISTS: the same anchor in another
+ * role or name.
  */
 int mtls_anchors_add_pem(struct mtls_anchors *anchors, enum mtls_role role, const char *ca_name,
 			 const uint8_t *pem, size_t len, struct mtls_diag *diag);
@@ -52,7 +53,8 @@ int mtls_anchors_add_crl(struct mtls_anchors *anchors, const char *ca_name, cons
 int mtls_anchors_set_crl_policy(struct mtls_anchors *anchors, const char *ca_name,
 				enum mtls_verify_crl policy);
 
-/* The anchors' DER certificates, for CertificateRequest's list: @index from 0; NULL behind the end. */
+/* The anchors' DER certificates, for CertificateRequest's list: @index from 0; NULL behind the end.
+ */
 const uint8_t *mtls_anchors_der(const struct mtls_anchors *anchors, size_t index, size_t *ret_len);
 
 struct mtls_verify_bounds {
@@ -64,7 +66,8 @@ struct mtls_verify_bounds {
 
 /*
  * Cheap checks that need no signature: number, sizes, key types and key sizes of the chain as sent
- * (facts: a 16,384-bit RSA leaf costs a second of CPU otherwise). 0, MTLS_E_LIMIT, MTLS_E_CERT, _SYNTAX.
+ * (facts: a 16,384-bit RSA leaf costs a second of CPU otherwise). 0, MTLS_E_LIMIT, MTLS_E_CERT,
+ * _SYNTAX.
  */
 int mtls_verify_bounds(const struct mtls_verify_bounds *bounds, const uint8_t *const *der,
 		       const size_t *len, size_t count, struct mtls_diag *diag);
@@ -89,12 +92,14 @@ void mtls_path_free(struct mtls_path *path);
 MTLS_DEFINE_CLEANUP(struct mtls_path *, mtls_path_free)
 
 /*
- * The policy for role user: every certificate's time at @now, leaf shape, KU, EKU present and right,
- * strength, depth, identity values, CRLs. Returns MTLS_REASON_ALLOWED or the reason of the first failure;
+ * The policy for role user: every certificate's time at @now, leaf shape, KU, EKU present and
+ * right, strength, depth, identity values, CRLs. Returns MTLS_REASON_ALLOWED or the reason of the
+ * first failure;
  * @diag names the certificate and the cause, for the audit record.
  */
 enum mtls_reason mtls_verify_policy(const struct mtls_anchors *anchors,
-				    const struct mtls_verify_bounds *bounds, const struct mtls_path *path,
-				    int64_t now, struct mtls_diag *diag);
+				    const struct mtls_verify_bounds *bounds,
+				    const struct mtls_path *path, int64_t now,
+				    struct mtls_diag *diag);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Where messages end in a byte stream. Bytes are pushed as they arrive; whole messages come out.
- * Type and length are judged from the header, before the body is stored: an unknown type, one that is
- * not expected, or a length over the type's maximum is an error at once.
+ * Type and length are judged from the header, before the body is stored: an unknown type, one that
+ * is not expected, or a length over the type's maximum is an error at once.
  */
 #ifndef MTLS_WIRE_FRAME_H
 #define MTLS_WIRE_FRAME_H
@@ -26,10 +26,12 @@ struct mtls_frame {
 void mtls_frame_init(struct mtls_frame *frame, bool wipe);
 void mtls_frame_done(struct mtls_frame *frame);
 
-/* Says which types may come next. A message that has arrived already is judged by mtls_frame_next(). */
+/* Says which types may come next. A message that has arrived already is judged by
+ * mtls_frame_next(). */
 void mtls_frame_expect(struct mtls_frame *frame, uint64_t types);
 
-/* Takes @len bytes. Returns 0, -ENOMEM, MTLS_E_PROTOCOL (type), MTLS_E_LIMIT (length), MTLS_E_SYNTAX. */
+/* Takes @len bytes. Returns 0, -ENOMEM, MTLS_E_PROTOCOL (type), MTLS_E_LIMIT (length),
+ * MTLS_E_SYNTAX. */
 int mtls_frame_push(struct mtls_frame *frame, const void *data, size_t len);
 
 /* The next whole message: 1 and @ret_msg, 0 when more bytes are needed, or an error as above. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Messages: C structs <-> canonical DER of mtls.asn, with all limits. Used by client, daemon, signer.
+ * Messages: C structs <-> canonical DER of mtls.asn, with all limits. Used by client, daemon,
+ * signer.
  *
  * On the wire a message is one DER SEQUENCE with the implicit tag [APPLICATION n], n its
  * type: self-delimiting, so DER is the frame, and type and length are known from the first bytes.
- * Every text is valid UTF-8 without control characters (and so without NUL); decoding refuses others.
+ * Every text is valid UTF-8 without control characters (and so without NUL); decoding refuses
+ * others.
  */
 #ifndef MTLS_WIRE_MSG_H
 #define MTLS_WIRE_MSG_H
@@ -18,17 +20,17 @@
 #include "lib/wire/reason.h"
 
 #define MTLS_PROTOCOL_VERSION 1
-#define MTLS_ALPN "mtls-auth/1"
-#define MTLS_NONCE_LEN 32
+#define MTLS_ALPN             "mtls-auth/1"
+#define MTLS_NONCE_LEN        32
 
-#define MTLS_CHAIN_MAX 8           /* certificates in a chain */
-#define MTLS_CERT_MAX 16384        /* bytes of a certificate */
-#define MTLS_CHAIN_BYTES_MAX 65536 /* bytes of a chain */
-#define MTLS_CANDIDATES_MAX 32     /* accounts offered by a `choose` verdict */
-#define MTLS_SECRET_MAX 512        /* bytes of a PIN or passphrase */
-#define MTLS_SIGN_CONTENT_MAX 1024 /* bytes of a CertificateVerify content */
-#define MTLS_SIGNATURE_MAX 2048    /* bytes of a signature */
-#define MTLS_CREDENTIALS_MAX 32    /* credentials that a signer may list */
+#define MTLS_CHAIN_MAX        8     /* certificates in a chain */
+#define MTLS_CERT_MAX         16384 /* bytes of a certificate */
+#define MTLS_CHAIN_BYTES_MAX  65536 /* bytes of a chain */
+#define MTLS_CANDIDATES_MAX   32    /* accounts offered by a `choose` verdict */
+#define MTLS_SECRET_MAX       512   /* bytes of a PIN or passphrase */
+#define MTLS_SIGN_CONTENT_MAX 1024  /* bytes of a CertificateVerify content */
+#define MTLS_SIGNATURE_MAX    2048  /* bytes of a signature */
+#define MTLS_CREDENTIALS_MAX  32    /* credentials that a signer may list */
 
 /*
  * Type numbers are final. `max` is the limit of the whole encoded message in bytes. Types marked
@@ -81,10 +83,11 @@ struct mtls_bytes {
 /* Absent text fields are NULL; an absent number is said by its has_ flag. */
 struct mtls_auth_request {
 	uint32_t version;
-	char *service;     /* PAM service, at most 64 bytes */
-	char *account;     /* optional: PAM_USER; at most 256 bytes (the grammar is the server's check) */
-	uint32_t uid;      /* who runs the host program: getuid() */
-	char *tty;         /* optional, 64 */
+	char *service; /* PAM service, at most 64 bytes */
+	char *account; /* optional: PAM_USER; at most 256 bytes (the grammar is the server's check)
+			*/
+	uint32_t uid;  /* who runs the host program: getuid() */
+	char *tty;     /* optional, 64 */
 	char *remote_host; /* optional, 255 */
 	char *remote_user; /* optional, 256 */
 	char *host_name;   /* optional, 255 */
@@ -111,11 +114,11 @@ struct mtls_auth_reply {
 	uint8_t nonce[MTLS_NONCE_LEN];
 	enum mtls_verdict verdict;
 	enum mtls_reason reason; /* decoding refuses unknown numbers */
-	char *text;              /* optional, 512: for the person, instead of the reason's own text */
-	bool has_account;        /* ALLOWED: always; CHOOSE: never */
-	char *account;           /* with has_account; at most 256 bytes */
-	uint32_t uid;            /* with has_account */
-	uint32_t gid;            /* with has_account */
+	char *text;       /* optional, 512: for the person, instead of the reason's own text */
+	bool has_account; /* ALLOWED: always; CHOOSE: never */
+	char *account;    /* with has_account; at most 256 bytes */
+	uint32_t uid;     /* with has_account */
+	uint32_t gid;     /* with has_account */
 	char *candidates[MTLS_CANDIDATES_MAX]; /* CHOOSE: at least two */
 	size_t candidate_count;
 	bool has_cert;
@@ -163,26 +166,28 @@ struct mtls_signer_list {
 };
 
 struct mtls_signer_credential {
-	uint32_t id;       /* names the credential in unlock and sign */
-	char *source;      /* "file", ... 32 */
-	char *label;       /* for the choice prompt: subject CN or file name, 256 */
-	char *issuer;      /* issuer CN or DN, 256 */
-	int64_t not_after; /* seconds since 1970 */
+	uint32_t id;                 /* names the credential in unlock and sign */
+	char *source;                /* "file", ... 32 */
+	char *label;                 /* for the choice prompt: subject CN or file name, 256 */
+	char *issuer;                /* issuer CN or DN, 256 */
+	int64_t not_after;           /* seconds since 1970 */
 	enum mtls_key_type key_type; /* of the certificate's public key */
-	bool needs_secret; /* unlock with a secret before sign */
-	uint32_t tries_left; /* MTLS_TRIES_UNKNOWN where the source does not count */
+	bool needs_secret;           /* unlock with a secret before sign */
+	uint32_t tries_left;         /* MTLS_TRIES_UNKNOWN where the source does not count */
 	struct mtls_bytes chain[MTLS_CHAIN_MAX]; /* DER, leaf first: opaque to the client */
-	size_t chain_count;  /* at least 1 */
+	size_t chain_count;                      /* at least 1 */
 };
 
 struct mtls_signer_end {
-	enum mtls_reason reason; /* ALLOWED: the list is complete; NO_CREDENTIAL, KEY_UNUSABLE, ... */
-	char *detail;            /* optional, 512: for the log, e.g. which file was skipped and why */
+	enum mtls_reason
+		reason; /* ALLOWED: the list is complete; NO_CREDENTIAL, KEY_UNUSABLE, ... */
+	char *detail;   /* optional, 512: for the log, e.g. which file was skipped and why */
 };
 
 struct mtls_signer_unlock {
 	uint32_t id;
-	struct mtls_bytes secret; /* at most MTLS_SECRET_MAX; wiped by mtls_msg_free(); never empty */
+	struct mtls_bytes
+		secret; /* at most MTLS_SECRET_MAX; wiped by mtls_msg_free(); never empty */
 };
 
 struct mtls_signer_unlocked {
@@ -198,8 +203,9 @@ struct mtls_signer_sign {
 };
 
 struct mtls_signer_signature {
-	enum mtls_reason reason;     /* ALLOWED with a signature, else none */
-	struct mtls_bytes signature; /* as CertificateVerify carries it: ECDSA-Sig-Value DER, PSS, Ed25519 */
+	enum mtls_reason reason; /* ALLOWED with a signature, else none */
+	struct mtls_bytes
+		signature; /* as CertificateVerify carries it: ECDSA-Sig-Value DER, PSS, Ed25519 */
 };
 
 struct mtls_msg {
@@ -218,7 +224,8 @@ struct mtls_msg {
 	} u;
 };
 
-/* A zeroed message of @type, or NULL when memory is short. Fields that are pointers own malloc'ed memory. */
+/* A zeroed message of @type, or NULL when memory is short. Fields that are pointers own malloc'ed
+ * memory. */
 struct mtls_msg *mtls_msg_new(enum mtls_msg_type type);
 
 /* Frees the message and what its fields own; secrets are cleared. NULL is fine. */
@@ -233,12 +240,13 @@ int mtls_msg_encode(const struct mtls_msg *msg, uint8_t **ret_der, size_t *ret_l
 		    struct mtls_diag *diag);
 
 /*
- * Decodes exactly one message from @der[@len]. @ret_msg is set on success only; the caller frees it.
- * Returns 0, -ENOMEM, MTLS_E_LIMIT, or MTLS_E_SYNTAX when the bytes are not the canonical DER of a
- * known message (trailing bytes, unknown or reserved type, non-minimal length or INTEGER, a text with
- * control characters); then @diag (may be NULL) names the field.
+ * Decodes exactly one message from @der[@len]. @ret_msg is set on success only; the caller frees
+ * it. Returns 0, -ENOMEM, MTLS_E_LIMIT, or MTLS_E_SYNTAX when the bytes are not the canonical DER
+ * of a known message (trailing bytes, unknown or reserved type, non-minimal length or INTEGER, a
+ * text with control characters); then @diag (may be NULL) names the field.
  */
-int mtls_msg_decode(const uint8_t *der, size_t len, struct mtls_msg **ret_msg, struct mtls_diag *diag);
+int mtls_msg_decode(const uint8_t *der, size_t len, struct mtls_msg **ret_msg,
+		    struct mtls_diag *diag);
 
 /* "AuthRequest", ...; NULL for a number without a name. Reserved types have names. */
 const char *mtls_msg_type_name(int type);

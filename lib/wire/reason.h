@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The closed enumeration of reasons: why a login was allowed or refused, for the verdict, the audit
- * record and the person. One table: number (never reused), token (audit, tests), what the person reads,
- * what an administrator may do. PROTOCOL.md has the same table; a test compares them.
+ * record and the person. One table: number (never reused), token (audit, tests), what the person
+ * reads, what an administrator may do. PROTOCOL.md has the same table; a test compares them.
  *
- * Numbers: 0 allowed; 1-9 exchange states; 10-39 the certificate; 40-59 mapping and account; 60-79 the
- * daemon; 80-99 seen by the client (TLS, server identity); 100-119 the module's own checks of a verdict;
- * 120-149 key, signer, person.
+ * Numbers: 0 allowed; 1-9 exchange states; 10-39 the certificate; 40-59 mapping and account; 60-79
+ * the daemon; 80-99 seen by the client (TLS, server identity); 100-119 the module's own checks of a
+ * verdict; 120-149 key, signer, person.
  */
 #ifndef MTLS_WIRE_REASON_H
 #define MTLS_WIRE_REASON_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * main() of a fuzz target where libFuzzer is not linked: runs the target over the files named on the
- * command line, or over its corpus $top_srcdir/tests/fuzz/NAME.in/. TAP, one result a file; a crash or
- * a sanitizer report ends the program, which the harness counts as a failure.
+ * main() of a fuzz target where libFuzzer is not linked: runs the target over the files named on
+ * the command line, or over its corpus $top_srcdir/tests/fuzz/NAME.in/. TAP, one result a file; a
+ * crash or a sanitizer report ends the program, which the harness counts as a failure.
  */
 #include <config.h>
 

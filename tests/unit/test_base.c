@@ -91,7 +91,8 @@ static void utf8_and_controls(void **state)
 	(void)state;
 	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
 		print_message("# row %zu\n", i);
-		assert_int_equal(mtls_utf8_valid((const uint8_t *)rows[i].text, rows[i].len), rows[i].valid);
+		assert_int_equal(mtls_utf8_valid((const uint8_t *)rows[i].text, rows[i].len),
+				 rows[i].valid);
 		assert_int_equal(mtls_has_control((const uint8_t *)rows[i].text, rows[i].len),
 				 rows[i].control);
 	}
@@ -176,7 +177,8 @@ static void deadlines(void **state)
 	assert_int_equal(mtls_deadline_left_ms(INT64_MAX), INT_MAX);
 	int pipes[2];
 	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
-	assert_int_equal(mtls_wait_fd(pipes[0], 1 /* POLLIN */, mtls_deadline_in_ms(1)), -ETIMEDOUT);
+	assert_int_equal(mtls_wait_fd(pipes[0], 1 /* POLLIN */, mtls_deadline_in_ms(1)),
+			 -ETIMEDOUT);
 	assert_int_equal(write(pipes[1], "x", 1), 1);
 	assert_int_equal(mtls_wait_fd(pipes[0], 1, mtls_deadline_in_ms(1000)), 0);
 	(void)close(pipes[0]);
@@ -232,14 +234,17 @@ static void files_are_replaced_whole(void **state)
 	_cleanup_buf_ struct mtls_buf small = MTLS_BUF(4);
 	assert_int_equal(mtls_file_read(f->file, NULL, &small, &diag), MTLS_E_LIMIT);
 	assert_non_null(strstr(diag.text, "longer than 4 bytes"));
-	assert_int_equal(mtls_file_replace("/nonexistent/file", "x", 1, &mode_0640, &diag), -ENOENT);
+	assert_int_equal(mtls_file_replace("/nonexistent/file", "x", 1, &mode_0640, &diag),
+			 -ENOENT);
 }
 
 static void trust_is_checked(void **state)
 {
 	struct folder *f = *state;
 	const struct mtls_file_trust trust = { .owner = getuid() };
-	const struct mtls_file_trust secret = { .owner = getuid(), .secret = true, .secret_gid = 0 };
+	const struct mtls_file_trust secret = { .owner = getuid(),
+						.secret = true,
+						.secret_gid = 0 };
 	struct mtls_diag diag = { 0 };
 
 	assert_int_equal(chmod(f->path, 0755), 0);
@@ -262,7 +267,8 @@ static void trust_is_checked(void **state)
 		assert_int_equal(chmod(f->file, rows[i].file), 0);
 		assert_int_equal(chmod(f->path, rows[i].folder), 0);
 		assert_int_equal(mtls_file_open_trusted(f->file, &trust, &a, &diag), rows[i].plain);
-		assert_int_equal(mtls_file_open_trusted(f->file, &secret, &b, &diag), rows[i].secret);
+		assert_int_equal(mtls_file_open_trusted(f->file, &secret, &b, &diag),
+				 rows[i].secret);
 	}
 	assert_int_equal(chmod(f->path, 0755), 0);
 	_cleanup_close_ int fd = -1;
@@ -274,7 +280,8 @@ static void trust_is_checked(void **state)
 		assert_int_equal(unlink(f->file), 0);
 		assert_int_equal(mtls_file_replace(f->file, "x", 1, &mode_0640, &diag), 0);
 		assert_int_equal(chown(f->file, 12345, 0), 0);
-		assert_int_equal(mtls_file_open_trusted(f->file, &trust, &fd, &diag), MTLS_E_UNTRUSTED);
+		assert_int_equal(mtls_file_open_trusted(f->file, &trust, &fd, &diag),
+				 MTLS_E_UNTRUSTED);
 	}
 }
 
@@ -311,7 +318,8 @@ int main(void)
 		cmocka_unit_test(buffers_are_bounded),
 		cmocka_unit_test(secrets_are_cleared),
 		cmocka_unit_test(deadlines),
-		cmocka_unit_test_setup_teardown(files_are_replaced_whole, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(files_are_replaced_whole, make_folder,
+						remove_folder),
 		cmocka_unit_test_setup_teardown(trust_is_checked, make_folder, remove_folder),
 		cmocka_unit_test(log_lines_cannot_be_forged),
 	};
