@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+check_PROGRAMS += tests/pam/pam_host
+tests_pam_pam_host_SOURCES = tests/pam/pam_host.c
+tests_pam_pam_host_LDADD = $(PAM_LIBS)
