@@ -18,8 +18,8 @@
 #define MTLS_SIGNER_PATH MTLS_LIBEXECDIR "/mtls-signer"
 
 struct signer_identity {
-	uid_t uid; /* what the signer becomes; equal to geteuid() == getuid(): no change of
-		      credentials */
+	uid_t uid; /* what the signer becomes; never 0. Equal to the real, effective and saved uid
+		      of the host: groups are left alone (an unprivileged host may not set them) */
 	gid_t gid;
 	const gid_t *groups; /* by getgrouplist() in the parent; borrowed */
 	size_t group_count;
@@ -33,9 +33,9 @@ struct signer_start {
 };
 
 struct signer_process {
-	int fd;    /* stream socket to the signer, O_CLOEXEC; -1: none */
-	int pidfd; /* -1: none */
-	pid_t pid;
+	int fd;    /* stream socket to the signer, O_CLOEXEC, never 0-2; -1: none */
+	int pidfd; /* likewise */
+	pid_t pid; /* for the log only: another part of the host may have reaped it */
 };
 #define SIGNER_PROCESS_NONE                                                                        \
 	{                                                                                          \
@@ -43,15 +43,21 @@ struct signer_process {
 	}
 
 /*
- * socketpair, vfork-like child with signals blocked and only async-signal-safe calls: groups, gid,
- * uid by raw system calls, no_new_privs, rlimits, close_range, empty environment, execve. @ret is
- * set on success only. Returns 0 or -errno. A failed exec is seen as EOF by the first read.
+ * socketpair, vfork-like child with signals blocked and only raw system calls: groups, gid, uid,
+ * no_new_privs, rlimits, close_range, empty environment, execve. In the signer descriptor 0 is the
+ * socket, 1 and 2 are /dev/null, others do not exist; its folder is "/", it leads a session of its
+ * own. @ret is set on success only: the program runs, under the identity asked for and with no way
+ * back. Returns 0 or -errno, of the failed exec too; @diag names the step.
  */
 int signer_start(const struct signer_start *start, struct signer_process *ret,
 		 struct mtls_diag *diag);
 
-/* Closes the socket, gives the signer a moment, kills it by pidfd, reaps it if possible. Never
- * blocks long. */
+/*
+ * Closes the socket if it is still there (a client may have taken it: set fd to -1 then), gives the
+ * signer SIGNER_STOP_GRACE_MS, kills it by pidfd, reaps it if it is ours to reap. Never blocks
+ * long; callable twice.
+ */
+#define SIGNER_STOP_GRACE_MS 50
 void signer_stop(struct signer_process *process);
 
 #endif
