@@ -48,7 +48,10 @@ bool mtls_key_kind_supported(enum mtls_key_kind kind);
 int mtls_key_parse(const char *text, size_t len, enum mtls_key_kind *ret_kind, struct mtls_buf *out,
 		   struct mtls_diag *diag);
 
-/* Append a canonical key made of parts. 0, MTLS_E_*, -ENOMEM. */
+/*
+ * Append a canonical key made of parts. Leading zero octets of the serial are dropped; names are
+ * brought to canonical form, so an empty or malformed one is refused. 0, MTLS_E_*, -ENOMEM.
+ */
 int mtls_key_format_digest(enum mtls_key_kind kind, const uint8_t digest[32], struct mtls_buf *out);
 int mtls_key_format_issuer_serial(const uint8_t *serial, size_t serial_len, const char *issuer_dn,
 				  struct mtls_buf *out);

@@ -1,1 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+noinst_LTLIBRARIES += libmtls_name.la
+libmtls_name_la_SOURCES = \
+	%D%/account.c %D%/account.h \
+	%D%/id.c %D%/id.h \
+	%D%/dn.c %D%/dn_parse.c %D%/dn.h %D%/dn_types.h \
+	%D%/key.c %D%/key.h
+
+if HAVE_CMOCKA
+UNIT_NAME = tests/unit/test_account tests/unit/test_dn tests/unit/test_key
+check_PROGRAMS += $(UNIT_NAME)
+TESTS += $(UNIT_NAME)
+tests_unit_test_account_SOURCES = tests/unit/test_account.c
+tests_unit_test_account_LDADD = $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+tests_unit_test_dn_SOURCES = tests/unit/test_dn.c
+tests_unit_test_dn_LDADD = $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+tests_unit_test_key_SOURCES = tests/unit/test_key.c
+tests_unit_test_key_LDADD = $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+endif
