@@ -15,30 +15,49 @@
 
 struct signer_client;
 
-/* Takes @fd (closed by signer_client_free). NULL when memory is short. */
+/* Takes @fd (closed by signer_client_free). NULL when memory is short; then @fd is still the
+ * caller's. */
 struct signer_client *signer_client_new(int fd);
+/* Tells the signer to quit and closes the socket. Never waits. */
 void signer_client_free(struct signer_client *client);
 MTLS_DEFINE_CLEANUP(struct signer_client *, signer_client_free)
 
 /*
- * Asks for the list. ALLOWED: credentials (maybe none) can be read by _count and _credential; else
- * SIGNER_FAILED, SIGNER_TIMEOUT, NO_CREDENTIAL, KEY_UNUSABLE with @diag.
+ * Asks for the list, once. ALLOWED: credentials (maybe none) can be read by _count and _credential,
+ * in the order in which they should be offered; else SIGNER_FAILED, SIGNER_TIMEOUT, NO_CREDENTIAL,
+ * KEY_UNUSABLE. @diag has the signer's detail in either case, which files it skipped and why: with
+ * ALLOWED it may be empty.
+ *
+ * A credential that needs_secret may have chain_count 0: a PKCS#12 file hides its certificates too.
+ * Then label is the file's name, issuer "", not_after 0, key_type 0 until it is unlocked.
  */
 enum mtls_reason signer_client_list(struct signer_client *client, uint32_t timeout_ms,
 				    struct mtls_diag *diag);
 size_t signer_client_count(const struct signer_client *client);
-/* Borrowed, valid until signer_client_free(). NULL behind the end. */
+/*
+ * Borrowed, valid until signer_client_free(); a successful unlock may fill in what was hidden.
+ * NULL behind the end.
+ */
 const struct mtls_signer_credential *signer_client_credential(const struct signer_client *client,
 							      size_t index);
 
-/* ALLOWED, SECRET_WRONG, KEY_UNUSABLE, SIGNER_FAILED, SIGNER_TIMEOUT. @secret stays the caller's to
- * wipe. */
+/*
+ * Gives one secret for one credential of the list: ALLOWED, SECRET_WRONG, SECRET_EMPTY (@len 0),
+ * KEY_UNUSABLE, NO_CREDENTIAL (unknown @id), SIGNER_FAILED, SIGNER_TIMEOUT. @secret stays the
+ * caller's to wipe. With ALLOWED the credential has its chain (it is listed anew if it had none)
+ * and *@ret_presence says what the secret proved: NONE if the key is not protected by it. Both
+ * results are set in every case, to NONE and MTLS_TRIES_UNKNOWN if nothing better is known.
+ */
 enum mtls_reason signer_client_unlock(struct signer_client *client, uint32_t id,
 				      const uint8_t *secret, size_t len, uint32_t timeout_ms,
 				      enum mtls_presence *ret_presence, uint32_t *ret_tries,
 				      struct mtls_diag *diag);
 
-/* Signs a client CertificateVerify content. *@sig_len: room before, length after. */
+/*
+ * Signs a client CertificateVerify content. *@sig_len: room before, length after; unchanged unless
+ * ALLOWED. SECRET_EMPTY: not unlocked; BAD_REQUEST: the signer refuses this content;
+ * KEY_UNUSABLE: the scheme does not fit the key; NO_CREDENTIAL, SIGNER_FAILED, SIGNER_TIMEOUT.
+ */
 enum mtls_reason signer_client_sign(struct signer_client *client, uint32_t id,
 				    enum mtls_sign_scheme scheme, const uint8_t *content,
 				    size_t len, uint8_t *sig, size_t *sig_len, uint32_t timeout_ms,

@@ -4,6 +4,11 @@ noinst_LTLIBRARIES += libmtls_signer_start.la
 libmtls_signer_start_la_SOURCES = \
 	%D%/start.c %D%/start.h
 
+# The host program's side of the protocol: the TLS half of pam_mtls, mtlsctl.
+noinst_LTLIBRARIES += libmtls_signer_client.la
+libmtls_signer_client_la_SOURCES = \
+	%D%/client.c %D%/client.h
+
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/fake_signer tests/unit/test_signer_start
 TESTS += tests/unit/test_signer_start
