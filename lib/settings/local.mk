@@ -1,1 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+noinst_LTLIBRARIES += libmtls_settings.la
+libmtls_settings_la_SOURCES = \
+	%D%/accountd.c %D%/accountd.h \
+	%D%/authd.c %D%/authd.h \
+	%D%/pam_mtls.c %D%/pam_mtls.h \
+	%D%/settings.h %D%/value.c
+
+if HAVE_CMOCKA
+UNIT_SETTINGS = tests/unit/test_settings
+check_PROGRAMS += $(UNIT_SETTINGS)
+TESTS += $(UNIT_SETTINGS)
+tests_unit_test_settings_SOURCES = tests/unit/test_settings.c
+tests_unit_test_settings_LDADD = $(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+endif

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* lib/settings: defaults, rules over several keys, addresses, the manual pages. */
+#include <config.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/base/file.h"
+#include "lib/base/str.h"
+#include "lib/settings/accountd.h"
+#include "lib/settings/authd.h"
+#include "lib/settings/pam_mtls.h"
+#include "lib/settings/settings.h"
+
+static struct mtls_conf_source source_of(const char *text, const char *service)
+{
+	return (struct mtls_conf_source){
+		.name = "F", .data = (const uint8_t *)text, .len = strlen(text), .title = service
+	};
+}
+
+static void pam_defaults(void **state)
+{
+	struct mtls_settings_pam *s = NULL;
+	struct mtls_conf_source source = source_of("server_name = auth.example.org\n", "sudo");
+
+	(void)state;
+	assert_int_equal(mtls_settings_pam_parse(&source, &s, NULL), 0);
+	assert_int_equal(mtls_strv_count(s->client.servers), 1);
+	assert_string_equal(s->client.servers[0], "unix:" MTLS_RUNDIR "/authd.sock");
+	assert_int_equal(mtls_strv_count(s->client.server_ca), 1);
+	assert_string_equal(s->client.server_ca[0], MTLS_SYSCONFDIR "/server-ca/ca.pem");
+	assert_string_equal(s->client.server_name, "auth.example.org");
+	assert_int_equal(s->client.connect_timeout_ms, 2000);
+	assert_int_equal(s->client.exchange_timeout_ms, 10000);
+	assert_int_equal(s->min_uid, 1000);
+	assert_false(s->allow_root);
+	assert_int_equal(mtls_strv_count(s->local_ttys), 4);
+	assert_string_equal(s->local_ttys[0], "tty[1-9]");
+	assert_string_equal(s->local_ttys[3], "ttyS*");
+	assert_null(s->key_files);
+	assert_string_equal(s->signer_user, "mtls-signer");
+	assert_int_equal(s->signer_timeout_ms, 5000);
+	assert_false(s->debug);
+	assert_int_equal(s->presence, MTLS_PRESENCE_REQUIRED);
+	assert_int_equal(s->account, MTLS_ACCOUNT_IGNORE);
+	mtls_settings_pam_free(s);
+}
+
+static void pam_services_and_arguments(void **state)
+{
+	static const char text[] = "server_name = a.example\n"
+				   "servers = { \"unix:/run/x\", 'tcp:[::1]:7443' }\n"
+				   "service sudo { presence = not-required }\n"
+				   "service login { account = enforce }\n";
+	static const struct {
+		const char *service;
+		const char *argument;
+		int presence;
+		int account;
+	} rows[] = {
+		{ "sudo", NULL, MTLS_PRESENCE_NOT_REQUIRED, MTLS_ACCOUNT_IGNORE },
+		{ "login", NULL, MTLS_PRESENCE_REQUIRED, MTLS_ACCOUNT_ENFORCE },
+		{ "su", NULL, MTLS_PRESENCE_REQUIRED, MTLS_ACCOUNT_IGNORE },
+		{ "sud", NULL, MTLS_PRESENCE_REQUIRED, MTLS_ACCOUNT_IGNORE },
+		{ "sudo-i", NULL, MTLS_PRESENCE_REQUIRED, MTLS_ACCOUNT_IGNORE },
+		{ "SUDO", NULL, MTLS_PRESENCE_REQUIRED, MTLS_ACCOUNT_IGNORE },
+		{ "", NULL, MTLS_PRESENCE_REQUIRED, MTLS_ACCOUNT_IGNORE },
+		{ NULL, NULL, MTLS_PRESENCE_REQUIRED, MTLS_ACCOUNT_IGNORE },
+		{ "sudo", "presence=required", MTLS_PRESENCE_REQUIRED, MTLS_ACCOUNT_IGNORE },
+		{ "su", "account=enforce", MTLS_PRESENCE_REQUIRED, MTLS_ACCOUNT_ENFORCE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		struct mtls_settings_pam *s = NULL;
+		struct mtls_conf_source source = source_of(text, rows[i].service);
+		source.argc = rows[i].argument ? 1 : 0;
+		source.argv = &rows[i].argument;
+		assert_int_equal(mtls_settings_pam_parse(&source, &s, NULL), 0);
+		if ((int)s->presence != rows[i].presence || (int)s->account != rows[i].account)
+			fail_msg("row %zu (%s): presence %d account %d", i, rows[i].service,
+				 (int)s->presence, (int)s->account);
+		mtls_settings_pam_free(s);
+	}
+}
+
+static void authd_defaults(void **state)
+{
+	struct mtls_settings_authd *s = NULL;
+	struct mtls_conf_source source = source_of("ca x { files = /a }\n"
+						   "ca y { role = host files = /b crl = /c }\n"
+						   "ca z { files = /d crl = /e "
+						   "crl_policy = required }\n",
+						   NULL);
+
+	(void)state;
+	assert_int_equal(mtls_settings_authd_parse(&source, &s, NULL), 0);
+	assert_int_equal(mtls_strv_count(s->listen), 1);
+	assert_string_equal(s->listen[0], "unix:" MTLS_RUNDIR "/authd.sock");
+	assert_string_equal(s->user, "mtls-authd");
+	assert_string_equal(s->certificate, MTLS_SYSCONFDIR "/server.pem");
+	assert_string_equal(s->private_key, MTLS_SYSCONFDIR "/private/server.key");
+	assert_int_equal(s->min_uid, 1000);
+	assert_int_equal(s->workers, 1);
+	assert_int_equal(s->lookups, 2);
+	assert_int_equal(s->handshake_timeout_ms, 5000);
+	assert_int_equal(s->sign_timeout_ms, 60000);
+	assert_int_equal(s->tcp_sign_timeout_ms, 30000);
+	assert_int_equal(s->request_timeout_ms, 5000);
+	assert_int_equal(s->choice_timeout_ms, 60000);
+	assert_int_equal(s->lookup_timeout_ms, 3000);
+	assert_int_equal(s->max_connections, 1024);
+	assert_int_equal(s->max_per_uid, 32);
+	assert_int_equal(s->max_per_address, 16);
+	assert_int_equal(s->max_depth, 4);
+	assert_int_equal(s->min_rsa_bits, 2048);
+	assert_int_equal(s->max_rsa_bits, 4096);
+	assert_null(s->audit_file);
+	assert_false(s->debug);
+	assert_int_equal(s->ca_count, 3);
+	assert_string_equal(s->cas[0].name, "x");
+	assert_false(s->cas[0].host_role);
+	assert_int_equal(s->cas[0].crl_policy, MTLS_CRL_OFF);
+	assert_true(s->cas[1].host_role);
+	assert_int_equal(s->cas[1].crl_policy, MTLS_CRL_IF_PRESENT);
+	assert_int_equal(s->cas[2].crl_policy, MTLS_CRL_REQUIRED);
+	mtls_settings_authd_free(s);
+}
+
+static void accountd_defaults(void **state)
+{
+	struct mtls_settings_accountd *s = NULL;
+	struct mtls_conf_source source = { .name = "F" };
+
+	(void)state;
+	assert_int_equal(mtls_settings_accountd_parse(&source, &s, NULL), 0);
+	assert_int_equal(s->window.min, MTLS_ID_WINDOW_MIN);
+	assert_int_equal(s->window.max, MTLS_ID_WINDOW_MAX);
+	assert_string_equal(s->snapshot, MTLS_STATEDIR "/snapshot/accounts.cdb");
+	assert_string_equal(s->home_base, "/home");
+	assert_string_equal(s->shell, "/bin/bash");
+	mtls_settings_accountd_free(s);
+}
+
+enum kind { PAM, AUTHD, ACCOUNTD };
+
+static int parse(enum kind kind, const char *text, struct mtls_diag *diag)
+{
+	struct mtls_conf_source source = source_of(text, NULL);
+	_cleanup_(mtls_settings_pam_freep) struct mtls_settings_pam *pam = NULL;
+	_cleanup_(mtls_settings_authd_freep) struct mtls_settings_authd *authd = NULL;
+	_cleanup_(mtls_settings_accountd_freep) struct mtls_settings_accountd *accountd = NULL;
+
+	if (kind == PAM)
+		return mtls_settings_pam_parse(&source, &pam, diag);
+	if (kind == AUTHD)
+		return mtls_settings_authd_parse(&source, &authd, diag);
+	return mtls_settings_accountd_parse(&source, &accountd, diag);
+}
+
+static void wrong_files_are_refused(void **state)
+{
+	/* clang-format off */
+	static const struct { const char *name; enum kind kind; const char *text, *want; } rows[] = {
+		{ "no server_name", PAM, "debug = yes", "F: found no 'server_name'" },
+		{ "empty file", PAM, "", "F: found no 'server_name'" },
+		{ "server_name with a space", PAM, "server_name = 'a b'", "expected a DNS name" },
+		{ "server_name with an empty label", PAM, "server_name = a..b", "expected a DNS name" },
+		{ "server without kind", PAM, "server_name = a\nservers = auth.example.org", "F:2: found 'auth.example.org'" },
+		{ "relative socket", PAM, "server_name = a\nservers = unix:run/x", "expected unix:/PATH or tcp:HOST[:PORT]" },
+		{ "relative CA", PAM, "server_name = a\nserver_ca = ca.pem", "F:2: found 'ca.pem'" },
+		{ "no CA", PAM, "server_name = a\nserver_ca = {}", "F:2: found an empty list" },
+		{ "min_uid 0", PAM, "server_name = a\nmin_uid = 0", "expected a number from 1" },
+		{ "zero timeout", PAM, "server_name = a\nconnect_timeout = 0s", "found '0s'" },
+		{ "bad signer user", PAM, "server_name = a\nsigner_user = '../x'", "expected the name of a system user" },
+		{ "ca in pam_mtls.conf", PAM, "server_name = a\nca x { files = /a }", "found 'ca'" },
+		{ "no ca", AUTHD, "debug = yes\n", "F: found no section 'ca'" },
+		{ "only a host ca", AUTHD, "ca x { files = /a role = host }", "no ca of role user" },
+		{ "ca without files", AUTHD, "ca x { role = user }", "found no 'files' in section x" },
+		{ "two CAs of one name", AUTHD, "ca x { files = /a }\nca x { files = /b }", "second section 'x'" },
+		{ "required CRL without CRL", AUTHD, "ca x { files = /a crl_policy = required }", "expected crl = { FILE }" },
+		{ "CRL and no policy", AUTHD, "ca x { files = /a crl = /c crl_policy = off }", "crl_policy = off and a crl" },
+		{ "rsa bits", AUTHD, "ca x { files = /a }\nmin_rsa_bits = 4096\nmax_rsa_bits = 2048", "over max_rsa_bits" },
+		{ "short rsa", AUTHD, "ca x { files = /a }\nmin_rsa_bits = 1024", "F:2: found '1024'" },
+		{ "listen on a name", AUTHD, "ca x { files = /a }\nlisten = tcp:localhost:7443", "the address in digits" },
+		{ "listen without port", AUTHD, "ca x { files = /a }\nlisten = tcp:127.0.0.1", "the address in digits" },
+		{ "65 workers", AUTHD, "ca x { files = /a }\nworkers = 65", "expected a number from 1 to 64" },
+		{ "relative audit file", AUTHD, "ca x { files = /a }\naudit_file = audit", "expected an absolute path, or -" },
+		{ "window upside down", ACCOUNTD, "id_min = 2000300000\nid_max = 2000200001", "over id_max" },
+		{ "window of system users", ACCOUNTD, "id_min = 999\nid_max = 50000", "found '999'" },
+		{ "window ends in a reserved range", ACCOUNTD, "id_min = 5000\nid_max = 60500", "expected ends that no system range holds" },
+		{ "window over 2^31", ACCOUNTD, "id_max = 2147483648", "found '2147483648'" },
+		{ "shell with a colon", ACCOUNTD, "shell = /bin/a:b", "expected an absolute path without ':'" },
+	};
+	/* clang-format on */
+
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		struct mtls_diag diag = { 0 };
+		int r = parse(rows[i].kind, rows[i].text, &diag);
+		if (r != MTLS_E_CONFIG || !strstr(diag.text, rows[i].want))
+			fail_msg("%s: %d, '%s'", rows[i].name, r, diag.text);
+	}
+}
+
+#define A63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+static void addresses(void **state)
+{
+	static const struct {
+		const char *text;
+		bool server;
+		bool listen;
+	} rows[] = {
+		{ "unix:/run/mtls/authd.sock", true, true },
+		{ "unix:", false, false },
+		{ "unix:/", false, false },
+		{ "unix:a", false, false },
+		{ "unix:/" A63 "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", true, true },
+		{ "unix:/" A63 "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false, false },
+		{ "tcp:auth.example.org", true, false },
+		{ "tcp:auth.example.org:7443", true, false },
+		{ "tcp:auth.example.org:0", false, false },
+		{ "tcp:auth.example.org:65536", false, false },
+		{ "tcp:auth.example.org:", false, false },
+		{ "tcp:auth.example.org:74x", false, false },
+		{ "tcp:127.0.0.1:7443", true, true },
+		{ "tcp:127.0.0.1", true, false },
+		{ "tcp:300.0.0.1:7443", true, false }, /* a host name could look so */
+		{ "tcp:[::1]:7443", true, true },
+		{ "tcp:[::1]", true, false },
+		{ "tcp:[::]:1", true, true },
+		{ "tcp:::1", false, false },
+		{ "tcp:[::1", false, false },
+		{ "tcp:[::1]7443", false, false },
+		{ "tcp:[localhost]:1", false, false },
+		{ "tcp:", false, false },
+		{ "tcp::7443", false, false },
+		{ "tcp:-a.example", false, false },
+		{ "tcp:a.example.", false, false },
+		{ "tcp:" A63 ".org", true, false },
+		{ "tcp:a" A63 ".org", false, false },
+		{ "tcp:a b", false, false },
+		{ "udp:a", false, false },
+		{ "", false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		if (mtls_settings_server_valid(rows[i].text) != rows[i].server)
+			fail_msg("'%s' as a server: expected %d", rows[i].text, rows[i].server);
+		if (mtls_settings_listen_valid(rows[i].text) != rows[i].listen)
+			fail_msg("'%s' to listen on: expected %d", rows[i].text, rows[i].listen);
+	}
+}
+
+static void write_text(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "we");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void files_are_loaded(void **state)
+{
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("# only root can make files that are trusted\n");
+		skip();
+	}
+	char folder[] = "/tmp/test_settings.XXXXXX";
+	assert_non_null(mkdtemp(folder));
+	char path[64];
+	(void)snprintf(path, sizeof(path), "%s/c", folder);
+	struct mtls_diag diag = { 0 };
+	struct mtls_settings_pam *pam = NULL;
+	struct mtls_settings_authd *authd = NULL;
+	struct mtls_settings_accountd *accountd = NULL;
+
+	assert_int_equal(mtls_settings_pam_load(path, "su", 0, NULL, &pam, &diag), -ENOENT);
+	assert_int_equal(mtls_settings_authd_load(path, &authd, &diag), -ENOENT);
+	assert_int_equal(mtls_settings_accountd_load(path, &accountd, &diag), 0);
+	mtls_settings_accountd_free(MTLS_TAKE(accountd));
+
+	write_text(path, "server_name = a.example\n");
+	assert_int_equal(mtls_settings_pam_load(path, "su", 0, NULL, &pam, &diag), 0);
+	mtls_settings_pam_free(MTLS_TAKE(pam));
+	struct mtls_buf out = MTLS_BUF(16384);
+	assert_int_equal(mtls_settings_pam_dump(path, "su", 0, NULL, &out, &diag), 0);
+	assert_non_null(strstr(mtls_buf_cstr(&out), "min_uid = \"1000\" # default\n"));
+	char want[128];
+	(void)snprintf(want, sizeof(want), "server_name = \"a.example\" # %s:1\n", path);
+	assert_non_null(strstr(mtls_buf_cstr(&out), want));
+	mtls_buf_done(&out);
+
+	/* A file that others can write is not a missing file. */
+	assert_int_equal(chmod(path, 0666), 0);
+	assert_int_equal(mtls_settings_pam_load(path, "su", 0, NULL, &pam, &diag),
+			 MTLS_E_UNTRUSTED);
+	assert_int_equal(mtls_settings_accountd_load(path, &accountd, &diag), MTLS_E_UNTRUSTED);
+	assert_null(pam);
+	assert_null(accountd);
+	(void)unlink(path);
+	(void)rmdir(folder);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pam_defaults),
+		cmocka_unit_test(pam_services_and_arguments),
+		cmocka_unit_test(authd_defaults),
+		cmocka_unit_test(accountd_defaults),
+		cmocka_unit_test(wrong_files_are_refused),
+		cmocka_unit_test(addresses),
+		cmocka_unit_test(files_are_loaded),
+	};
+	return cmocka_run_group_tests_name("settings", tests, NULL, NULL);
+}
