@@ -15,7 +15,13 @@ AM_TESTS_ENVIRONMENT = \
 	top_builddir='$(abs_top_builddir)'; export top_builddir; \
 	MTLS_SANITIZERS='$(MTLS_SANITIZERS)'; export MTLS_SANITIZERS; \
 	PAM_MTLS_SO='$(abs_top_builddir)/.libs/pam_mtls.so'; export PAM_MTLS_SO; \
-	NSS_MTLS_SO='$(abs_top_builddir)/.libs/libnss_mtls.so.2'; export NSS_MTLS_SO;
+	NSS_MTLS_SO='$(abs_top_builddir)/.libs/libnss_mtls.so.2'; export NSS_MTLS_SO; \
+	MTLS_STAGE='$(E2E_STAGE)'; export MTLS_STAGE; \
+	MTLS_PAMDIR='$(pamdir)'; export MTLS_PAMDIR; \
+	MTLS_SBINDIR='$(sbindir)'; export MTLS_SBINDIR; \
+	MTLS_CONFDIR='$(mtlssysconfdir)'; export MTLS_CONFDIR; \
+	MTLS_STATEDIR='$(mtlsstatedir)'; export MTLS_STATEDIR; \
+	MTLS_RUNDIR='$(mtlsrundir)'; export MTLS_RUNDIR;
 
 TESTS += tests/check_includes.sh
 EXTRA_DIST += tests/check_includes.sh tests/lint.sh
@@ -30,3 +36,6 @@ FUZZ_MAIN = tests/fuzz/replay.c
 TESTS += $(FUZZ_TARGETS)
 endif
 EXTRA_DIST += tests/fuzz/replay.c
+
+check_DATA =
+include tests/e2e/local.mk

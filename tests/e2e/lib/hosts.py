@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Programs that a person enters by: real login, su, sudo, and the small PAM host."""
+import pwd
+import subprocess
+
+from lib import terminal
+from lib.world import PROGRAMS, PASSPHRASE
+
+SECRET = r"(?i)passphrase[^\n]*: ?"
+ENTERED = "ENTERED uid="
+READY = "ready> "
+
+
+class Outcome:
+    """How it ended: entered or not, what was shown, the PAM code where the host tells it."""
+
+    def __init__(self, text, status, code=None, entered=None):
+        self.text, self.status, self.code = text, status, code
+        self.entered = (ENTERED in text) if entered is None else entered
+
+    def __str__(self):
+        return f"entered={self.entered} code={self.code} status={self.status} shown={self.text!r}"
+
+
+class Host:
+    """enter(person): PERSON goes the usual way. `service` is the PAM service."""
+
+    name = service = ""
+
+    def secret(self, passphrase):
+        return [(SECRET, passphrase, True)]
+
+    def enter(self, person, passphrase=PASSPHRASE, target=None):
+        raise NotImplementedError
+
+
+class Sudo(Host):
+    name = service = "sudo"
+
+    def enter(self, person, passphrase=PASSPHRASE, target=None):
+        command = ["sudo", "-k", "-u", target or "root", "--", PROGRAMS + "/entered"]
+        done = terminal.converse(command, self.secret(passphrase), user=person)
+        return Outcome(done.text, done.status)
+
+
+class Su(Host):
+    name = service = "su"
+
+    def enter(self, person, passphrase=PASSPHRASE, target=None):
+        command = ["su", target or person, "-c", PROGRAMS + "/entered"]
+        done = terminal.converse(command, self.secret(passphrase), user=person)
+        return Outcome(done.text, done.status)
+
+
+class Login(Host):
+    """`login` as getty starts it; the person types the name."""
+
+    name = service = "login"
+
+    def enter(self, person, passphrase=PASSPHRASE, target=None):
+        answers = [(r"login: $", target or person, False)] + self.secret(passphrase)
+        answers.append((READY, PROGRAMS + "/entered; exit", False))
+        done = terminal.converse(["login"], answers)
+        return Outcome(done.text, done.status)
+
+
+class PamHost(Host):
+    """tests/pam/pam_host; by default as a setuid program that the person started."""
+
+    name = "pam_host"
+
+    def __init__(self, service="mtls-test", kind="setuid", phases="auth,acct,setcred,open,close",
+                 extra=()):
+        self.service, self.kind, self.phases, self.extra = service, kind, phases, list(extra)
+
+    def command(self, person, passphrase, target):
+        uid = str(pwd.getpwnam(person).pw_uid)
+        command = [PROGRAMS + "/pam_host", "--service", self.service, "--phases", self.phases]
+        command += ["--user", target or person, "--tty", "pts/0"]
+        command += {"setuid": ["--setuid-of", uid], "user": ["--run-as", uid], "root": []}[self.kind]
+        if passphrase is not None:
+            command += ["--answer", passphrase]
+        return command + self.extra
+
+    def enter(self, person, passphrase=PASSPHRASE, target=None):
+        done = subprocess.run(self.command(person, passphrase, target), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                              timeout=terminal.DEADLINE, cwd="/",
+                              env=terminal.clean_environment(person))
+        text = done.stdout.decode("utf-8", "replace")
+        codes = dict(line.split(": ", 1) for line in text.splitlines()
+                     if line.split(":")[0] in self.phases.split(","))
+        bad = [code for code in codes.values() if code != "PAM_SUCCESS"]
+        entered = len(codes) == len(self.phases.split(",")) and not bad
+        return Outcome(text, done.returncode, codes.get("auth"), entered)
+
+
+class Locker(PamHost):
+    """An unprivileged host program: a screen locker that the person runs."""
+
+    name = "locker"
+
+    def __init__(self):
+        super().__init__(service="mtls-locker", kind="user", phases="auth")
+
+
+def all_hosts():
+    return [PamHost(), Login(), Su(), Sudo(), Locker()]

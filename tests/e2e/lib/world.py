@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The set-up in which every test starts, made in a private root, and the ways to change one thing of it.
+
+    alice    an account of nss_mtls (mtlsctl account add), with a certificate bound to her
+    bob      an account of /etc/passwd, with a binding
+    carol    as bob; the one whom bob is not
+    mallory  an account of /etc/passwd without a binding
+
+mtls-authd listens on its unix socket; login, su, sudo and two services of the tests use pam_mtls.
+"""
+import glob
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+
+from lib import private
+from lib.authd import Daemon
+from lib.private import environment
+from lib.records import Audit, Syslog
+
+sys.path.insert(0, os.path.join(environment("top_srcdir"), "tests/certs"))
+import pki  # noqa: E402 pylint: disable=wrong-import-position
+
+PASSPHRASE = pki.PASSPHRASE
+PROGRAMS = "/usr/local/libexec/mtls-tests"
+SERVICES = ("login", "su", "sudo", "mtls-test", "mtls-locker")
+PEOPLE = ("alice", "bob", "carol", "mallory")
+ENTERED = """#!/bin/sh
+# What a person does who has entered.
+echo "ENTERED uid=$(id -u) name=$(id -un) subject=${MTLS_CERT_SUBJECT-}"
+"""
+SUDOERS = """Defaults !lecture, passwd_tries=1, timestamp_timeout=0
+Defaults env_keep += "MTLS_CERT_SUBJECT"
+root ALL=(ALL:ALL) ALL
+alice, bob, carol, mallory ALL=(ALL:ALL) ALL
+"""
+
+
+def run(*argv, text=None, check=True):
+    done = subprocess.run(argv, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          check=False, encoding="utf-8", errors="replace")
+    if check and done.returncode:
+        raise RuntimeError(f"{' '.join(argv)}: status {done.returncode}: {done.stdout}")
+    return done
+
+
+def write(path, text, mode=0o644):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    pki.write(path, text, mode)
+    os.chmod(path, mode)
+
+
+def quoted(value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return "{ " + ", ".join(quoted(v) for v in value) + " }"
+    return str(value) if isinstance(value, int) else f'"{value}"'
+
+
+def settings_text(settings):
+    """{key: value} in the grammar of the configuration files; {} as a value is a section."""
+    lines = []
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            lines.append(f"{key} {{\n{settings_text(value)}}}\n")
+        elif value is not None:
+            lines.append(f"{key} = {quoted(value)}\n")
+    return "".join(lines)
+
+
+class World:
+    def __init__(self):
+        if not private.inside():
+            raise RuntimeError("not in a private root")
+        self.conf = environment("MTLS_CONFDIR")
+        self.state = environment("MTLS_STATEDIR")
+        self.rundir = environment("MTLS_RUNDIR")
+        self.module = os.path.join(environment("MTLS_PAMDIR"), "pam_mtls.so")
+        self.socket = self.rundir + "/authd.sock"
+        self.audit = Audit("/run/mtls-test/audit.json")
+        self.syslog = Syslog("/run/mtls-test/syslog")
+        self.files = {}  # path: the text that the passing set-up has
+        self.dirty = set()
+        self.impostor = None
+        self.daemon = Daemon([environment("MTLS_SBINDIR") + "/mtls-authd"], self.socket,
+                             "/run/mtls-test/authd.log")
+        self._programs()
+        self._machine()
+        self.pki = pki.Pki("/etc/mtls-test-pki")
+        self._trust()
+        self._settings()
+        self._people()
+        self._pam()
+        self.daemon.start()
+
+    # The set-up.
+
+    def _programs(self):
+        os.makedirs(PROGRAMS, exist_ok=True)
+        for name in ("tests/pam/pam_host", "tests/e2e/evil_authd"):
+            source = os.path.join(environment("top_builddir"), name)
+            shutil.copy(source, PROGRAMS)
+        write(PROGRAMS + "/entered", ENTERED, 0o755)
+
+    def _machine(self):
+        for folder in (self.conf, self.state):
+            shutil.rmtree(folder, ignore_errors=True)
+        for folder, mode in ((self.conf, 0o755), (self.conf + "/private", 0o750),
+                             (self.rundir, 0o755), (self.state, 0o755)):
+            os.makedirs(folder, exist_ok=True)
+            os.chmod(folder, mode)
+        users = glob.glob("/usr/lib/sysusers.d/*mtls*.conf")
+        if not users:
+            raise RuntimeError("no sysusers.d file was installed")
+        for line in "".join(pki.read(path) for path in users).splitlines():
+            if line.startswith("u "):
+                system_user(line.split()[1])
+        write("/etc/login.defs", "UID_MIN 1000\nUID_MAX 60000\nGID_MIN 1000\nGID_MAX 60000\n"
+              "FAIL_DELAY 0\nLOGIN_RETRIES 1\nLOGIN_TIMEOUT 60\nENCRYPT_METHOD SHA512\n")
+        write("/etc/profile", "PS1='ready> '\nexport PS1\n")
+        write("/etc/securetty", "")
+        write("/etc/sudoers", SUDOERS, 0o440)
+        shutil.rmtree("/etc/sudoers.d", ignore_errors=True)
+        write("/etc/nsswitch.conf", "passwd: files mtls\ngroup: files mtls\nshadow: files\n"
+              "hosts: files\n")
+
+    def _trust(self):
+        for source, target in ((self.pki.user_ca.pem, "user-ca/ca.pem"),
+                               (self.pki.host_ca.pem, "host-ca/ca.pem"),
+                               (self.pki.server_ca.pem, "server-ca/ca.pem"),
+                               (self.pki.crl, "crl/user.pem"),
+                               (self.pki.server["good"], "server.pem")):
+            self.install(os.path.join(self.conf, target), pki.read(source))
+        key = self.conf + "/private/server.key"
+        self.install(key, pki.read(self.pki.server_key), 0o640)
+        group = pwd.getpwnam("mtls-authd").pw_gid
+        os.chown(self.conf + "/private", 0, group)
+        os.chown(key, 0, group)
+
+    def authd_settings(self):
+        return {
+            "audit_file": self.audit.path,
+            "ca people": {"role": "user", "files": [self.conf + "/user-ca/ca.pem"],
+                          "crl": [self.conf + "/crl/user.pem"]},
+            "ca machines": {"role": "host", "files": [self.conf + "/host-ca/ca.pem"]},
+        }
+
+    def pam_settings(self):
+        return {"server_name": pki.SERVER_NAME, "local_ttys": ["pts/*"]}
+
+    def _settings(self):
+        self.install(self.conf + "/authd.conf", settings_text(self.authd_settings()))
+        self.install(self.conf + "/pam_mtls.conf", settings_text(self.pam_settings()))
+
+    def _people(self):
+        for name in PEOPLE[1:]:
+            run("userdel", "-r", name, check=False)
+            run("useradd", "-m", "-s", "/bin/sh", name)
+            run("usermod", "-p", "!", name)
+        run("mtlsctl", "account", "add", "alice")
+        home = pwd_entry("alice").pw_dir
+        os.makedirs(home, exist_ok=True)
+        os.chown(home, pwd_entry("alice").pw_uid, pwd_entry("alice").pw_gid)
+        for name, certificate in (("alice", "alice"), ("bob", "good"), ("carol", "carol")):
+            self.bind(name, certificate)
+        for kind in ("P-384", "Ed25519", "RSA-2048", "huge-rsa"):
+            self.bind("bob", kind)
+        for name in PEOPLE[:3]:
+            self.give(name, {"bob": "good"}.get(name, name))
+
+    def _pam(self):
+        stack = (f"auth sufficient {self.module}\nauth required pam_deny.so\n"
+                 f"account required pam_permit.so\naccount required {self.module}\n"
+                 f"session required pam_permit.so\nsession optional {self.module}\n"
+                 "password required pam_deny.so\n")
+        for service in SERVICES:
+            self.install("/etc/pam.d/" + service, stack)
+
+    # Changing one thing, and back.
+
+    def install(self, path, text, mode=0o644):
+        """A file of the passing set-up."""
+        write(path, text, mode)
+        self.files[path] = (text, mode)
+
+    def change(self, path, text):
+        """Another content, until passing()."""
+        write(path, text, self.files[path][1])
+        self.dirty.add(path)
+
+    def change_settings(self, name, settings):
+        """authd.conf or pam_mtls.conf, until passing()."""
+        self.change(f"{self.conf}/{name}", settings_text(settings))
+
+    def bind(self, account, certificate):
+        run("mtlsctl", "bind", "add", account, "--cert", self.pki.leaf[certificate])
+
+    def unbind(self, account, certificate):
+        run("mtlsctl", "bind", "remove", account, "--cert", self.pki.leaf[certificate])
+
+    def give(self, person, name):
+        """The only credential that this person has; None: none."""
+        entry = pwd_entry(person)
+        folder = os.path.join(entry.pw_dir, ".config/mtls")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+        if name is not None:
+            source = self.pki.file[name]
+            target = os.path.join(folder, "login" + os.path.splitext(source)[1])
+            shutil.copy(source, target)
+            os.chmod(target, 0o600)
+        for base, _, files in os.walk(os.path.join(entry.pw_dir, ".config")):
+            for path in [base] + [os.path.join(base, f) for f in files]:
+                os.chown(path, entry.pw_uid, entry.pw_gid)
+        os.chmod(folder, 0o700)
+
+    def restart(self):
+        self.stop()
+        self.daemon.start()
+
+    def stop(self):
+        status = self.daemon.stop()
+        if status != 0:
+            raise RuntimeError(f"mtls-authd ended with {status}: {self.daemon.log.lines()}")
+
+    def evil(self, mode):
+        """A daemon that lies, with the true server key, in the place of mtls-authd."""
+        self.stop()
+        uid = str(pwd_entry("bob").pw_uid)
+        argv = [PROGRAMS + "/evil_authd", "--socket", self.socket, "--cert",
+                self.conf + "/server.pem", "--key", self.conf + "/private/server.key",
+                "--account", "bob", "--uid", uid, mode]
+        self.impostor = Daemon(argv, self.socket, "/run/mtls-test/evil.log")
+        self.impostor.start()
+
+    def passing(self):
+        """Back to the passing set-up."""
+        if self.impostor:
+            self.impostor.kill()
+            self.impostor = None
+            os.unlink(self.socket)
+        restart = any(path.startswith(self.conf) for path in self.dirty)
+        for path in self.dirty:
+            write(path, *self.files[path])
+        self.dirty.clear()
+        if self.daemon.ended():
+            self.daemon.start()
+        elif restart:
+            self.restart()
+        self.give("bob", "good")
+
+    def mark(self):
+        self.audit.mark()
+        self.syslog.mark()
+
+
+def pwd_entry(name):
+    """From the sources that /etc/nsswitch.conf of the private root names, by a process of its own:
+    this one may have read another nsswitch.conf."""
+    done = run("getent", "passwd", name)
+    return pwd.struct_passwd(field if i not in (2, 3) else int(field) for i, field in
+                             enumerate(done.stdout.rstrip("\n").split(":")))
+
+
+def system_user(name):
+    if run("getent", "passwd", name, check=False).returncode:
+        run("useradd", "--system", "--no-create-home", "--home-dir", "/", "--shell",
+            "/usr/sbin/nologin", "--user-group", name)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# End to end: each script runs in a private root over a staged installation of this build. They need
+# root; --disable-e2e leaves them out (make distcheck, whose prefix no private root covers).
+EXTRA_DIST += %D%/evil_authd.c
+
+# Loaded by real programs before the sanitizer's runtime, so it is built without one.
+check_LTLIBRARIES += %D%/libasan_shim.la
+tests_e2e_libasan_shim_la_SOURCES = %D%/asan_shim.c
+tests_e2e_libasan_shim_la_CFLAGS = -std=gnu11 -fvisibility=hidden $(WARN_CFLAGS)
+tests_e2e_libasan_shim_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
+
+E2E_TESTS = %D%/no_leaks.py
+
+EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected \
+	tests/certs/pki.py \
+	%D%/lib/__init__.py \
+	%D%/lib/authd.py \
+	%D%/lib/hosts.py \
+	%D%/lib/machine.py \
+	%D%/lib/private.py \
+	%D%/lib/reasons.py \
+	%D%/lib/records.py \
+	%D%/lib/tap.py \
+	%D%/lib/terminal.py \
+	%D%/lib/world.py
+
+E2E_STAGE = $(abs_top_builddir)/%D%/stage
+E2E_STAMP = %D%/stage.stamp
+$(E2E_STAMP): $(PROGRAMS) $(LTLIBRARIES) $(DATA)
+	$(AM_V_GEN)rm -rf '$(E2E_STAGE)' && $(MKDIR_P) '$(E2E_STAGE)' && \
+	$(MAKE) $(AM_MAKEFLAGS) -s install DESTDIR='$(E2E_STAGE)' >$@.log 2>&1 && touch $@ || \
+	{ cat $@.log; exit 1; }
+CLEANFILES += $(E2E_STAMP) $(E2E_STAMP).log
+
+if E2E
+TESTS += $(E2E_TESTS)
+check_DATA += $(E2E_STAMP)
+endif
+
+.PHONY: clean-e2e demo
+clean-e2e:
+	rm -rf '$(E2E_STAGE)'
+clean-local: clean-e2e
