@@ -1,1 +1,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# The reader half goes into every process through nss_mtls: it stands alone.
+noinst_LTLIBRARIES += libmtls_acctdb_read.la libmtls_acctdb.la
+libmtls_acctdb_read_la_SOURCES = \
+	%D%/record.c %D%/record.h \
+	%D%/reader.c %D%/reader.h
+libmtls_acctdb_la_SOURCES = \
+	$(libmtls_acctdb_read_la_SOURCES) \
+	%D%/local.c %D%/local.h \
+	%D%/set.c %D%/set.h \
+	%D%/publish.c \
+	%D%/writer.c %D%/writer.h
+
+if HAVE_CMOCKA
+UNIT_ACCTDB = tests/unit/test_acctdb
+check_PROGRAMS += $(UNIT_ACCTDB)
+TESTS += $(UNIT_ACCTDB)
+tests_unit_test_acctdb_SOURCES = tests/unit/test_acctdb.c
+tests_unit_test_acctdb_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+endif

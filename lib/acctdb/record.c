@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Records of the snapshot <-> bytes. Decoding runs in every process of the machine, on a file that
+ * may be damaged: a cursor with a sticky error reads the fields, then every field is checked
+ * again. Pure; any thread.
+ */
+#include <config.h>
+
+#include <endian.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "lib/acctdb/record.h"
+#include "lib/base/err.h"
+
+#define MAGIC        "MTLSACCT"
+#define MAGIC_LEN    8
+#define CHECKSUM_LEN 8
+
+/* Reads fields from the front; after the first field that does not fit, everything reads as 0. */
+struct cursor {
+	const uint8_t *data;
+	size_t left;
+	bool bad;
+};
+
+static const uint8_t *take(struct cursor *c, size_t len)
+{
+	if (c->bad || len > c->left) {
+		c->bad = true;
+		return NULL;
+	}
+	const uint8_t *p = c->data;
+	c->data += len;
+	c->left -= len;
+	return p;
+}
+
+static uint8_t take_u8(struct cursor *c)
+{
+	const uint8_t *p = take(c, 1);
+	return p ? *p : 0;
+}
+
+static uint32_t take_u32(struct cursor *c)
+{
+	const uint8_t *p = take(c, 4);
+	uint32_t value = 0;
+	if (p)
+		memcpy(&value, p, sizeof(value));
+	return le32toh(value);
+}
+
+static uint64_t take_u64(struct cursor *c)
+{
+	const uint8_t *p = take(c, 8);
+	uint64_t value = 0;
+	if (p)
+		memcpy(&value, p, sizeof(value));
+	return le64toh(value);
+}
+
+static struct mtls_acct_str take_str(struct cursor *c)
+{
+	size_t len = take_u8(c);
+	const uint8_t *p = take(c, len);
+	return (struct mtls_acct_str){ .data = p ? (const char *)p : "", .len = p ? len : 0 };
+}
+
+static int finish(const struct cursor *c)
+{
+	return c->bad || c->left ? MTLS_E_CORRUPT : 0;
+}
+
+static int put_u32(struct mtls_buf *out, uint32_t value)
+{
+	value = htole32(value);
+	return mtls_buf_append(out, &value, sizeof(value));
+}
+
+static int put_u64(struct mtls_buf *out, uint64_t value)
+{
+	value = htole64(value);
+	return mtls_buf_append(out, &value, sizeof(value));
+}
+
+static int put_str(struct mtls_buf *out, const char *text, size_t len)
+{
+	if (len > MTLS_ACCTDB_FIELD_MAX)
+		return MTLS_E_LIMIT;
+	(void)mtls_buf_append_byte(out, (uint8_t)len);
+	return mtls_buf_append(out, text, len);
+}
+
+void mtls_acct_key_plain(enum mtls_acct_kind kind, struct mtls_acct_key *ret_key)
+{
+	ret_key->bytes[0] = (uint8_t)kind;
+	ret_key->len = 1;
+}
+
+int mtls_acct_key_name(enum mtls_acct_kind kind, const char *name, size_t len,
+		       struct mtls_acct_key *ret_key)
+{
+	if (len > MTLS_OWNED_NAME_MAX)
+		return MTLS_E_LIMIT;
+	ret_key->bytes[0] = (uint8_t)kind;
+	memcpy(ret_key->bytes + 1, name, len);
+	ret_key->len = 1 + len;
+	return 0;
+}
+
+void mtls_acct_key_id(enum mtls_acct_kind kind, uint32_t id, struct mtls_acct_key *ret_key)
+{
+	ret_key->bytes[0] = (uint8_t)kind;
+	id = htole32(id);
+	memcpy(ret_key->bytes + 1, &id, sizeof(id));
+	ret_key->len = 1 + sizeof(id);
+}
+
+void mtls_acct_key_tombstone(bool group, uint32_t id, struct mtls_acct_key *ret_key)
+{
+	ret_key->bytes[0] = MTLS_ACCT_TOMBSTONE;
+	ret_key->bytes[1] = group ? 'g' : 'u';
+	id = htole32(id);
+	memcpy(ret_key->bytes + 2, &id, sizeof(id));
+	ret_key->len = 2 + sizeof(id);
+}
+
+int mtls_acct_key_binding(const char *text, size_t len, uint8_t out[MTLS_ACCT_BINDING_KEY_MAX])
+{
+	if (len > MTLS_KEY_MAX)
+		return MTLS_E_LIMIT;
+	out[0] = MTLS_ACCT_BINDING;
+	memcpy(out + 1, text, len);
+	return (int)(1 + len);
+}
+
+/* The hash of the key seeds the hash of the value: the two cannot shift into one another. */
+static uint64_t checksum(const void *key, size_t key_len, const void *value, size_t len)
+{
+	return XXH64(value, len, XXH64(key, key_len, 0));
+}
+
+int mtls_acct_verify(const void *key, size_t key_len, const uint8_t *value, size_t *len)
+{
+	if (*len < CHECKSUM_LEN || *len > MTLS_ACCTDB_VALUE_MAX)
+		return MTLS_E_CORRUPT;
+	size_t body = *len - CHECKSUM_LEN;
+	uint64_t stored;
+	memcpy(&stored, value + body, sizeof(stored));
+	if (le64toh(stored) != checksum(key, key_len, value, body))
+		return MTLS_E_CORRUPT;
+	*len = body;
+	return 0;
+}
+
+int mtls_acct_seal(const void *key, size_t key_len, struct mtls_buf *value)
+{
+	if (value->err)
+		return value->err;
+	if (value->len > MTLS_ACCTDB_VALUE_MAX - CHECKSUM_LEN)
+		return MTLS_E_LIMIT;
+	return put_u64(value, checksum(key, key_len, value->data, value->len));
+}
+
+int mtls_acct_header_decode(const uint8_t *value, size_t len, struct mtls_acct_header *ret)
+{
+	struct cursor c = { .data = value, .left = len };
+	const uint8_t *magic = take(&c, MAGIC_LEN);
+	if (!magic || memcmp(magic, MAGIC, MAGIC_LEN) != 0)
+		return MTLS_E_CORRUPT;
+	struct mtls_acct_header h = { .format = take_u32(&c) };
+	if (c.bad)
+		return MTLS_E_CORRUPT;
+	if (h.format < MTLS_ACCTDB_FORMAT_OLDEST || h.format > MTLS_ACCTDB_FORMAT)
+		return MTLS_E_VERSION;
+	h.window.min = take_u32(&c);
+	h.window.max = take_u32(&c);
+	h.serial = take_u64(&c);
+	h.created = take_u64(&c);
+	h.users = take_u32(&c);
+	h.groups = take_u32(&c);
+	h.bindings = take_u32(&c);
+	h.tombstones = take_u32(&c);
+	if (finish(&c) < 0 || h.window.min > h.window.max)
+		return MTLS_E_CORRUPT;
+	*ret = h;
+	return 0;
+}
+
+int mtls_acct_header_encode(const struct mtls_acct_header *header, struct mtls_buf *out)
+{
+	(void)mtls_buf_append(out, MAGIC, MAGIC_LEN);
+	(void)put_u32(out, header->format);
+	(void)put_u32(out, header->window.min);
+	(void)put_u32(out, header->window.max);
+	(void)put_u64(out, header->serial);
+	(void)put_u64(out, header->created);
+	(void)put_u32(out, header->users);
+	(void)put_u32(out, header->groups);
+	(void)put_u32(out, header->bindings);
+	return put_u32(out, header->tombstones);
+}
+
+int mtls_acct_next_decode(const uint8_t *value, size_t len, struct mtls_acct_next *ret)
+{
+	struct cursor c = { .data = value, .left = len };
+	struct mtls_acct_next next = { .uid = take_u32(&c) };
+	next.gid = take_u32(&c);
+	if (finish(&c) < 0)
+		return MTLS_E_CORRUPT;
+	*ret = next;
+	return 0;
+}
+
+int mtls_acct_next_encode(const struct mtls_acct_next *next, struct mtls_buf *out)
+{
+	(void)put_u32(out, next->uid);
+	return put_u32(out, next->gid);
+}
+
+int mtls_acct_user_decode(const struct mtls_id_window *window, const uint8_t *value, size_t len,
+			  struct mtls_acct_user *ret)
+{
+	struct cursor c = { .data = value, .left = len };
+	struct mtls_acct_user user = { .uid = take_u32(&c) };
+	user.gid = take_u32(&c);
+	user.name = take_str(&c);
+	user.gecos = take_str(&c);
+	user.home = take_str(&c);
+	user.shell = take_str(&c);
+	if (finish(&c) < 0 || !mtls_id_allowed(window, user.uid) ||
+	    !mtls_id_allowed(window, user.gid) ||
+	    !mtls_account_name_ownable(user.name.data, user.name.len) ||
+	    !mtls_account_gecos_valid(user.gecos.data, user.gecos.len) ||
+	    !mtls_account_path_valid(user.home.data, user.home.len) ||
+	    !mtls_account_path_valid(user.shell.data, user.shell.len))
+		return MTLS_E_CORRUPT;
+	*ret = user;
+	return 0;
+}
+
+int mtls_acct_user_encode(const struct mtls_acct_user *user, struct mtls_buf *out)
+{
+	const struct mtls_acct_str fields[] = { user->name, user->gecos, user->home, user->shell };
+
+	(void)put_u32(out, user->uid);
+	(void)put_u32(out, user->gid);
+	for (size_t i = 0; i < MTLS_COUNT(fields); i++) {
+		int r = put_str(out, fields[i].data, fields[i].len);
+		if (r < 0)
+			return r;
+	}
+	return out->err;
+}
+
+typedef bool name_check(const char *name, size_t len);
+
+/* The rest of the value is @count names, each of which passes @check. */
+static int take_names(struct cursor *c, uint32_t max, name_check *check,
+		      struct mtls_acct_names *ret)
+{
+	uint32_t count = take_u32(c);
+	if (c->bad || count > max)
+		return MTLS_E_CORRUPT;
+	struct mtls_acct_names names = { .count = count, .data = c->data, .len = c->left };
+	for (uint32_t i = 0; i < count; i++) {
+		struct mtls_acct_str name = take_str(c);
+		if (c->bad || !check(name.data, name.len))
+			return MTLS_E_CORRUPT;
+	}
+	if (finish(c) < 0)
+		return MTLS_E_CORRUPT;
+	*ret = names;
+	return 0;
+}
+
+static int put_names(char *const *names, size_t count, size_t max, struct mtls_buf *out)
+{
+	if (count > max)
+		return MTLS_E_LIMIT;
+	(void)put_u32(out, (uint32_t)count);
+	for (size_t i = 0; i < count; i++) {
+		int r = put_str(out, names[i], strlen(names[i]));
+		if (r < 0)
+			return r;
+	}
+	return out->err;
+}
+
+int mtls_acct_group_decode(const struct mtls_id_window *window, const uint8_t *value, size_t len,
+			   struct mtls_acct_group *ret)
+{
+	struct cursor c = { .data = value, .left = len };
+	struct mtls_acct_group group = { .gid = take_u32(&c) };
+	group.name = take_str(&c);
+	if (c.bad || !mtls_id_allowed(window, group.gid) ||
+	    !mtls_account_name_ownable(group.name.data, group.name.len))
+		return MTLS_E_CORRUPT;
+	int r = take_names(&c, MTLS_ACCTDB_MEMBERS_MAX, mtls_account_name_ownable, &group.members);
+	if (r < 0)
+		return r;
+	*ret = group;
+	return 0;
+}
+
+int mtls_acct_group_encode(uint32_t gid, const char *name, char *const *members, size_t count,
+			   struct mtls_buf *out)
+{
+	(void)put_u32(out, gid);
+	int r = put_str(out, name, strlen(name));
+	if (r < 0)
+		return r;
+	return put_names(members, count, MTLS_ACCTDB_MEMBERS_MAX, out);
+}
+
+int mtls_acct_user_groups_decode(const struct mtls_id_window *window, const uint8_t *value,
+				 size_t len, struct mtls_acct_ids *ret)
+{
+	struct cursor c = { .data = value, .left = len };
+	uint32_t count = take_u32(&c);
+	if (c.bad || count > MTLS_ACCTDB_GROUPS_MAX)
+		return MTLS_E_CORRUPT;
+	struct mtls_acct_ids ids = { .count = count, .data = c.data };
+	for (uint32_t i = 0; i < count; i++)
+		if (!mtls_id_allowed(window, take_u32(&c)))
+			return MTLS_E_CORRUPT;
+	if (finish(&c) < 0)
+		return MTLS_E_CORRUPT;
+	*ret = ids;
+	return 0;
+}
+
+int mtls_acct_user_groups_encode(const uint32_t *gids, size_t count, struct mtls_buf *out)
+{
+	if (count > MTLS_ACCTDB_GROUPS_MAX)
+		return MTLS_E_LIMIT;
+	(void)put_u32(out, (uint32_t)count);
+	for (size_t i = 0; i < count; i++)
+		(void)put_u32(out, gids[i]);
+	return out->err;
+}
+
+bool mtls_acct_bindable(const char *name, size_t len)
+{
+	return mtls_account_name_valid(name, len) && !mtls_account_name_reserved(name, len);
+}
+
+int mtls_acct_binding_decode(const uint8_t *value, size_t len, struct mtls_acct_names *ret)
+{
+	struct cursor c = { .data = value, .left = len };
+	struct mtls_acct_names names;
+	int r = take_names(&c, MTLS_ACCTDB_NAMES_MAX, mtls_acct_bindable, &names);
+	if (r < 0)
+		return r;
+	if (!names.count)
+		return MTLS_E_CORRUPT;
+	*ret = names;
+	return 0;
+}
+
+int mtls_acct_binding_encode(char *const *names, size_t count, struct mtls_buf *out)
+{
+	return put_names(names, count, MTLS_ACCTDB_NAMES_MAX, out);
+}
+
+int mtls_acct_tombstone_decode(const uint8_t *value, size_t len, struct mtls_acct_tombstone *ret)
+{
+	struct cursor c = { .data = value, .left = len };
+	uint64_t time = take_u64(&c);
+	struct mtls_acct_str name = take_str(&c);
+	if (finish(&c) < 0 || !mtls_account_name_ownable(name.data, name.len))
+		return MTLS_E_CORRUPT;
+	ret->time = time;
+	ret->name = name;
+	return 0;
+}
+
+int mtls_acct_tombstone_encode(uint64_t time, const char *name, struct mtls_buf *out)
+{
+	(void)put_u64(out, time);
+	return put_str(out, name, strlen(name));
+}
+
+bool mtls_acct_names_next(const struct mtls_acct_names *names, size_t *cursor,
+			  struct mtls_acct_str *ret)
+{
+	if (*cursor >= names->len)
+		return false;
+	size_t len = names->data[*cursor];
+	if (len > names->len - *cursor - 1)
+		return false;
+	*ret = (struct mtls_acct_str){ .data = (const char *)names->data + *cursor + 1,
+				       .len = len };
+	*cursor += 1 + len;
+	return true;
+}
+
+uint32_t mtls_acct_ids_get(const struct mtls_acct_ids *ids, size_t index)
+{
+	uint32_t id;
+	memcpy(&id, ids->data + 4 * index, sizeof(id));
+	return le32toh(id);
+}
+
+bool mtls_acct_str_eq(struct mtls_acct_str a, const char *text, size_t len)
+{
+	return a.len == len && memcmp(a.data, text, len) == 0;
+}
