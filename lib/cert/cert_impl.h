@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Inside of struct mtls_cert, for the files of lib/cert, and the GnuTLS object for lib/verify,
+ * which gives it to GnuTLS's path validation.
+ */
+#ifndef MTLS_CERT_CERT_IMPL_H
+#define MTLS_CERT_CERT_IMPL_H
+
+#include <gnutls/x509.h>
+
+#include "lib/base/buf.h"
+#include "lib/cert/cert.h"
+#include "lib/cert/der.h"
+
+#define MTLS_CERT_EXTENSIONS_MAX 64
+#define MTLS_CERT_SAN_MAX        256 /* names in a subjectAltName */
+
+struct mtls_cert {
+	uint8_t *der; /* owned; the slices below point into it */
+	size_t der_len;
+	gnutls_x509_crt_t crt; /* owned */
+	struct mtls_der serial, raw_subject, raw_issuer, spki, extensions;
+	char *subject, *issuer, *label; /* owned */
+	uint8_t sha256[32], spki_sha256[32];
+	int64_t not_before, not_after;
+	unsigned int flags;
+	enum mtls_cert_algorithm algorithm;
+	unsigned int key_bits;
+};
+
+/* Borrowed; as long as @cert. */
+gnutls_x509_crt_t mtls_cert_crt(const struct mtls_cert *cert);
+
+/*
+ * The canonical form of @name (a DER Name) appended to @out; nothing for an empty name. 0,
+ * -ENOMEM, MTLS_E_SYNTAX, MTLS_E_LIMIT.
+ */
+int mtls_cert_format_name(const struct mtls_der *name, struct mtls_buf *out);
+
+/* The most specific common name in @name without escapes, appended to @out; nothing if none. */
+int mtls_cert_common_name(const struct mtls_der *name, struct mtls_buf *out);
+
+/* Checks every value of a GeneralNames (contents of the extension). As mtls_cert_format_name(). */
+int mtls_cert_check_san(const struct mtls_der *value);
+
+/* Sets flags from the extensions; 0, MTLS_E_SYNTAX, MTLS_E_LIMIT, -ENOMEM. */
+int mtls_cert_read_extensions(struct mtls_cert *cert, struct mtls_diag *diag);
+
+#endif
