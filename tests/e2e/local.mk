@@ -12,8 +12,12 @@ tests_e2e_libasan_shim_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhe
 E2E_TESTS = %D%/no_leaks.py
 
 EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected \
+	tests/results.py \
 	tests/certs/pki.py \
+	%D%/demo.py \
+	%D%/login_path.py \
 	%D%/lib/__init__.py \
+	%D%/lib/attempt.py \
 	%D%/lib/authd.py \
 	%D%/lib/hosts.py \
 	%D%/lib/machine.py \
@@ -37,7 +41,12 @@ TESTS += $(E2E_TESTS)
 check_DATA += $(E2E_STAMP)
 endif
 
-.PHONY: clean-e2e demo
+# The main job, shown in a private root.
+.PHONY: clean-e2e demo demo-ready
+demo-ready: all-am
+	@$(MAKE) $(AM_MAKEFLAGS) $(E2E_STAMP)
+demo:
+	@$(AM_TESTS_ENVIRONMENT) $(PYTHON3) -B $(srcdir)/%D%/demo.py
 clean-e2e:
 	rm -rf '$(E2E_STAGE)'
 clean-local: clean-e2e

@@ -12,6 +12,7 @@ mtls-authd listens on its unix socket; login, su, sudo and two services of the t
 import glob
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import sys
 from lib import private
 from lib.authd import Daemon
 from lib.private import environment
-from lib.records import Audit, Syslog
+from lib.records import Audit, Syslog, Tail
 
 sys.path.insert(0, os.path.join(environment("top_srcdir"), "tests/certs"))
 import pki  # noqa: E402 pylint: disable=wrong-import-position
@@ -32,6 +33,7 @@ ENTERED = """#!/bin/sh
 # What a person does who has entered.
 echo "ENTERED uid=$(id -u) name=$(id -un) subject=${MTLS_CERT_SUBJECT-}"
 """
+TROUBLE = re.compile(r"Sanitizer|runtime error:|killed by signal|dumped core|Assertion")
 SUDOERS = """Defaults !lecture, passwd_tries=1, timestamp_timeout=0
 Defaults env_keep += "MTLS_CERT_SUBJECT"
 root ALL=(ALL:ALL) ALL
@@ -101,10 +103,28 @@ class World:
 
     def _programs(self):
         os.makedirs(PROGRAMS, exist_ok=True)
-        for name in ("tests/pam/pam_host", "tests/e2e/evil_authd"):
-            source = os.path.join(environment("top_builddir"), name)
-            shutil.copy(source, PROGRAMS)
+        self._program("tests/pam/pam_host")
+        self._sanitizer()
         write(PROGRAMS + "/entered", ENTERED, 0o755)
+
+    @staticmethod
+    def _sanitizer():
+        """A sanitized module loads only into programs that loaded the runtime first, and setuid
+        programs take no LD_PRELOAD: so every program of the private root loads it."""
+        linked = run("ldd", PROGRAMS + "/pam_host").stdout
+        runtime = re.search(r"=> (\S*/libasan\.so\S*)", linked)
+        if runtime:
+            shim = os.path.join(environment("top_builddir"), "tests/e2e/.libs/libasan_shim.so")
+            write("/run/mtls-test/sanitizer.log", "", 0o666)
+            shutil.copy(shim, PROGRAMS)
+            write("/etc/ld.so.preload", f"{PROGRAMS}/libasan_shim.so {runtime.group(1)}\n")
+
+    @staticmethod
+    def _program(name):
+        """A test program to where everybody may run it."""
+        source = os.path.join(environment("top_builddir"), name)
+        if os.path.exists(source):
+            shutil.copy(source, PROGRAMS)
 
     def _machine(self):
         for folder in (self.conf, self.state):
@@ -113,7 +133,7 @@ class World:
                              (self.rundir, 0o755), (self.state, 0o755)):
             os.makedirs(folder, exist_ok=True)
             os.chmod(folder, mode)
-        users = glob.glob("/usr/lib/sysusers.d/*mtls*.conf")
+        users = glob.glob("/usr/lib/sysusers.d/mtls.conf")
         if not users:
             raise RuntimeError("no sysusers.d file was installed")
         for line in "".join(pki.read(path) for path in users).splitlines():
@@ -230,6 +250,7 @@ class World:
     def evil(self, mode):
         """A daemon that lies, with the true server key, in the place of mtls-authd."""
         self.stop()
+        self._program("tests/e2e/evil_authd")
         uid = str(pwd_entry("bob").pw_uid)
         argv = [PROGRAMS + "/evil_authd", "--socket", self.socket, "--cert",
                 self.conf + "/server.pem", "--key", self.conf + "/private/server.key",
@@ -252,6 +273,17 @@ class World:
         elif restart:
             self.restart()
         self.give("bob", "good")
+
+    def problems(self):
+        """Crashes that nobody announced: reports of sanitizers, processes that ended by a signal."""
+        found = Tail("/run/mtls-test/sanitizer.log").lines()
+        for path in glob.glob("/run/mtls-test/*.log"):
+            found += [line for line in Tail(path).lines() if TROUBLE.search(line)]
+        found += [line for line in self.syslog_all() if TROUBLE.search(line)]
+        return "\n".join(found)
+
+    def syslog_all(self):
+        return Tail(self.syslog.path).lines()
 
     def mark(self):
         self.audit.mark()
