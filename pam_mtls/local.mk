@@ -1,2 +1,51 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# The thin module: libpam, libConfuse, libc. Whatever needs GnuTLS or libtasn1 is in the TLS half,
+# which is opened after the signers were started.
+noinst_LTLIBRARIES += libpam_mtls_core.la
+libpam_mtls_core_la_SOURCES = \
+	%D%/result.c %D%/result.h \
+	%D%/user.c %D%/user.h \
+	%D%/person.c %D%/person.h \
+	%D%/prompt.c %D%/prompt.h \
+	%D%/options.c %D%/options.h \
+	%D%/credential.c %D%/credential.h
+
+pammoddir = $(pamdir)
+pammod_LTLIBRARIES = pam_mtls.la
+pam_mtls_la_SOURCES = \
+	%D%/pam_mtls.c \
+	%D%/login.c %D%/login.h \
+	%D%/items.c %D%/items.h \
+	%D%/signers.c %D%/signers.h \
+	%D%/session.c %D%/session.h \
+	%D%/report.c %D%/report.h \
+	%D%/tls_half.c %D%/tls_half.h \
+	%D%/half.h
+pam_mtls_la_LIBADD = libpam_mtls_core.la $(LIBMTLS_CONF) $(LIBMTLS_SIGNER_START) \
+	$(LIBMTLS_NAME) $(LIBMTLS_BASE) $(PAM_LIBS)
+pam_mtls_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared $(MODULE_LDFLAGS) \
+	-Wl,--version-script=$(srcdir)/%D%/pam_mtls.map
+EXTRA_pam_mtls_la_DEPENDENCIES = %D%/pam_mtls.map
+
+EXTRA_DIST += %D%/pam_mtls.map
+
+if HAVE_CMOCKA
+UNIT_PAM = tests/unit/test_result tests/unit/test_person tests/unit/test_pam_options \
+	tests/unit/test_prompt tests/unit/test_credential
+check_PROGRAMS += $(UNIT_PAM)
+TESTS += $(UNIT_PAM)
+UNIT_PAM_LIBS = libpam_mtls_core.la $(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_BASE) \
+	$(PAM_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_result_SOURCES = tests/unit/test_result.c
+tests_unit_test_result_LDADD = $(UNIT_PAM_LIBS)
+tests_unit_test_person_SOURCES = tests/unit/test_person.c
+tests_unit_test_person_LDADD = $(UNIT_PAM_LIBS)
+tests_unit_test_pam_options_SOURCES = tests/unit/test_pam_options.c
+tests_unit_test_pam_options_LDADD = $(UNIT_PAM_LIBS)
+tests_unit_test_prompt_SOURCES = tests/unit/test_prompt.c
+tests_unit_test_prompt_LDADD = $(UNIT_PAM_LIBS)
+tests_unit_test_credential_SOURCES = tests/unit/test_credential.c
+tests_unit_test_credential_LDADD = $(UNIT_PAM_LIBS)
+endif
+
 include tests/pam/local.mk

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One login, from the options to the verdict. Everything is owned by struct login, which lives as
+ * long as the call; what later phases need goes to session.c. Runs in the host program's thread,
+ * blocks with deadlines, starts no thread, touches no signal.
+ *
+ * Steps return MTLS_REASON_ALLOWED for "go on"; only the last line of authenticate() lets the
+ * person in.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <security/pam_ext.h>
+
+#include "lib/base/str.h"
+#include "pam_mtls/credential.h"
+#include "pam_mtls/items.h"
+#include "pam_mtls/login.h"
+#include "pam_mtls/options.h"
+#include "pam_mtls/report.h"
+#include "pam_mtls/session.h"
+#include "pam_mtls/signers.h"
+#include "pam_mtls/tls_half.h"
+
+#define TEXT_MAX        512
+#define NAME_MAX_BYTES  256
+#define WARN_DAYS       14
+#define DAY_SECONDS     86400
+#define FAIL_DELAY_USEC 2000000
+
+struct login {
+	pam_handle_t *pamh;
+	struct items items;
+	struct mtls_settings_pam *settings;
+	struct user *caller, *claimed, *signer_user;
+	struct person person;
+	struct signers signers;
+	struct credential_set credentials;
+	const struct half_ops *half;
+	struct mtls_exchange *exchange;
+	struct mtls_msg *reply;
+	struct mtls_diag diag;
+};
+
+static void login_done(struct login *login)
+{
+	signers_done(&login->signers);
+	if (login->half) {
+		login->half->exchange_free(login->exchange);
+		login->half->msg_free(login->reply);
+	}
+	user_free(login->caller);
+	user_free(login->claimed);
+	user_free(login->signer_user);
+	mtls_settings_pam_free(login->settings);
+	items_done(&login->items);
+}
+
+/* A failed step whose code has no reason of its own. */
+static int situation_of(int rc, enum mtls_reason otherwise)
+{
+	return rc == -ENOMEM ? RESULT_NO_MEMORY : (int)otherwise;
+}
+
+/* A look-up where "no such account" is an answer and leaves @ret NULL. */
+static int found_or_not(int rc)
+{
+	return rc == MTLS_E_NOTFOUND ? 0 : rc;
+}
+
+static int look_up_users(struct login *login)
+{
+	struct mtls_settings_pam *settings = login->settings;
+	int rc = 0;
+	if (!login->caller)
+		rc = found_or_not(user_by_uid(getuid(), &login->caller));
+	if (rc == 0 && !login->claimed && login->items.user)
+		rc = found_or_not(user_by_name(login->items.user, &login->claimed));
+	if (rc == 0 && !login->signer_user && settings->key_files && settings->signer_user)
+		rc = found_or_not(user_by_name(settings->signer_user, &login->signer_user));
+	if (rc < 0)
+		(void)mtls_diag_set(&login->diag, rc, "looking up an account: %s",
+				    mtls_strerror(rc));
+	return rc;
+}
+
+static int identify(struct login *login)
+{
+	int rc = look_up_users(login);
+	if (rc < 0)
+		return situation_of(rc, MTLS_REASON_LOOKUP_FAILED);
+	const struct person_facts facts = {
+		.ruid = getuid(),
+		.euid = geteuid(),
+		.caller = login->caller,
+		.claimed_name = login->items.user,
+		.claimed = login->claimed,
+		.signer = login->signer_user,
+		/* One that is set but unfit to be sent is remote all the same. */
+		.rhost = login->items.has_rhost ? "set" : NULL,
+		.tty = login->items.tty,
+		.seat = PERSON_SEAT_UNKNOWN,
+		.settings = login->settings,
+	};
+	int reason = person_identify(&facts, &login->person);
+	if (login->settings->debug)
+		pam_syslog(login->pamh, LOG_DEBUG, "host=%s local=%d sources=%zu needs_name=%d",
+			   person_host_name(login->person.host), login->person.local,
+			   login->person.source_count, login->person.needs_name);
+	return reason;
+}
+
+/* The signers load while the half is opened and the server's CA is read. */
+static int start(struct login *login)
+{
+	int rc = signers_start(&login->signers, &login->person, MTLS_SIGNER_PATH, &login->diag);
+	if (rc < 0)
+		return situation_of(rc, MTLS_REASON_SIGNER_FAILED);
+	if (!login->half)
+		rc = tls_half_open(MTLS_HALF_PATH, &login->half, &login->diag);
+	if (rc == 0 && !login->exchange)
+		rc = login->half->exchange_new(&login->settings->client, &login->exchange,
+					       &login->diag);
+	if (rc < 0)
+		return situation_of(rc, MTLS_REASON_CONFIG);
+	rc = signers_connect(&login->signers, login->half);
+	return rc < 0 ? situation_of(rc, MTLS_REASON_SIGNER_FAILED) : MTLS_REASON_ALLOWED;
+}
+
+static int list_and_choose(struct login *login, struct credential *ret)
+{
+	int situation = start(login);
+	if (situation != MTLS_REASON_ALLOWED)
+		return situation;
+	login->credentials = (struct credential_set)CREDENTIAL_SET_EMPTY;
+	for (size_t i = 0; i < login->signers.count; i++)
+		credential_collect(&login->credentials, login->half, login->signers.clients[i],
+				   login->signers.secret_required[i],
+				   login->settings->signer_timeout_ms, &login->diag);
+	return credential_choose(&login->credentials, &login->items.prompt, ret);
+}
+
+/* True where the person was not asked anything, since there was nothing to ask about. */
+static bool nothing_there(int situation)
+{
+	return situation == MTLS_REASON_NO_CREDENTIAL || situation == MTLS_REASON_KEY_UNPROTECTED ||
+	       situation == MTLS_REASON_KEY_UNUSABLE || situation == MTLS_REASON_SIGNER_FAILED ||
+	       situation == MTLS_REASON_SIGNER_TIMEOUT;
+}
+
+static int ask_name(struct login *login)
+{
+	int rc = items_ask_user(login->pamh, &login->items);
+	if (rc == MTLS_E_NOTFOUND)
+		return MTLS_REASON_USER_UNKNOWN;
+	return rc < 0 ? situation_of(rc, MTLS_REASON_CONVERSATION) : MTLS_REASON_ALLOWED;
+}
+
+/*
+ * At most two rounds: without a name (the keys of the machine, or none), then with the name that
+ * was asked for.
+ */
+static int find_credential(struct login *login, struct credential *ret)
+{
+	for (;;) {
+		int situation = identify(login);
+		if (situation != MTLS_REASON_ALLOWED)
+			return situation;
+		bool nameless = !login->items.user;
+		if (!login->person.needs_name) {
+			situation = list_and_choose(login, ret);
+			bool again = nameless && login->person.host == PERSON_HOST_ROOT &&
+				     nothing_there(situation);
+			if (!again)
+				return situation;
+			signers_done(&login->signers);
+		}
+		if (!nameless)
+			return RESULT_FAULT;
+		situation = ask_name(login);
+		if (situation != MTLS_REASON_ALLOWED)
+			return situation;
+	}
+}
+
+/* mtls_exchange_choose: which of the accounts that belong to the certificate. */
+static int choose_account(void *ctx, char *const *candidates, size_t count)
+{
+	struct login *login = ctx;
+	const struct prompt *prompt = &login->items.prompt;
+	_cleanup_buf_ struct mtls_buf text = MTLS_BUF(TEXT_MAX);
+	for (size_t i = 0; i < count; i++) {
+		mtls_buf_reset(&text);
+		(void)mtls_buf_printf(&text, "%zu: ", i + 1);
+		prompt_clean(&text, candidates[i], 0, NAME_MAX_BYTES);
+		const char *line = mtls_buf_cstr(&text);
+		prompt_info(prompt, line ? line : "?");
+	}
+	mtls_buf_reset(&text);
+	(void)mtls_buf_printf(&text, "Which account (1-%zu)? ", count);
+	const char *question = mtls_buf_cstr(&text);
+	size_t index = 0;
+	int rc = prompt_number(prompt, question ? question : "Which account? ", count, &index);
+	return rc < 0 ? rc : (int)index;
+}
+
+static int exchange(struct login *login, const struct credential *credential)
+{
+	const struct mtls_exchange_request request = {
+		.service = login->items.service,
+		.account = login->items.user,
+		.uid = getuid(),
+		.tty = login->items.tty,
+		.remote_host = login->items.rhost,
+		.remote_user = login->items.ruser,
+	};
+	const struct half_key key = {
+		.signer = credential->signer,
+		.credential = credential->info,
+		.timeout_ms = login->settings->signer_timeout_ms,
+	};
+	bool can_ask = prompt_possible(&login->items.prompt);
+	login->diag.text[0] = '\0'; /* what a signer said of other keys is no detail of this */
+	return login->half->exchange_run(login->exchange, &key, &request,
+					 can_ask ? choose_account : NULL, login, &login->reply,
+					 &login->diag);
+}
+
+/* Our own checks of the verdict: the daemon may be wrong, or another's. */
+static int obey(struct login *login)
+{
+	if (!login->reply || login->reply->type != MTLS_MSG_AUTH_REPLY)
+		return RESULT_FAULT;
+	const struct mtls_auth_reply *reply = &login->reply->u.auth_reply;
+	_cleanup_(user_freep) struct user *local = NULL;
+	if (reply->has_account && reply->account) {
+		int rc = found_or_not(user_by_name(reply->account, &local));
+		if (rc < 0)
+			return situation_of(rc, MTLS_REASON_LOOKUP_FAILED);
+	}
+	const struct mtls_obey_local facts = {
+		.pam_user = login->items.user,
+		.user_found = local != NULL,
+		.user_uid = local ? local->uid : (uid_t)-1,
+		.min_uid = login->settings->min_uid,
+		.allow_root = login->settings->allow_root,
+	};
+	return login->half->obey_verdict(reply, &facts);
+}
+
+/* Sets PAM_USER if it was empty, and leaves to later phases what they must know. */
+static int keep(struct login *login)
+{
+	const struct mtls_auth_reply *reply = &login->reply->u.auth_reply;
+	if (!reply->account)
+		return RESULT_FAULT;
+	if (!login->items.user &&
+	    pam_set_item(login->pamh, PAM_USER, reply->account) != PAM_SUCCESS)
+		return RESULT_NO_MEMORY;
+	if (session_keep(login->pamh, reply) < 0)
+		return RESULT_NO_MEMORY;
+	/* Another thread or module of the host may have changed the name while we were away. */
+	return session_situation(login->pamh);
+}
+
+static int authenticate(struct login *login, int flags, int argc, const char **argv)
+{
+	int rc = items_read(login->pamh, flags, &login->items);
+	if (rc < 0)
+		return situation_of(rc, MTLS_REASON_CONFIG);
+	if (secure_getenv("SSLKEYLOGFILE"))
+		return MTLS_REASON_KEYLOG;
+	rc = options_load(login->items.service, argc, argv, &login->settings, &login->diag);
+	if (rc < 0)
+		return situation_of(rc, MTLS_REASON_CONFIG);
+	struct credential credential = { .info = NULL };
+	int situation = find_credential(login, &credential);
+	if (situation != MTLS_REASON_ALLOWED)
+		return situation;
+	if (!credential.info)
+		return RESULT_FAULT;
+	situation = credential_unlock(&credential, login->half, &login->items.prompt,
+				      login->settings->signer_timeout_ms, &login->diag);
+	if (situation != MTLS_REASON_ALLOWED)
+		return situation;
+	situation = exchange(login, &credential);
+	if (situation != MTLS_REASON_ALLOWED)
+		return situation;
+	situation = obey(login);
+	if (situation != MTLS_REASON_ALLOWED)
+		return situation;
+	situation = keep(login);
+	if (situation != MTLS_REASON_ALLOWED)
+		return situation;
+	return MTLS_REASON_ALLOWED;
+}
+
+static void warn_of_end(const struct login *login)
+{
+	const struct mtls_auth_reply *reply = &login->reply->u.auth_reply;
+	if (!reply->has_cert)
+		return;
+	int64_t left = reply->cert.not_after - (int64_t)time(NULL);
+	if (left >= (int64_t)WARN_DAYS * DAY_SECONDS)
+		return;
+	char date[PROMPT_DATE_MAX], text[TEXT_MAX];
+	prompt_date(reply->cert.not_after, date);
+	int days = left < 0 ? 0 : (int)(left / DAY_SECONDS);
+	(void)snprintf(text, sizeof(text),
+		       "Your certificate ends on %s, in %d %s. Renew it before it does.", date,
+		       days, days == 1 ? "day" : "days");
+	prompt_info(&login->items.prompt, text);
+}
+
+int login_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	_cleanup_(login_done) struct login login = { .pamh = pamh };
+	session_drop(pamh);
+	int situation = RESULT_FAULT;
+	if (options_off())
+		situation = RESULT_OFF;
+	else
+		situation = authenticate(&login, flags, argc, argv);
+	if (situation != MTLS_REASON_ALLOWED)
+		session_drop(pamh);
+	else
+		warn_of_end(&login);
+	const struct report report = {
+		.entry = RESULT_AUTHENTICATE,
+		.situation = situation,
+		.service = login.items.service,
+		.user = login.items.user,
+		.host = person_host_name(login.person.host),
+		.reply = login.reply ? &login.reply->u.auth_reply : NULL,
+		.detail = login.diag.text,
+		.prompt = &login.items.prompt,
+	};
+	report_outcome(pamh, &report);
+	/* Guessing somebody's passphrase at a login prompt shall be slow. */
+	if (situation == MTLS_REASON_SECRET_WRONG && login.person.host == PERSON_HOST_ROOT)
+		(void)pam_fail_delay(pamh, FAIL_DELAY_USEC);
+	return result_to_pam(RESULT_AUTHENTICATE, situation);
+}
+
+/* Who came in without us: nothing to us, unless the administrator wants a certificate. */
+static int account_situation(const struct items *items, int argc, const char **argv,
+			     struct mtls_diag *diag)
+{
+	if (options_off())
+		return RESULT_OFF;
+	_cleanup_(mtls_settings_pam_freep) struct mtls_settings_pam *settings = NULL;
+	int rc = options_load(items->service, argc, argv, &settings, diag);
+	if (rc < 0)
+		return situation_of(rc, MTLS_REASON_CONFIG);
+	if (settings->account != MTLS_ACCOUNT_ENFORCE)
+		return RESULT_NOT_OURS;
+	(void)mtls_diag_set(diag, 0, "account = enforce, and no certificate was used");
+	return MTLS_REASON_CERT_REQUIRED;
+}
+
+int login_later(pam_handle_t *pamh, enum result_entry entry, int flags, int argc, const char **argv)
+{
+	_cleanup_(items_done) struct items items = { 0 };
+	struct mtls_diag diag = { "" };
+	int situation = session_situation(pamh);
+	int rc = items_read(pamh, flags, &items);
+	if (rc < 0)
+		situation = situation_of(rc, MTLS_REASON_CONFIG);
+	else if (situation == RESULT_NOT_OURS && entry == RESULT_ACCT_MGMT)
+		situation = account_situation(&items, argc, argv, &diag);
+	bool exports = entry == RESULT_SETCRED || entry == RESULT_OPEN_SESSION;
+	if (situation == MTLS_REASON_ALLOWED && exports && session_export(pamh) < 0)
+		situation = RESULT_NO_MEMORY;
+	if (situation != MTLS_REASON_ALLOWED && situation != RESULT_NOT_OURS &&
+	    situation != RESULT_OFF) {
+		const struct report report = {
+			.entry = entry,
+			.situation = situation,
+			.service = items.service,
+			.user = items.user,
+			.detail = diag.text,
+			.prompt = &items.prompt,
+		};
+		report_outcome(pamh, &report);
+	}
+	return result_to_pam(entry, situation);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the later phases must know of our authenticate: kept in the PAM handle, gone with it. A host
+ * program whose session phase runs in another process (sshd) has none there and counts as "not
+ * ours".
+ */
+#ifndef PAM_MTLS_SESSION_H
+#define PAM_MTLS_SESSION_H
+
+#include <security/pam_modules.h>
+
+#include "lib/wire/msg.h"
+
+/* Keeps account and certificate facts of an allowed reply. 0 or -ENOMEM. */
+int session_keep(pam_handle_t *pamh, const struct mtls_auth_reply *reply);
+
+/* Forgets an earlier authenticate. */
+void session_drop(pam_handle_t *pamh);
+
+/*
+ * MTLS_REASON_ALLOWED: our authenticate succeeded in this transaction and PAM_USER is still the
+ * account that was proven. MTLS_REASON_USER_CHANGED: it is not. RESULT_NOT_OURS: there was none.
+ */
+int session_situation(pam_handle_t *pamh);
+
+/* Sets MTLS_CERT_* in the PAM environment; nothing without an authenticate of ours. 0 or -ENOMEM.
+ */
+int session_export(pam_handle_t *pamh);
+
+#endif
