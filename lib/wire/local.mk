@@ -1,1 +1,28 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+noinst_LTLIBRARIES += libmtls_wire.la
+libmtls_wire_la_SOURCES = \
+	%D%/asn1.c %D%/asn1.h \
+	%D%/reason.c %D%/reason.h \
+	%D%/field.c %D%/fields.c %D%/field.h \
+	%D%/msg.c %D%/msg.h \
+	%D%/frame.c %D%/frame.h
+nodist_libmtls_wire_la_SOURCES = %D%/mtls_asn1_tab.c
+EXTRA_DIST += %D%/mtls.asn
+CLEANFILES += %D%/mtls_asn1_tab.c
+
+# The array behind lib/wire/asn1.c. Made in the build folder; a half-written file never stays.
+%D%/mtls_asn1_tab.c: %D%/mtls.asn
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && \
+	$(ASN1PARSER) -o $@.tmp -n mtls_asn1_tab $(srcdir)/lib/wire/mtls.asn >/dev/null && mv $@.tmp $@
+
+if HAVE_CMOCKA
+UNIT_WIRE = tests/unit/test_msg tests/unit/test_reason tests/unit/test_frame
+check_PROGRAMS += $(UNIT_WIRE)
+TESTS += $(UNIT_WIRE)
+tests_unit_test_msg_SOURCES = tests/unit/test_msg.c tests/unit/wire_samples.h
+tests_unit_test_msg_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+tests_unit_test_reason_SOURCES = tests/unit/test_reason.c
+tests_unit_test_reason_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+tests_unit_test_frame_SOURCES = tests/unit/test_frame.c tests/unit/wire_samples.h
+tests_unit_test_frame_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+endif

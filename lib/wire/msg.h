@@ -80,14 +80,17 @@ struct mtls_bytes {
 	size_t len;
 };
 
-/* Absent text fields are NULL; an absent number is said by its has_ flag. */
+/*
+ * Absent text fields are NULL; encoding takes an optional text that is "" as absent. An absent
+ * number is said by its has_ flag or by a value of its own. Mandatory texts hold at least one byte,
+ * but for names that come from a certificate, which may be "".
+ */
 struct mtls_auth_request {
 	uint32_t version;
-	char *service; /* PAM service, at most 64 bytes */
-	char *account; /* optional: PAM_USER; at most 256 bytes (the grammar is the server's check)
-			*/
-	uint32_t uid;  /* who runs the host program: getuid() */
-	char *tty;     /* optional, 64 */
+	char *service;     /* PAM service, at most 64 bytes */
+	char *account;     /* optional: PAM_USER; 256 (the grammar is the server's check) */
+	uint32_t uid;      /* who runs the host program: getuid() */
+	char *tty;         /* optional, 64 */
 	char *remote_host; /* optional, 255 */
 	char *remote_user; /* optional, 256 */
 	char *host_name;   /* optional, 255 */
@@ -104,7 +107,7 @@ enum mtls_verdict {
 struct mtls_cert_facts {
 	char *subject;      /* canonical DN, 4096 */
 	char *issuer;       /* canonical DN, 4096 */
-	char *serial;       /* lower-case hex, 64 */
+	char *serial;       /* lower-case hex, an even number of digits, 64 */
 	uint8_t sha256[32]; /* of the leaf's DER */
 	int64_t not_after;  /* seconds since 1970 */
 };
@@ -179,15 +182,14 @@ struct mtls_signer_credential {
 };
 
 struct mtls_signer_end {
-	enum mtls_reason
-		reason; /* ALLOWED: the list is complete; NO_CREDENTIAL, KEY_UNUSABLE, ... */
-	char *detail;   /* optional, 512: for the log, e.g. which file was skipped and why */
+	enum mtls_reason reason; /* ALLOWED: the list is complete; NO_CREDENTIAL, ... */
+	char *detail;            /* optional, 512: for the log: which file was skipped and why */
 };
 
 struct mtls_signer_unlock {
 	uint32_t id;
-	struct mtls_bytes
-		secret; /* at most MTLS_SECRET_MAX; wiped by mtls_msg_free(); never empty */
+	/* at most MTLS_SECRET_MAX; wiped by mtls_msg_free(); never empty */
+	struct mtls_bytes secret;
 };
 
 struct mtls_signer_unlocked {
@@ -204,8 +206,8 @@ struct mtls_signer_sign {
 
 struct mtls_signer_signature {
 	enum mtls_reason reason; /* ALLOWED with a signature, else none */
-	struct mtls_bytes
-		signature; /* as CertificateVerify carries it: ECDSA-Sig-Value DER, PSS, Ed25519 */
+	/* as CertificateVerify carries it: ECDSA-Sig-Value DER, PSS, Ed25519 */
+	struct mtls_bytes signature;
 };
 
 struct mtls_msg {
@@ -224,8 +226,8 @@ struct mtls_msg {
 	} u;
 };
 
-/* A zeroed message of @type, or NULL when memory is short. Fields that are pointers own malloc'ed
- * memory. */
+/* A zeroed message of @type, or NULL when memory is short (or the type is not in use). Fields that
+ * are pointers own malloc'ed memory. */
 struct mtls_msg *mtls_msg_new(enum mtls_msg_type type);
 
 /* Frees the message and what its fields own; secrets are cleared. NULL is fine. */
@@ -256,6 +258,7 @@ size_t mtls_msg_type_max(int type);
 
 /* Sets a text field: frees the old value, copies @text (NULL: absent). 0 or -ENOMEM. */
 int mtls_msg_set_text(char **field, const char *text);
+/* Likewise for bytes; the old value is cleared first. */
 int mtls_msg_set_bytes(struct mtls_bytes *field, const void *data, size_t len);
 
 #endif

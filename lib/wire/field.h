@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Inside lib/wire: a message as a table of fields, and the one encoder and decoder that serve all
+ * tables. Limits stand in the tables only; encoding and decoding apply the same check.
+ */
+#ifndef MTLS_WIRE_FIELD_H
+#define MTLS_WIRE_FIELD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/err.h"
+#include "lib/wire/asn1.h"
+#include "lib/wire/msg.h"
+
+enum mtls_field_kind {
+	MTLS_FIELD_U32,    /* uint32_t; optional: MTLS_TRIES_UNKNOWN is absent */
+	MTLS_FIELD_I64,    /* int64_t */
+	MTLS_FIELD_ENUM,   /* an enum; the numbers allowed by .known */
+	MTLS_FIELD_BOOL,   /* bool */
+	MTLS_FIELD_TEXT,   /* char *: UTF-8 without controls; optional: NULL or "" is absent */
+	MTLS_FIELD_FIXED,  /* uint8_t[max] */
+	MTLS_FIELD_BYTES,  /* struct mtls_bytes; optional: no bytes is absent */
+	MTLS_FIELD_TEXTS,  /* char *[list_max], .count_offset; optional: none is absent */
+	MTLS_FIELD_CHAIN,  /* struct mtls_bytes[list_max], .count_offset */
+	MTLS_FIELD_GROUP,  /* .sub, present if the bool at .count_offset is set */
+	MTLS_FIELD_UNUSED, /* never present */
+	MTLS_FIELD_KINDS,
+};
+
+struct mtls_field {
+	const char *name; /* in mtls.asn */
+	enum mtls_field_kind kind;
+	bool optional;
+	size_t offset;             /* of the member in its struct */
+	size_t count_offset;       /* of the number of elements, or of the flag of a group */
+	size_t min, max;           /* bytes of a string, or of each element of a list */
+	size_t list_max;           /* elements of a list */
+	bool (*known)(int number); /* ENUM */
+	bool (*alphabet)(const char *, size_t); /* TEXT: a further condition; may be NULL */
+	const struct mtls_field *sub;           /* GROUP: relative to the same struct */
+	size_t sub_count;
+};
+
+struct mtls_fields {
+	const struct mtls_field *fields;
+	size_t count;
+	/* What one field cannot say alone; NULL: nothing. @message points to the union's member. */
+	int (*check)(const void *message, struct mtls_diag *diag);
+};
+
+/* The table of @type, or NULL for an unknown or reserved number. */
+const struct mtls_fields *mtls_fields_of(int type);
+
+/* Each works on the struct at @base; @prefix is "" or the group's name. */
+int mtls_fields_check(const char *type, const struct mtls_field *fields, size_t count,
+		      const void *base, struct mtls_diag *diag);
+int mtls_fields_read(const char *type, const struct mtls_asn1 *asn1, const char *prefix,
+		     const struct mtls_field *fields, size_t count, void *base,
+		     struct mtls_diag *diag);
+int mtls_fields_write(struct mtls_asn1 *asn1, const char *prefix, const struct mtls_field *fields,
+		      size_t count, const void *base);
+void mtls_fields_clear(const struct mtls_field *fields, size_t count, void *base);
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Messages: which type it is, how large it may be, then the table of its fields (fields.c) through
+ * the one encoder and decoder (field.c). No state, any thread.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/wire/field.h"
+#include "lib/wire/msg.h"
+
+#define TAG_MESSAGE 0x60 /* APPLICATION, constructed; the type is the number below */
+
+static const struct {
+	int type;
+	const char *name;
+	size_t max; /* 0: reserved */
+} types[] = {
+#define MTLS_MSG_ROW(name, number, text, limit)          { (number), text, limit },
+#define MTLS_MSG_ROW_RESERVED(name, number, text, limit) { (number), text, 0 },
+	MTLS_MSG_TYPES(MTLS_MSG_ROW) MTLS_MSG_TYPES_RESERVED(MTLS_MSG_ROW_RESERVED)
+#undef MTLS_MSG_ROW
+#undef MTLS_MSG_ROW_RESERVED
+};
+
+const char *mtls_msg_type_name(int type)
+{
+	for (size_t i = 0; i < MTLS_COUNT(types); i++)
+		if (types[i].type == type)
+			return types[i].name;
+	return NULL;
+}
+
+size_t mtls_msg_type_max(int type)
+{
+	for (size_t i = 0; i < MTLS_COUNT(types); i++)
+		if (types[i].type == type)
+			return types[i].max;
+	return 0;
+}
+
+struct mtls_msg *mtls_msg_new(enum mtls_msg_type type)
+{
+	if (!mtls_fields_of((int)type))
+		return NULL;
+	struct mtls_msg *msg = calloc(1, sizeof(*msg));
+	if (msg)
+		msg->type = type;
+	return msg;
+}
+
+void mtls_msg_free(struct mtls_msg *msg)
+{
+	if (!msg)
+		return;
+	const struct mtls_fields *table = mtls_fields_of((int)msg->type);
+	if (table)
+		mtls_fields_clear(table->fields, table->count, &msg->u);
+	free(msg);
+}
+
+static int check(const struct mtls_fields *table, const char *name, const struct mtls_msg *msg,
+		 struct mtls_diag *diag)
+{
+	int r = mtls_fields_check(name, table->fields, table->count, &msg->u, diag);
+	if (r == 0 && table->check)
+		r = table->check(&msg->u, diag);
+	return r;
+}
+
+int mtls_msg_encode(const struct mtls_msg *msg, uint8_t **ret_der, size_t *ret_len,
+		    struct mtls_diag *diag)
+{
+	_cleanup_(mtls_asn1_freep) struct mtls_asn1 *asn1 = NULL;
+	const struct mtls_fields *table = mtls_fields_of((int)msg->type);
+	uint8_t *der = NULL;
+	size_t len = 0;
+
+	if (!table)
+		return mtls_diag_set(diag, MTLS_E_SYNTAX, "unknown message type %d",
+				     (int)msg->type);
+	const char *name = mtls_msg_type_name((int)msg->type);
+	int r = check(table, name, msg, diag);
+	if (r < 0)
+		return r;
+	r = mtls_asn1_new(name, &asn1);
+	if (r == 0)
+		r = mtls_fields_write(asn1, "", table->fields, table->count, &msg->u);
+	if (r == 0)
+		r = mtls_asn1_encode(asn1, &der, &len);
+	if (r < 0)
+		return mtls_diag_set(diag, r, "%s: cannot be encoded", name);
+	size_t max = mtls_msg_type_max((int)msg->type);
+	if (len > max) {
+		explicit_bzero(der, len);
+		free(der);
+		return mtls_diag_set(diag, MTLS_E_LIMIT, "%s: over %zu bytes", name, max);
+	}
+	*ret_der = der;
+	*ret_len = len;
+	return 0;
+}
+
+/* Type and size, from the first bytes: before anything is allocated for the message. */
+static int judge_header(const uint8_t *der, size_t len, int *ret_type, struct mtls_diag *diag)
+{
+	struct mtls_asn1_header h;
+
+	int r = mtls_asn1_header(der, len, &h);
+	if (r <= 0)
+		return mtls_diag_set(diag, r < 0 ? r : MTLS_E_SYNTAX, "malformed message header");
+	int type = h.tag - TAG_MESSAGE;
+	size_t max = mtls_msg_type_max(type);
+	if (max == 0)
+		return mtls_diag_set(diag, MTLS_E_SYNTAX, "unknown message type: tag 0x%02x",
+				     h.tag);
+	if (len > max || h.body_len > max)
+		return mtls_diag_set(diag, MTLS_E_LIMIT, "%s: over %zu bytes",
+				     mtls_msg_type_name(type), max);
+	if (h.header_len + h.body_len != len)
+		return mtls_diag_set(diag, MTLS_E_SYNTAX, "%s: %zu bytes, but its header says %zu",
+				     mtls_msg_type_name(type), len, h.header_len + h.body_len);
+	*ret_type = type;
+	return 0;
+}
+
+int mtls_msg_decode(const uint8_t *der, size_t len, struct mtls_msg **ret_msg,
+		    struct mtls_diag *diag)
+{
+	_cleanup_(mtls_asn1_freep) struct mtls_asn1 *asn1 = NULL;
+	_cleanup_(mtls_msg_freep) struct mtls_msg *msg = NULL;
+	int type = 0;
+
+	int r = judge_header(der, len, &type, diag);
+	if (r < 0)
+		return r;
+	const struct mtls_fields *table = mtls_fields_of(type);
+	const char *name = mtls_msg_type_name(type);
+	r = mtls_asn1_decode(name, der, len, &asn1, diag);
+	if (r < 0)
+		return r;
+	msg = mtls_msg_new((enum mtls_msg_type)type);
+	if (!msg)
+		return -ENOMEM;
+	r = mtls_fields_read(name, asn1, "", table->fields, table->count, &msg->u, diag);
+	if (r == 0)
+		r = check(table, name, msg, diag);
+	if (r < 0)
+		return r;
+	*ret_msg = MTLS_TAKE(msg);
+	return 0;
+}
+
+int mtls_msg_set_text(char **field, const char *text)
+{
+	char *copy = NULL;
+
+	if (text) {
+		copy = strdup(text);
+		if (!copy)
+			return -ENOMEM;
+	}
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+int mtls_msg_set_bytes(struct mtls_bytes *field, const void *data, size_t len)
+{
+	uint8_t *copy = malloc(len + 1);
+
+	if (!copy)
+		return -ENOMEM;
+	if (len)
+		memcpy(copy, data, len);
+	copy[len] = '\0';
+	if (field->data)
+		explicit_bzero(field->data, field->len);
+	free(field->data);
+	*field = (struct mtls_bytes){ copy, len };
+	return 0;
+}
