@@ -1,1 +1,39 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Everything but the entry points is a library of its own, so that tests and the fuzzer give it a
+# snapshot of theirs.
+noinst_LTLIBRARIES += libnss_mtls_core.la
+libnss_mtls_core_la_SOURCES = \
+	%D%/db.c %D%/db.h \
+	%D%/lookup.h \
+	%D%/pack.c %D%/pack.h \
+	%D%/passwd.c %D%/group.c %D%/initgroups.c %D%/x509.c
+
+LIBNSS_MTLS_CORE = libnss_mtls_core.la libmtls_acctdb_read.la $(CDB_PIC_LIBS) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
+
+# glibc looks for lib*.so.2 and nothing else: no development link, no further version.
+nss_LTLIBRARIES = libnss_mtls.la
+libnss_mtls_la_SOURCES = %D%/entry.c %D%/entry.h
+libnss_mtls_la_LIBADD = $(LIBNSS_MTLS_CORE)
+libnss_mtls_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -shrext .so.2 $(MODULE_LDFLAGS) \
+	-Wl,--gc-sections -Wl,--version-script=$(srcdir)/%D%/nss_mtls.map
+EXTRA_libnss_mtls_la_DEPENDENCIES = %D%/nss_mtls.map
+EXTRA_DIST += %D%/nss_mtls.map
+
+# One library under two names: the second serves certificate keys (service x509).
+INSTALL_EXEC_HOOKS += install-nss-hook
+install-nss-hook:
+	cd '$(DESTDIR)$(nssdir)' && rm -f libnss_mtls.la && ln -sf libnss_mtls.so.2 libnss_x509.so.2
+UNINSTALL_HOOKS += uninstall-nss-hook
+uninstall-nss-hook:
+	rm -f '$(DESTDIR)$(nssdir)/libnss_mtls.so.2' '$(DESTDIR)$(nssdir)/libnss_x509.so.2'
+
+NSS_FIXTURE = tests/nss/fixture.c tests/nss/fixture.h
+LIBNSS_TEST = libnss_mtls_core.la $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
+
+if HAVE_CMOCKA
+NSS_UNIT = tests/nss/test_nss
+check_PROGRAMS += $(NSS_UNIT)
+TESTS += $(NSS_UNIT)
+tests_nss_test_nss_SOURCES = tests/nss/test_nss.c $(NSS_FIXTURE)
+tests_nss_test_nss_LDADD = $(LIBNSS_TEST) $(CMOCKA_LIBS)
+endif

@@ -42,6 +42,13 @@
 #define MTLS_ACCTDB_NAMES_MAX   64        /* accounts bound to one key */
 #define MTLS_ACCTDB_VALUE_MAX   (6 << 20) /* bytes of a value */
 
+/*
+ * Beside the snapshot: a page, never replaced, whose first eight bytes (native order) count the
+ * snapshots. The writer renames first and counts second.
+ */
+#define MTLS_ACCTDB_GEN_NAME "accounts.gen"
+#define MTLS_ACCTDB_GEN_SIZE 4096
+
 /* Answered by service x509 as a group without members iff the snapshot can be read; see x509.c. */
 #define MTLS_X509_PROBE "probe:"
 

@@ -3,8 +3,7 @@
  * Changes the snapshot: lock, read, change the set, build a new file beside the old one, check it,
  * rename, count up. Whatever happens in between, readers see the old file or the new one.
  *
- * Beside accounts.cdb lie accounts.gen, a page that is never replaced and whose first eight bytes
- * count the snapshots (rename first, count second), and the lock file.
+ * Beside accounts.cdb lie accounts.gen (see lib/acctdb/record.h) and the lock file.
  */
 #ifndef MTLS_ACCTDB_WRITER_H
 #define MTLS_ACCTDB_WRITER_H
@@ -16,8 +15,6 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/err.h"
 
-#define MTLS_ACCTDB_GEN_NAME  "accounts.gen"
-#define MTLS_ACCTDB_GEN_SIZE  4096
 #define MTLS_ACCTDB_LOCK_NAME ".lock"
 
 struct mtls_acctdb_place {

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h>
+
+#include <endian.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/file.h"
+#include "tests/nss/fixture.h"
+
+const struct mtls_id_window fix_window = { MTLS_ID_WINDOW_MIN, MTLS_ID_WINDOW_MAX };
+
+static void must(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	(void)fprintf(stderr, "fixture: %s\n", what);
+	abort();
+}
+
+struct fixture *fixture_new(void)
+{
+	struct fixture *fix = calloc(1, sizeof(*fix));
+	must(fix, "memory");
+	const char *base = getenv("TMPDIR");
+	must(asprintf(&fix->folder, "%s/nss.XXXXXX", base ? base : "/tmp") > 0, "memory");
+	must(mkdtemp(fix->folder), "mkdtemp");
+	must(asprintf(&fix->path, "%s/s/accounts.cdb", fix->folder) > 0, "memory");
+	must(asprintf(&fix->gen, "%s/s/accounts.gen", fix->folder) > 0, "memory");
+	fix->place = (struct mtls_acctdb_place){ .path = fix->path,
+						 .owner = geteuid(),
+						 .lock_timeout_ms = 5000 };
+	fix->db.path = fix->path;
+	fix->db.gen_path = fix->gen;
+	fix->db.owner = geteuid();
+	return fix;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+void fixture_free(struct fixture *fix)
+{
+	nss_db_close(&fix->db);
+	(void)nftw(fix->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	free(fix->folder);
+	free(fix->path);
+	free(fix->gen);
+	free(fix);
+}
+
+void fixture_change(struct fixture *fix, void (*change)(struct mtls_acctset *set, void *ctx),
+		    void *ctx)
+{
+	struct mtls_acctdb_txn *txn = NULL;
+	struct mtls_diag diag = { "" };
+	int r = mtls_acctdb_begin(&fix->place, &fix_window, NULL, &txn, &diag);
+	must(r >= 0, mtls_diag_text(&diag, r));
+	change(mtls_acctdb_txn_set(txn), ctx);
+	r = mtls_acctdb_commit(txn, false, &diag);
+	must(r >= 0, mtls_diag_text(&diag, r));
+	mtls_acctdb_txn_free(txn);
+}
+
+void fixture_add(struct mtls_acctset *set, const char *name, const char *home)
+{
+	struct mtls_diag diag = { "" };
+	const struct mtls_acctset_spec spec = {
+		.name = name, .gecos = "A Person", .home = home, .shell = "/bin/sh"
+	};
+	uint32_t uid;
+	int r = mtls_acctset_add_user(set, &spec, &uid, &diag);
+	must(r >= 0, mtls_diag_text(&diag, r));
+}
+
+static void people(struct mtls_acctset *set, void *ctx)
+{
+	(void)ctx;
+	static const char *const bound[][2] = {
+		{ FIX_KEY_ALICE, "alice" }, { FIX_KEY_TWO, "alice" },
+		{ FIX_KEY_TWO, "bob" },     { FIX_KEY_FOREIGN, "local.user" },
+		{ FIX_KEY_MIXED, "alice" }, { FIX_KEY_MIXED, "local.user" },
+	};
+	static const char *const members[][2] = {
+		{ "staffers", "alice" },
+		{ "crew", "alice" },
+		{ "crew", "bob" },
+	};
+	uint32_t gid;
+	fixture_add(set, "alice", "/home/alice");
+	fixture_add(set, "bob", "/home/bob");
+	must(mtls_acctset_add_group(set, "staffers", &gid, NULL) == 0, "group");
+	must(mtls_acctset_add_group(set, "crew", &gid, NULL) == 0, "group");
+	for (size_t i = 0; i < MTLS_COUNT(members); i++)
+		must(mtls_acctset_add_member(set, members[i][0], members[i][1], NULL) == 0,
+		     "member");
+	for (size_t i = 0; i < MTLS_COUNT(bound); i++)
+		must(mtls_acctset_bind(set, bound[i][0], bound[i][1], NULL) == 0, "binding");
+}
+
+void fixture_populate(struct fixture *fix)
+{
+	fixture_change(fix, people, NULL);
+}
+
+static uint32_t read_u32(const uint8_t *p)
+{
+	uint32_t value;
+	memcpy(&value, p, sizeof(value));
+	return le32toh(value);
+}
+
+uint8_t *fixture_find(uint8_t *file, size_t size, const void *key, size_t key_len, size_t *ret_len)
+{
+	size_t end = read_u32(file);
+	must(end <= size, "layout");
+	for (size_t at = 2048; at + 8 <= end;) {
+		size_t klen = read_u32(file + at), len = read_u32(file + at + 4);
+		if (klen == key_len && memcmp(file + at + 8, key, klen) == 0) {
+			*ret_len = len - 8;
+			return file + at + 8 + klen;
+		}
+		at += 8 + klen + len;
+	}
+	return NULL;
+}
+
+void fixture_reseal(const void *key, size_t key_len, uint8_t *value, size_t len)
+{
+	struct mtls_buf sealed = MTLS_BUF(1 << 20);
+	must(mtls_buf_append(&sealed, value, len) == 0, "memory");
+	must(mtls_acct_seal(key, key_len, &sealed) == 0, "seal");
+	memcpy(value, sealed.data, sealed.len);
+	mtls_buf_done(&sealed);
+}
+
+void fixture_replace(struct fixture *fix, const void *data, size_t len)
+{
+	const struct mtls_file_mode mode = { .mode = 0644, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	struct mtls_diag diag = { "" };
+	must(mtls_file_replace(fix->path, data, len, &mode, &diag) == 0, diag.text);
+	must(mtls_acctdb_gen_count(fix->gen, geteuid(), &diag) == 0, diag.text);
+}
+
+void fixture_read(struct fixture *fix, struct mtls_buf *out)
+{
+	must(mtls_file_read(fix->path, NULL, out, NULL) == 0, "read");
+}
