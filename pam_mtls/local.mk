@@ -48,4 +48,8 @@ tests_unit_test_credential_SOURCES = tests/unit/test_credential.c
 tests_unit_test_credential_LDADD = $(UNIT_PAM_LIBS)
 endif
 
+dist_man_MANS += doc/pam_mtls.8
+pamexamplesdir = $(docdir)/examples/pam.d
+dist_pamexamples_DATA = dist/pam/README dist/pam/sudo dist/pam/su dist/pam/login
+
 include tests/pam/local.mk

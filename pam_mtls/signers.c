@@ -14,10 +14,14 @@
 
 #define HOME_SUFFIX "/.config/mtls"
 
-/* { "mtls-signer", "--source", "file", "--dir", DIR } or with "--file", PATH for each file. */
+/*
+ * { "mtls-signer", ..., "--dir", DIR } or with "--file", PATH for each file. The lifetime bounds
+ * how long a person may look at a passphrase prompt; the signer ends with its socket anyway.
+ */
 static int build_argv(const struct person_source *source, char ***ret)
 {
-	static const char *const fixed[] = { "mtls-signer", "--source", "file" };
+	static const char *const fixed[] = { "mtls-signer", "--source", "file", "--lifetime",
+					     "600" };
 	_cleanup_(mtls_strv_freep) char **argv = NULL;
 	int rc = 0;
 	for (size_t i = 0; i < MTLS_COUNT(fixed) && rc == 0; i++)
