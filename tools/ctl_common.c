@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Messages and secrets of the subcommands. One thread; holds no state. */
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/file.h"
+#include "tools/ctl_common.h"
+
+static void complain(const char *name, const char *fmt, va_list ap)
+{
+	(void)fflush(stdout);
+	(void)fprintf(stderr, "mtlsctl %s: ", name);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	(void)vfprintf(stderr, fmt, ap);
+#pragma GCC diagnostic pop
+	(void)fputc('\n', stderr);
+}
+
+int ctl_usage_error(const char *name, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	complain(name, fmt, ap);
+	va_end(ap);
+	(void)fprintf(stderr, "Try 'mtlsctl %s --help'.\n", name);
+	return CTL_USAGE;
+}
+
+int ctl_error(const char *name, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	complain(name, fmt, ap);
+	va_end(ap);
+	return CTL_FAILED;
+}
+
+/* A signal that came while the terminal was silent; raised again when it is not any more. */
+static volatile sig_atomic_t caught;
+
+static void remember(int number)
+{
+	caught = number;
+}
+
+/* Byte by byte: what stands behind the line belongs to somebody else. */
+int ctl_read_secret(int fd, struct mtls_buf *secret)
+{
+	for (;;) {
+		char c;
+		ssize_t n = read(fd, &c, 1);
+		if (n < 0 && errno == EINTR && !caught)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0 || c == '\n')
+			return 0;
+		int r = mtls_buf_append_byte(secret, (uint8_t)c);
+		explicit_bzero(&c, sizeof(c));
+		if (r < 0)
+			return r;
+	}
+}
+
+static int ask_silently(int tty, const char *prompt, struct mtls_buf *secret)
+{
+	struct termios before, silent;
+
+	if (tcgetattr(tty, &before) < 0)
+		return -errno;
+	silent = before;
+	silent.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+	if (tcsetattr(tty, TCSAFLUSH, &silent) < 0)
+		return -errno;
+	int r = mtls_fd_write_all(tty, prompt, strlen(prompt));
+	if (r >= 0)
+		r = ctl_read_secret(tty, secret);
+	(void)tcsetattr(tty, TCSAFLUSH, &before);
+	(void)mtls_fd_write_all(tty, "\n", 1);
+	return r;
+}
+
+int ctl_ask_secret(const char *prompt, struct mtls_buf *secret)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
+	struct sigaction old[MTLS_COUNT(signals)];
+	struct sigaction action = { .sa_handler = remember }; /* no SA_RESTART: read() ends */
+
+	_cleanup_close_ int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (tty < 0)
+		return -ENOTTY;
+	caught = 0;
+	for (size_t i = 0; i < MTLS_COUNT(signals); i++)
+		(void)sigaction(signals[i], &action, &old[i]);
+	int r = ask_silently(tty, prompt, secret);
+	for (size_t i = 0; i < MTLS_COUNT(signals); i++)
+		(void)sigaction(signals[i], &old[i], NULL);
+	if (caught)
+		(void)raise(caught);
+	caught = 0;
+	return r;
+}

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * mtlsctl init: a CA for persons, another one for servers, the server's certificate, an empty CRL,
+ * the two configuration files. It looks at everything first and then makes only what is missing;
+ * every file is created exclusively, so nothing is ever overwritten.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/file.h"
+#include "lib/base/str.h"
+#include "lib/settings/settings.h"
+#include "tools/ctl_common.h"
+#include "tools/ctl_x509.h"
+
+#define CMD             "init"
+#define GROUP           "mtls-authd"
+#define DAY             86400
+#define CA_DAYS         3650
+#define SERVER_DAYS     825
+#define CLOCK_SLACK     300 /* seconds that another machine's clock may be behind */
+#define PEM_MAX         65536
+#define COMMON_NAME_MAX 64
+
+enum pair_index { USER_CA, SERVER_CA, SERVER, PAIRS };
+
+static const struct {
+	const char *what;
+	const char *crt;
+	const char *key;
+	mode_t key_mode;
+} pairs[PAIRS] = {
+	[USER_CA] = { "the CA for persons", "user-ca/ca.pem", "private/user-ca.key", 0600 },
+	[SERVER_CA] = { "the CA for servers", "server-ca/ca.pem", "private/server-ca.key", 0600 },
+	[SERVER] = { "the server's certificate", "server.pem", "private/server.key", 0640 },
+};
+
+static const struct {
+	const char *name;
+	mode_t mode;
+	bool group; /* of the daemon, which reads its key again when it reloads */
+} folders[] = {
+	{ "", 0755, false },
+	{ "user-ca", 0755, false },
+	{ "server-ca", 0755, false },
+	{ "private", 0710, true },
+};
+
+enum single_index { CRL, AUTHD_CONF, PAM_CONF, SINGLES };
+static const char *const singles[SINGLES] = {
+	[CRL] = "user-ca/crl.pem",
+	[AUTHD_CONF] = "authd.conf",
+	[PAM_CONF] = "pam_mtls.conf",
+};
+
+struct init {
+	const char *dir;
+	const char *name;
+	bool dry_run;
+	gid_t group; /* 0 where there is no group of the daemon */
+	bool have_group;
+	time_t now;
+	bool make_pair[PAIRS];
+	bool make_single[SINGLES];
+	struct ctl_pair pair[PAIRS]; /* as far as they are needed */
+	int count;                   /* files made */
+};
+
+static int path_of(const struct init *in, const char *name, char *out, size_t size)
+{
+	int n = snprintf(out, size, "%s%s%s", in->dir, *name ? "/" : "", name);
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+/* 1 there, 0 not there, -errno. A dangling link is there. */
+static int exists(const struct init *in, const char *name, struct mtls_diag *diag)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	int r = path_of(in, name, path, sizeof(path));
+	if (r < 0)
+		return mtls_diag_set(diag, r, "'%s': path too long", in->dir);
+	if (lstat(path, &st) == 0)
+		return 1;
+	if (errno == ENOENT)
+		return 0;
+	return mtls_diag_set(diag, -errno, "'%s': %s", path, strerrordesc_np(errno));
+}
+
+static int plan_pair(struct init *in, enum pair_index i, struct mtls_diag *diag)
+{
+	int crt = exists(in, pairs[i].crt, diag);
+	int key = crt < 0 ? crt : exists(in, pairs[i].key, diag);
+
+	if (crt < 0 || key < 0)
+		return crt < 0 ? crt : key;
+	if (crt != key)
+		return mtls_diag_set(
+			diag, MTLS_E_EXISTS,
+			"%s is there by half: '%s/%s' exists, '%s/%s' does not. "
+			"Restore the missing file, or move the other one away; nothing "
+			"was made",
+			pairs[i].what, in->dir, crt ? pairs[i].crt : pairs[i].key, in->dir,
+			crt ? pairs[i].key : pairs[i].crt);
+	in->make_pair[i] = !crt;
+	return 0;
+}
+
+static int plan(struct init *in, struct mtls_diag *diag)
+{
+	for (int i = 0; i < PAIRS; i++) {
+		int r = plan_pair(in, (enum pair_index)i, diag);
+		if (r < 0)
+			return r;
+	}
+	for (int i = 0; i < SINGLES; i++) {
+		int r = exists(in, singles[i], diag);
+		if (r < 0)
+			return r;
+		in->make_single[i] = !r;
+	}
+	return 0;
+}
+
+/* A CA that is kept and has to sign something. */
+static int load_pair(struct init *in, enum pair_index i, struct mtls_diag *diag)
+{
+	const struct mtls_file_trust public = { .owner = geteuid() };
+	const struct mtls_file_trust secret = { .owner = geteuid(), .secret = true };
+	_cleanup_buf_ struct mtls_buf crt = MTLS_BUF(PEM_MAX);
+	_cleanup_buf_ struct mtls_buf key = MTLS_BUF_SECRET(PEM_MAX);
+	char path[PATH_MAX];
+
+	int r = path_of(in, pairs[i].crt, path, sizeof(path));
+	if (r >= 0)
+		r = mtls_file_read(path, &public, &crt, diag);
+	if (r >= 0)
+		r = path_of(in, pairs[i].key, path, sizeof(path));
+	if (r >= 0)
+		r = mtls_file_read(path, &secret, &key, diag);
+	if (r < 0)
+		return r;
+	struct mtls_diag why = { 0 };
+	r = ctl_pair_load(&crt, &key, &in->pair[i], &why);
+	return r < 0 ? mtls_diag_set(diag, r, "'%s/%s' and '%s/%s': %s", in->dir, pairs[i].crt,
+				     in->dir, pairs[i].key, why.text)
+		     : 0;
+}
+
+static int load_needed(struct init *in, struct mtls_diag *diag)
+{
+	int r = 0;
+
+	if (in->make_single[CRL] && !in->make_pair[USER_CA])
+		r = load_pair(in, USER_CA, diag);
+	if (r >= 0 && in->make_pair[SERVER] && !in->make_pair[SERVER_CA])
+		r = load_pair(in, SERVER_CA, diag);
+	return r;
+}
+
+static void report(const struct init *in, bool made, const char *name)
+{
+	const char *verb = !made ? "kept" : in->dry_run ? "would make" : "made";
+
+	(void)printf("%-10s %s/%s\n", verb, in->dir, name);
+}
+
+static int write_new(struct init *in, const char *name, const struct mtls_buf *content, mode_t mode,
+		     struct mtls_diag *diag)
+{
+	char path[PATH_MAX];
+	bool group = mode == 0640 && in->have_group;
+	const struct mtls_file_mode how = {
+		.mode = group || mode != 0640 ? mode : 0600,
+		.uid = (uid_t)-1,
+		.gid = group ? in->group : (gid_t)-1,
+		.exclusive = true,
+	};
+
+	if (content->err)
+		return mtls_diag_set(diag, content->err, "%s", mtls_strerror(content->err));
+	int r = path_of(in, name, path, sizeof(path));
+	if (r >= 0)
+		r = mtls_file_replace(path, content->data, content->len, &how, diag);
+	if (r < 0)
+		return r;
+	in->count++;
+	report(in, true, name);
+	return 0;
+}
+
+static int make_folder(const struct init *in, size_t i, struct mtls_diag *diag)
+{
+	char path[PATH_MAX];
+
+	int r = path_of(in, folders[i].name, path, sizeof(path));
+	if (r < 0)
+		return mtls_diag_set(diag, r, "'%s': path too long", in->dir);
+	if (mkdir(path, 0700) < 0) {
+		struct stat st;
+		if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+			return 0;
+		return mtls_diag_set(diag, -errno, "cannot make the folder '%s': %s", path,
+				     strerrordesc_np(errno));
+	}
+	bool group = folders[i].group && in->have_group;
+	if ((group && chown(path, (uid_t)-1, in->group) < 0) || chmod(path, folders[i].mode) < 0)
+		return mtls_diag_set(diag, -errno, "'%s': %s", path, strerrordesc_np(errno));
+	return 0;
+}
+
+/* "NAME SUFFIX", cut so that it fits into a CN. */
+static void common_name(const struct init *in, const char *suffix, char out[COMMON_NAME_MAX + 1])
+{
+	int room = COMMON_NAME_MAX - (int)strlen(suffix);
+
+	(void)snprintf(out, COMMON_NAME_MAX + 1, "%.*s%s", room, in->name, suffix);
+}
+
+static int make_pair(struct init *in, enum pair_index i, struct mtls_diag *diag)
+{
+	static const char *const suffixes[PAIRS] = { " user CA", " server CA", "" };
+	char cn[COMMON_NAME_MAX + 1];
+	bool ca = i != SERVER;
+	const struct ctl_certificate what = {
+		.profile = ca ? CTL_PROFILE_CA : CTL_PROFILE_SERVER,
+		.common_name = cn,
+		.dns_name = in->name,
+		.not_before = in->now - CLOCK_SLACK,
+		.not_after = in->now + (time_t)DAY * (ca ? CA_DAYS : SERVER_DAYS),
+	};
+	_cleanup_buf_ struct mtls_buf key = MTLS_BUF_SECRET(PEM_MAX);
+	_cleanup_buf_ struct mtls_buf crt = MTLS_BUF(PEM_MAX);
+
+	common_name(in, suffixes[i], cn);
+	int r = ctl_pair_make(&what, ca ? NULL : &in->pair[SERVER_CA], &in->pair[i], diag);
+	if (r >= 0)
+		r = ctl_pem_key(&in->pair[i], NULL, &key, diag);
+	if (r >= 0)
+		r = ctl_pem_crt(&in->pair[i], &crt, diag);
+	if (r >= 0)
+		r = write_new(in, pairs[i].key, &key, pairs[i].key_mode, diag);
+	if (r >= 0)
+		r = write_new(in, pairs[i].crt, &crt, 0644, diag);
+	return r;
+}
+
+static int make_crl(struct init *in, struct mtls_diag *diag)
+{
+	_cleanup_buf_ struct mtls_buf crl = MTLS_BUF(PEM_MAX);
+
+	int r = ctl_pem_empty_crl(&in->pair[USER_CA], in->now - CLOCK_SLACK, &crl, diag);
+	return r < 0 ? r : write_new(in, singles[CRL], &crl, 0644, diag);
+}
+
+static int make_authd_conf(struct init *in, struct mtls_diag *diag)
+{
+	_cleanup_buf_ struct mtls_buf text = MTLS_BUF(PEM_MAX);
+
+	(void)mtls_buf_printf(&text,
+			      "# Configuration of mtls-authd, see authd.conf(5). Made by 'mtlsctl "
+			      "init'.\n"
+			      "certificate = \"%s/%s\"\n"
+			      "private_key = \"%s/%s\"\n\n"
+			      "# Whose certificates log persons in.\n"
+			      "ca users {\n"
+			      "\tfiles = { \"%s/%s\" }\n"
+			      "\tcrl = { \"%s/%s\" }\n"
+			      "}\n",
+			      in->dir, pairs[SERVER].crt, in->dir, pairs[SERVER].key, in->dir,
+			      pairs[USER_CA].crt, in->dir, singles[CRL]);
+	return write_new(in, singles[AUTHD_CONF], &text, 0644, diag);
+}
+
+static int make_pam_conf(struct init *in, struct mtls_diag *diag)
+{
+	_cleanup_buf_ struct mtls_buf text = MTLS_BUF(PEM_MAX);
+
+	(void)mtls_buf_printf(&text,
+			      "# Configuration of pam_mtls, see pam_mtls.conf(5). Made by 'mtlsctl "
+			      "init'.\n"
+			      "# The name in the certificate of mtls-authd, and the CA it comes "
+			      "from.\n"
+			      "server_name = \"%s\"\n"
+			      "server_ca = { \"%s/%s\" }\n",
+			      in->name, in->dir, pairs[SERVER_CA].crt);
+	return write_new(in, singles[PAM_CONF], &text, 0644, diag);
+}
+
+static int make_files(struct init *in, struct mtls_diag *diag)
+{
+	typedef int make_fn(struct init *, struct mtls_diag *);
+	static make_fn *const makers[SINGLES] = { make_crl, make_authd_conf, make_pam_conf };
+
+	for (size_t i = 0; !in->dry_run && i < MTLS_COUNT(folders); i++) {
+		int r = make_folder(in, i, diag);
+		if (r < 0)
+			return r;
+	}
+	for (int i = 0; i < PAIRS; i++) {
+		if (!in->make_pair[i] || in->dry_run) {
+			report(in, in->make_pair[i], pairs[i].key);
+			report(in, in->make_pair[i], pairs[i].crt);
+			continue;
+		}
+		int r = make_pair(in, (enum pair_index)i, diag);
+		if (r < 0)
+			return r;
+	}
+	for (int i = 0; i < SINGLES; i++) {
+		if (!in->make_single[i] || in->dry_run) {
+			report(in, in->make_single[i], singles[i]);
+			continue;
+		}
+		int r = makers[i](in, diag);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void print_next(const struct init *in)
+{
+	if (in->dry_run)
+		return;
+	if (!in->have_group && in->make_pair[SERVER])
+		(void)printf("\nThere is no group '%s' yet, so %s/%s is root's alone. When the "
+			     "group is there:\n\tchgrp %s %s/private %s/%s && chmod 0640 %s/%s\n",
+			     GROUP, in->dir, pairs[SERVER].key, GROUP, in->dir, in->dir,
+			     pairs[SERVER].key, in->dir, pairs[SERVER].key);
+	(void)printf("\nKeep %s/private/*-ca.key safe: who has them can make certificates.\n"
+		     "Next: start mtls-authd, then for each person\n"
+		     "\tmtlsctl issue USER\t# a certificate and key; prints what to bind\n"
+		     "\tmtlsctl bind add USER KEY\n"
+		     "and 'mtlsctl check' before a PAM service uses pam_mtls.\n",
+		     in->dir);
+}
+
+static void find_group(struct init *in)
+{
+	const struct group *group = getgrnam(GROUP);
+
+	in->have_group = group && geteuid() == 0;
+	in->group = group ? group->gr_gid : 0;
+}
+
+static int run(struct init *in)
+{
+	struct mtls_diag diag = { 0 };
+
+	in->now = time(NULL);
+	find_group(in);
+	int r = plan(in, &diag);
+	if (r >= 0)
+		r = load_needed(in, &diag);
+	if (r >= 0)
+		r = make_files(in, &diag);
+	if (r >= 0)
+		print_next(in);
+	for (int i = 0; i < PAIRS; i++)
+		ctl_pair_done(&in->pair[i]);
+	return r < 0 ? ctl_error(CMD, "%s", mtls_diag_text(&diag, r)) : CTL_OK;
+}
+
+/* What goes into the files between quotes and into messages. */
+static bool dir_valid(const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return dir[0] == '/' && len > 1 && len < PATH_MAX - 64 && dir[len - 1] != '/' &&
+	       !strstr(dir, "//") && !strpbrk(dir, "\"\\$") &&
+	       !mtls_has_control((const uint8_t *)dir, len) &&
+	       mtls_utf8_valid((const uint8_t *)dir, len);
+}
+
+int ctl_init(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "name", required_argument, NULL, 'n' },
+		{ "dir", required_argument, NULL, 'd' },
+		{ "dry-run", no_argument, NULL, 'y' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct init in = { .dir = MTLS_SYSCONFDIR };
+
+	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		switch (c) {
+		case 'n':
+			in.name = optarg;
+			break;
+		case 'd':
+			in.dir = optarg;
+			break;
+		case 'y':
+			in.dry_run = true;
+			break;
+		case 'h':
+			ctl_print_help(stdout, CMD);
+			return CTL_OK;
+		default:
+			return ctl_usage_error(CMD, "unknown or incomplete option");
+		}
+	}
+	if (optind < argc)
+		return ctl_usage_error(CMD, "unexpected argument '%s'", argv[optind]);
+	if (!in.name)
+		return ctl_usage_error(CMD, "--name is needed: the DNS name of the machine that "
+					    "runs mtls-authd");
+	if (!mtls_settings_host_valid(in.name))
+		return ctl_usage_error(CMD, "'%s' is not a DNS name", in.name);
+	if (!dir_valid(in.dir))
+		return ctl_usage_error(CMD, "--dir needs an absolute path, without quotes, "
+					    "backslashes, '$' and a '/' at the end");
+	return run(&in);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Keys, certificates and the first CRL that mtlsctl makes. The only maker of certificates. */
+#ifndef MTLS_TOOLS_CTL_X509_H
+#define MTLS_TOOLS_CTL_X509_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include <gnutls/x509.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/err.h"
+
+/* A certificate with its private key, which is wiped when it is freed. */
+struct ctl_pair {
+	gnutls_x509_crt_t crt;
+	gnutls_x509_privkey_t key;
+};
+
+void ctl_pair_done(struct ctl_pair *pair);
+
+enum ctl_profile {
+	CTL_PROFILE_CA,     /* path length 0, keyCertSign, cRLSign */
+	CTL_PROFILE_SERVER, /* subjectAltName, serverAuth */
+	CTL_PROFILE_USER,   /* clientAuth */
+};
+
+struct ctl_certificate {
+	enum ctl_profile profile;
+	const char *common_name; /* UTF-8, at most 64 characters count in a CN */
+	const char *dns_name;    /* SERVER */
+	time_t not_before;
+	time_t not_after; /* cut at the issuer's end */
+};
+
+/*
+ * A new P-256 key and its certificate, signed by @issuer, or by itself for NULL. Random serial of
+ * 20 octets, SHA-256, key identifiers. @ret is set on success only. 0 or MTLS_E_CRYPTO.
+ */
+int ctl_pair_make(const struct ctl_certificate *what, const struct ctl_pair *issuer,
+		  struct ctl_pair *ret, struct mtls_diag *diag);
+
+/* Reads PEM texts and checks that they belong together. 0, MTLS_E_SYNTAX, MTLS_E_CRYPTO. */
+int ctl_pair_load(const struct mtls_buf *crt_pem, const struct mtls_buf *key_pem,
+		  struct ctl_pair *ret, struct mtls_diag *diag);
+
+/* Append PEM text. @passphrase NULL: PKCS#8 in the clear; else PBES2 with AES-256. */
+int ctl_pem_key(const struct ctl_pair *pair, const char *passphrase, struct mtls_buf *out,
+		struct mtls_diag *diag);
+int ctl_pem_crt(const struct ctl_pair *pair, struct mtls_buf *out, struct mtls_diag *diag);
+
+/* Appends an empty CRL of @issuer, number 1, that holds until the issuer's certificate ends. */
+int ctl_pem_empty_crl(const struct ctl_pair *issuer, time_t now, struct mtls_buf *out,
+		      struct mtls_diag *diag);
+
+#endif
