@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # End to end: each script runs in a private root over a staged installation of this build. They need
 # root; --disable-e2e leaves them out (make distcheck, whose prefix no private root covers).
-EXTRA_DIST += %D%/evil_authd.c
+check_PROGRAMS += %D%/evil_authd
+tests_e2e_evil_authd_SOURCES = %D%/evil_authd.c
+tests_e2e_evil_authd_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_TLS) $(LIBMTLS_BASE)
 
 # Loaded by real programs before the sanitizer's runtime, so it is built without one.
 check_LTLIBRARIES += %D%/libasan_shim.la
@@ -9,13 +11,21 @@ tests_e2e_libasan_shim_la_SOURCES = %D%/asan_shim.c
 tests_e2e_libasan_shim_la_CFLAGS = -std=gnu11 -fvisibility=hidden $(WARN_CFLAGS)
 tests_e2e_libasan_shim_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
 
+# An account source that hangs for one uid.
+check_LTLIBRARIES += %D%/libnss_hang.la
+tests_e2e_libnss_hang_la_SOURCES = %D%/nss_hang.c
+tests_e2e_libnss_hang_la_CFLAGS = $(tests_e2e_libasan_shim_la_CFLAGS)
+tests_e2e_libnss_hang_la_LDFLAGS = $(tests_e2e_libasan_shim_la_LDFLAGS)
+
 E2E_TESTS = %D%/no_leaks.py
 
-EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected \
-	tests/results.py \
+EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clean_machine.sh \
+	tests/results.py tests/mutants/run.py \
 	tests/certs/pki.py \
 	%D%/demo.py \
 	%D%/login_path.py \
+	%D%/matrix.py \
+	%D%/rows.py \
 	%D%/lib/__init__.py \
 	%D%/lib/attempt.py \
 	%D%/lib/authd.py \
@@ -42,11 +52,16 @@ check_DATA += $(E2E_STAMP)
 endif
 
 # The main job, shown in a private root.
-.PHONY: clean-e2e demo demo-ready
+.PHONY: clean-e2e demo demo-ready mutants mutant-row
 demo-ready: all-am
 	@$(MAKE) $(AM_MAKEFLAGS) $(E2E_STAMP)
 demo:
 	@$(AM_TESTS_ENVIRONMENT) $(PYTHON3) -B $(srcdir)/%D%/demo.py
+# One row of the matrix for a mutant: exit status 3 if it was seen to enter.
+mutant-row:
+	@$(AM_TESTS_ENVIRONMENT) $(PYTHON3) -B $(srcdir)/%D%/matrix.py --mutant '$(MUTANT_ROW)'
+mutants: all
+	@$(AM_TESTS_ENVIRONMENT) $(PYTHON3) -B $(srcdir)/tests/mutants/run.py $(MUTANTS)
 clean-e2e:
 	rm -rf '$(E2E_STAGE)'
 clean-local: clean-e2e

@@ -65,34 +65,40 @@ class Login(Host):
 
 
 class PamHost(Host):
-    """tests/pam/pam_host; by default as a setuid program that the person started."""
+    """
+    tests/pam/pam_host; by default as a setuid program that the person started, for all phases that a
+    login has. Target "": PAM_USER is not set. `extra`: further options.
+    """
 
     name = "pam_host"
+    KINDS = {"setuid": "--setuid-of", "user": "--run-as"}
 
-    def __init__(self, service="mtls-test", kind="setuid", phases="auth,acct,setcred,open,close",
-                 extra=()):
-        self.service, self.kind, self.phases, self.extra = service, kind, phases, list(extra)
+    def __init__(self, service="mtls-test", kind="setuid", phases="auth,acct,setcred,open,close"):
+        self.service, self.kind, self.phases = service, kind, phases
 
-    def command(self, person, passphrase, target):
-        uid = str(pwd.getpwnam(person).pw_uid)
-        command = [PROGRAMS + "/pam_host", "--service", self.service, "--phases", self.phases]
-        command += ["--user", target or person, "--tty", "pts/0"]
-        command += {"setuid": ["--setuid-of", uid], "user": ["--run-as", uid], "root": []}[self.kind]
+    def command(self, person, passphrase, target, extra):
+        command = [PROGRAMS + "/pam_host", "--service", self.service, "--phases", self.phases,
+                   "--tty", "pts/0"]
+        if target != "":
+            command += ["--user", target or person]
+        if self.kind in self.KINDS:
+            command += [self.KINDS[self.kind], str(pwd.getpwnam(person).pw_uid)]
         if passphrase is not None:
             command += ["--answer", passphrase]
-        return command + self.extra
+        return command + list(extra)
 
-    def enter(self, person, passphrase=PASSPHRASE, target=None):
-        done = subprocess.run(self.command(person, passphrase, target), stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-                              timeout=terminal.DEADLINE, cwd="/",
-                              env=terminal.clean_environment(person))
+    def enter(self, person, passphrase=PASSPHRASE, target=None, extra=(), environment=None):
+        env = dict(terminal.clean_environment(person), **(environment or {}))
+        done = subprocess.run(self.command(person, passphrase, target, extra), check=False,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd="/", env=env,
+                              stderr=subprocess.STDOUT, timeout=terminal.DEADLINE)
         text = done.stdout.decode("utf-8", "replace")
-        codes = dict(line.split(": ", 1) for line in text.splitlines()
-                     if line.split(":")[0] in self.phases.split(","))
-        bad = [code for code in codes.values() if code != "PAM_SUCCESS"]
-        entered = len(codes) == len(self.phases.split(",")) and not bad
-        return Outcome(text, done.returncode, codes.get("auth"), entered)
+        wanted = self.phases.split(",")
+        codes = [line.split(": ", 1) for line in text.splitlines()
+                 if line.split(":")[0] in wanted]
+        bad = [code for _, code in codes if code != "PAM_SUCCESS"]
+        entered = len(codes) == len(wanted) and not bad
+        return Outcome(text, done.returncode, bad[0] if bad else "PAM_SUCCESS", entered)
 
 
 class Locker(PamHost):

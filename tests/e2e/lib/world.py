@@ -14,6 +14,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -85,6 +86,8 @@ class World:
         self.socket = self.rundir + "/authd.sock"
         self.audit = Audit("/run/mtls-test/audit.json")
         self.syslog = Syslog("/run/mtls-test/syslog")
+        self.signer = environment("MTLS_LIBEXECDIR") + "/mtls-signer"
+        self.originals = {}  # programs that a row replaced: path -> copy
         self.files = {}  # path: the text that the passing set-up has
         self.dirty = set()
         self.impostor = None
@@ -145,8 +148,13 @@ class World:
         write("/etc/securetty", "")
         write("/etc/sudoers", SUDOERS, 0o440)
         shutil.rmtree("/etc/sudoers.d", ignore_errors=True)
-        write("/etc/nsswitch.conf", "passwd: files mtls\ngroup: files mtls\nshadow: files\n"
-              "hosts: files\n")
+        self.install("/etc/nsswitch.conf", "passwd: files mtls\ngroup: files mtls\n"
+                     "shadow: files\nhosts: files\n")
+        hang = os.path.join(environment("top_builddir"), "tests/e2e/.libs/libnss_hang.so")
+        shutil.copy(hang, environment("MTLS_NSSDIR") + "/libnss_hang.so.2")
+        run("ldconfig")
+        write("/run/mtls-test/hang", "")
+        os.chown("/run/mtls-test/hang", pwd.getpwnam("mtls-authd").pw_uid, -1)
 
     def _trust(self):
         for source, target in ((self.pki.user_ca.pem, "user-ca/ca.pem"),
@@ -238,6 +246,24 @@ class World:
                 os.chown(path, entry.pw_uid, entry.pw_gid)
         os.chmod(folder, 0o700)
 
+    def credential(self, person):
+        """The path of the person's only credential."""
+        return glob.glob(os.path.join(pwd_entry(person).pw_dir, ".config/mtls/*"))[0]
+
+    def replace_program(self, path, script):
+        """Another program under the same path and mode, until passing()."""
+        if path not in self.originals:
+            self.originals[path] = path + ".original"
+            os.rename(path, path + ".original")
+        write(path, script, 0o755)
+
+    def ghost(self, certificate):
+        """A binding to an account that has vanished since."""
+        run("useradd", "-M", "ghost")
+        self.bind("ghost", certificate)
+        run("userdel", "ghost")
+        self.give("bob", certificate)
+
     def restart(self):
         self.stop()
         self.daemon.start()
@@ -247,14 +273,17 @@ class World:
         if status != 0:
             raise RuntimeError(f"mtls-authd ended with {status}: {self.daemon.log.lines()}")
 
-    def evil(self, mode):
+    def evil(self, mode, account="bob", uid=None):
         """A daemon that lies, with the true server key, in the place of mtls-authd."""
-        self.stop()
+        if self.impostor:
+            self.impostor.kill()
+        else:
+            self.stop()
         self._program("tests/e2e/evil_authd")
-        uid = str(pwd_entry("bob").pw_uid)
+        uid = str(pwd_entry(account).pw_uid if uid is None else uid)
         argv = [PROGRAMS + "/evil_authd", "--socket", self.socket, "--cert",
                 self.conf + "/server.pem", "--key", self.conf + "/private/server.key",
-                "--account", "bob", "--uid", uid, mode]
+                "--account", account, "--uid", uid, mode]
         self.impostor = Daemon(argv, self.socket, "/run/mtls-test/evil.log")
         self.impostor.start()
 
@@ -264,10 +293,15 @@ class World:
             self.impostor.kill()
             self.impostor = None
             os.unlink(self.socket)
-        restart = any(path.startswith(self.conf) for path in self.dirty)
+        for path, copy in self.originals.items():
+            os.rename(copy, path)
+        self.originals.clear()
+        restart = any(path != self.conf + "/pam_mtls.conf" for path in self.dirty)
         for path in self.dirty:
             write(path, *self.files[path])
         self.dirty.clear()
+        if not self.daemon.ended():
+            self.daemon.signal_all(signal.SIGCONT)
         if self.daemon.ended():
             self.daemon.start()
         elif restart:

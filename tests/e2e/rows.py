@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The denial matrix as a table: one row a way to be refused. Each row starts from the passing set-up (or
+from what `prepare` makes of it, which must pass as well), changes one thing, and names the reason.
+
+`UNIT` lists the reasons that no host program can show, with the test that covers them.
+"""
+import os
+import signal
+
+from lib.hosts import Locker, Login, PamHost, Su, Sudo
+
+FOUR = ("pam_host", "login", "su", "sudo")
+HOSTS = {host.name: host for host in (PamHost(), Login(), Su(), Sudo(), Locker())}
+
+
+class Row:
+    """
+    name       what is changed, in words
+    token      the reason that the person reads and that pam_mtls logs
+    change     function(world) that changes the one thing; None: `second` does
+    audit      the reason in mtls-authd's record; None: the daemon has none
+    code       what pam_authenticate() returns (of the last phase that ran)
+    hosts      names, or {name: Host} for a host of special kind
+    prepare    function(world) before the passing try
+    first      options of the passing try; second: of the refused one
+    empty      why other hosts have no cell
+    told       False: the person cannot be told
+    """
+
+    def __init__(self, name, token, change=None, audit=None, code="PAM_AUTH_ERR", hosts=FOUR,
+                 prepare=None, first=None, second=None, person="bob", empty="",
+                 told=True):
+        self.name, self.token, self.change, self.audit, self.code = name, token, change, audit, code
+        self.hosts = hosts if isinstance(hosts, dict) else {h: HOSTS[h] for h in hosts}
+        self.prepare, self.person, self.empty, self.told = prepare, person, empty, told
+        self.first = dict(first or {})
+        self.second = dict(self.first if second is None else second)
+
+
+UNAVAILABLE = "PAM_AUTHINFO_UNAVAIL"
+
+
+def holds(name):
+    """bob's only credential becomes this one."""
+    return lambda world: world.give("bob", name)
+
+
+def server_shows(name):
+    """mtls-authd shows another certificate."""
+    def change(world):
+        with open(world.pki.server[name], encoding="utf-8") as file:
+            world.change(world.conf + "/server.pem", file.read())
+        world.restart()
+    return change
+
+
+def authd_has(**settings):
+    def change(world):
+        world.change_settings("authd.conf", {**world.authd_settings(), **settings})
+        world.restart()
+    return change
+
+
+def pam_has(**settings):
+    return lambda world: world.change_settings("pam_mtls.conf",
+                                               {**world.pam_settings(), **settings})
+
+
+def evil(mode):
+    return lambda world: world.evil(mode)
+
+
+def stale_crl(world):
+    with open(world.pki.crl_stale, encoding="utf-8") as file:
+        world.change(world.conf + "/crl/user.pem", file.read())
+    world.restart()
+
+
+def dead(world):
+    world.daemon.kill()
+
+
+def hung(world):
+    world.daemon.signal_all(signal.SIGSTOP)
+
+
+def short_patience(world):
+    """So that a row about a hung process takes half a second."""
+    pam_has(exchange_timeout_ms=500, signer_timeout_ms=500)(world)
+
+
+def signer_is(script):
+    def change(world):
+        world.replace_program(world.signer, "#!/bin/sh\n" + script)
+    return change
+
+
+def damaged_key(world):
+    path = world.credential("bob")  # a PEM file: its last lines are the key's
+    with open(path, "r+b") as file:
+        file.seek(-200, os.SEEK_END)
+        file.write(b"A" * 40)
+
+
+def honest_root(world):
+    """A verdict for root, which pam_mtls obeys where it is allowed to."""
+    pam_has(allow_root=True, min_uid=0)(world)
+    world.evil("honest", account="root", uid=0)
+
+
+def bound_to_ghost(world):
+    world.ghost("stranger")
+
+
+def frozen_lookup(world):
+    """An account source that never answers the daemon; everybody else it tells nothing."""
+    text = world.files["/etc/nsswitch.conf"][0]
+    world.change("/etc/nsswitch.conf", text.replace("passwd: files", "passwd: hang files"))
+    world.restart()
+
+
+ROWS = [
+    # The certificate.
+    Row("another key for that certificate", "bad-signature", holds("other-key"), "bad-signature"),
+    Row("wrong CA", "issuer-untrusted", holds("wrong-ca"), "issuer-untrusted"),
+    Row("host-CA certificate as user", "cert-role", holds("host-ca-leaf"), "cert-role"),
+    Row("expired", "cert-expired", holds("expired"), "cert-expired"),
+    Row("not yet valid", "cert-not-yet-valid", holds("not-yet"), "cert-not-yet-valid"),
+    Row("revoked", "cert-revoked", holds("revoked"), "cert-revoked"),
+    Row("CRL out of date", "crl-unusable", stale_crl, "crl-unusable"),
+    Row("no EKU", "eku-missing", holds("no-eku"), "eku-missing"),
+    Row("server EKU only", "eku-wrong", holds("server-eku"), "eku-wrong"),
+    Row("keyUsage without digitalSignature", "ku-wrong", holds("no-signing"), "ku-wrong"),
+    Row("RSA key of 1,024 bits", "certificate-bounds", holds("short-rsa"), "certificate-bounds"),
+    Row("RSA key of 16,384 bits", "certificate-bounds", holds("huge-rsa"), "certificate-bounds"),
+    Row("six intermediates", "chain-depth", holds("level6-leaf"), "chain-depth"),
+    Row("200 certificates", "key-unusable", holds("200-certificates"), code=UNAVAILABLE),
+    Row("a CA as leaf", "cert-shape", holds("is-ca"), "cert-shape"),
+    Row("control character in the name", "cert-identity", holds("control-character"),
+        "cert-identity"),
+    # The account.
+    Row("unmapped", "unmapped", holds("stranger"), "unmapped"),
+    Row("mapped to another", "mapped-to-other", holds("carol"), "mapped-to-other"),
+    Row("su bob by alice", "mapped-to-other", None, "mapped-to-other", hosts=("su", "pam_host"),
+        person="alice", second={"target": "bob"}, empty="needs a caller and a target"),
+    Row("account deleted", "account-unknown", bound_to_ghost, "account-unknown",
+        hosts=("pam_host",), first={"target": ""}, empty="refuses unknown accounts itself"),
+    Row("account below min_uid of the daemon", "account-refused", authd_has(min_uid=50000),
+        "account-refused"),
+    Row("account source hangs", "lookup-timeout", frozen_lookup, "lookup-timeout",
+        code=UNAVAILABLE, prepare=authd_has(lookup_timeout_ms=300)),
+    # The server.
+    Row("dead daemon", "unreachable", dead, code=UNAVAILABLE),
+    Row("hung daemon", "timeout", hung, code=UNAVAILABLE, prepare=short_patience),
+    Row("wrong server name", "server-name", server_shows("wrong-name"), code=UNAVAILABLE),
+    Row("server certificate from the user CA", "server-untrusted", server_shows("from-user-ca"),
+        code=UNAVAILABLE),
+    Row("server certificate expired", "server-expired", server_shows("expired"), code=UNAVAILABLE),
+    Row("server certificate not yet valid", "server-not-yet-valid", server_shows("not-yet"),
+        code=UNAVAILABLE),
+    Row("server certificate without serverAuth", "server-purpose", server_shows("client-eku"),
+        code=UNAVAILABLE),
+    # A lying daemon, with the true key.
+    Row("verdict with another nonce", "nonce-mismatch", evil("other-nonce"), prepare=evil("honest")),
+    Row("verdict with a name outside the grammar", "name-grammar", evil("bad-name"),
+        prepare=evil("honest")),
+    Row("verdict about another account", "name-mismatch", evil("other-account"),
+        prepare=evil("honest")),
+    Row("verdict about an account that is not here", "local-unknown", evil("nobody"),
+        prepare=evil("honest"), hosts=("pam_host",), first={"target": ""},
+        empty="another name than PAM_USER's is refused before"),
+    Row("verdict naming uid 0", "local-uid", evil("uid0"), prepare=evil("honest")),
+    Row("verdict with a uid that is not the local one", "local-uid", evil("other-uid"),
+        prepare=evil("honest")),
+    Row("verdict for root without allow_root", "root", pam_has(min_uid=0), prepare=honest_root,
+        hosts=("su", "pam_host"), first={"target": "root"},
+        empty="sudo asks for the caller; login reads no key for root"),
+    Row("min_uid of this machine", "min-uid", pam_has(min_uid=50000)),
+    Row("answer that is no message", "protocol", evil("garbage"), code=UNAVAILABLE,
+        prepare=evil("honest")),
+    Row("connection closed without an answer", "protocol", evil("hang-up"), code=UNAVAILABLE,
+        prepare=evil("honest")),
+    Row("silence after the handshake", "timeout", evil("silent"), code=UNAVAILABLE,
+        prepare=lambda world: (short_patience(world), world.evil("honest"))),
+    # The key and the person.
+    Row("no credential", "no-credential", holds(None), code=UNAVAILABLE),
+    Row("unprotected key", "key-unprotected", holds("unprotected"),
+        hosts=FOUR + ("locker",)),
+    Row("wrong passphrase", "secret-wrong", second={"passphrase": "wrong"},
+        hosts=FOUR + ("locker",)),
+    Row("empty passphrase", "secret-empty", second={"passphrase": ""}, code=UNAVAILABLE,
+        hosts=FOUR + ("locker",)),
+    Row("damaged key", "key-unusable", damaged_key, code=UNAVAILABLE),
+    Row("signer that ends", "signer-failed", signer_is("exit 1\n"), code=UNAVAILABLE),
+    Row("signer that hangs", "signer-timeout", signer_is("exec sleep 100\n"), code=UNAVAILABLE,
+        prepare=short_patience),
+    Row("unprivileged program asks for another", "not-person", second={"target": "carol"},
+        hosts=("locker",), empty="runs as root"),
+    Row("remote host", "no-source", code=UNAVAILABLE,
+        hosts={"pam_host": PamHost(kind="root")},
+        second={"extra": ("--rhost", "client.test")}, empty="sets no PAM_RHOST here"),
+    Row("unknown account", "user-unknown", code="PAM_USER_UNKNOWN", second={"target": "not-here"},
+        hosts=("pam_host",), empty="refuses unknown accounts itself"),
+    Row("no server_name", "config", pam_has(server_name=None), code=UNAVAILABLE),
+    Row("no conversation", "conversation", code="PAM_CONV_ERR",
+        hosts=("pam_host",), second={"extra": ("--noconv",)},
+        empty="always has one", told=False),
+    Row("SSLKEYLOGFILE in the environment", "keylog",
+        hosts={"pam_host": PamHost(kind="root")},
+        second={"environment": {"SSLKEYLOGFILE": "/tmp/keys"}},
+        empty="setuid, or starts with a clean environment"),
+    Row("PAM_USER changed between phases", "user-changed", code="PAM_PERM_DENIED",
+        hosts={"pam_host": PamHost(phases="auth,acct")}, second={"extra": ("--change-user", "carol")},
+        empty="does not change PAM_USER"),
+]
+
+# Reasons that no host program can be brought to show: the test of the part that decides.
+UNIT = {
+}
