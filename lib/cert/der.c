@@ -9,7 +9,7 @@
 #include "lib/cert/der.h"
 
 #define HIGH_TAG      0x1f
-#define LENGTH_OCTETS 3 /* 16 MiB: above every limit of ours */
+#define LENGTH_OCTETS 4 /* 4 GiB: above every limit of ours */
 
 /* The length octets at @in, which is advanced. */
 static int read_length(struct mtls_der *in, size_t *ret)

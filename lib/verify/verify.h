@@ -40,16 +40,21 @@ void mtls_anchors_free(struct mtls_anchors *anchors);
 MTLS_DEFINE_CLEANUP(struct mtls_anchors *, mtls_anchors_free)
 
 /*
- * Adds the certificates of @pem (one or more) to CA @ca_name of @role. Returns the number added (>=
- * 1), MTLS_E_SYNTAX, MTLS_E_CERT (not a CA, weak), or MTLS_E_EXISTS: the same anchor in another
- * role or name.
+ * Adds the certificates of @pem (one or more) to CA @ca_name of @role. Returns their number (>= 1),
+ * -ENOMEM, MTLS_E_SYNTAX, MTLS_E_LIMIT, MTLS_E_CERT (not a CA, weak, name constraints), or
+ * MTLS_E_EXISTS: the same name and key in another CA, or the CA in the other role. After an error
+ * @anchors may hold a part of them: it is for nothing but mtls_anchors_free().
  */
 int mtls_anchors_add_pem(struct mtls_anchors *anchors, enum mtls_role role, const char *ca_name,
 			 const uint8_t *pem, size_t len, struct mtls_diag *diag);
 
-/* Adds a CRL (PEM or DER) and the policy of @ca_name. 0, MTLS_E_SYNTAX, MTLS_E_NOTFOUND. */
+/*
+ * Adds one CRL in DER, or one or more in PEM, to CA @ca_name, which must have anchors already.
+ * 0, -ENOMEM, MTLS_E_SYNTAX, MTLS_E_LIMIT, MTLS_E_NOTFOUND.
+ */
 int mtls_anchors_add_crl(struct mtls_anchors *anchors, const char *ca_name, const uint8_t *data,
 			 size_t len, struct mtls_diag *diag);
+/* Starts as MTLS_VERIFY_CRL_OFF. 0 or MTLS_E_NOTFOUND. */
 int mtls_anchors_set_crl_policy(struct mtls_anchors *anchors, const char *ca_name,
 				enum mtls_verify_crl policy);
 
@@ -66,8 +71,9 @@ struct mtls_verify_bounds {
 
 /*
  * Cheap checks that need no signature: number, sizes, key types and key sizes of the chain as sent
- * (facts: a 16,384-bit RSA leaf costs a second of CPU otherwise). 0, MTLS_E_LIMIT, MTLS_E_CERT,
- * _SYNTAX.
+ * (a 16,384-bit RSA leaf costs a second of CPU otherwise). 0, -ENOMEM, MTLS_E_LIMIT (number, bytes,
+ * RSA above max_rsa_bits), MTLS_E_CERT (a type of key that is not accepted, RSA below 2048 bits),
+ * MTLS_E_SYNTAX. min_rsa_bits and max_depth are the policy's: they get a reason, not an alert.
  */
 int mtls_verify_bounds(const struct mtls_verify_bounds *bounds, const uint8_t *const *der,
 		       const size_t *len, size_t count, struct mtls_diag *diag);
@@ -82,8 +88,9 @@ struct mtls_path {
 
 /*
  * Finds a path of valid signatures from der[0] through any of the certificates sent to an anchor of
- * exactly one role. Times, EKU and revocation are not looked at. Returns 0, MTLS_E_CERT (no path),
- * MTLS_E_LIMIT, MTLS_E_SYNTAX, -ENOMEM. @ret is filled on success only.
+ * exactly one role; the bounds above are checked first. Times, EKU and revocation are not looked
+ * at. Returns 0, MTLS_E_CERT (no path, or one to each role), MTLS_E_LIMIT, MTLS_E_SYNTAX, -ENOMEM.
+ * @ret is filled on success only.
  */
 int mtls_verify_path(const struct mtls_anchors *anchors, const struct mtls_verify_bounds *bounds,
 		     const uint8_t *const *der, const size_t *len, size_t count,
@@ -92,9 +99,9 @@ void mtls_path_free(struct mtls_path *path);
 MTLS_DEFINE_CLEANUP(struct mtls_path *, mtls_path_free)
 
 /*
- * The policy for role user: every certificate's time at @now, leaf shape, KU, EKU present and
- * right, strength, depth, identity values, CRLs. Returns MTLS_REASON_ALLOWED or the reason of the
- * first failure;
+ * The policy for role user, in this order: role, shape (a CA as leaf, unknown critical extensions,
+ * name constraints, serials), identity values, strength, depth, every certificate's time at @now,
+ * KU, CRLs, EKU present and right. Returns MTLS_REASON_ALLOWED or the reason of the first failure;
  * @diag names the certificate and the cause, for the audit record.
  */
 enum mtls_reason mtls_verify_policy(const struct mtls_anchors *anchors,

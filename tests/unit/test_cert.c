@@ -39,7 +39,7 @@ static void elements_are_strict(void **state)
 		{ "indefinite", B("\x30\x80\x00\x00"), MTLS_E_SYNTAX, 0, 0 },
 		{ "long form for short", B("\x04\x81\x02xy"), MTLS_E_SYNTAX, 0, 0 },
 		{ "padded length", B("\x04\x82\x00\x80xy"), MTLS_E_SYNTAX, 0, 0 },
-		{ "four length octets", B("\x04\x84\x01\x00\x00\x00"), MTLS_E_SYNTAX, 0, 0 },
+		{ "five length octets", B("\x04\x85\x01\x00\x00\x00\x00"), MTLS_E_SYNTAX, 0, 0 },
 		{ "length cut off", B("\x04\x82\x01"), MTLS_E_SYNTAX, 0, 0 },
 		{ "high tag", B("\x1f\x21\x00"), MTLS_E_SYNTAX, 0, 0 },
 	};
