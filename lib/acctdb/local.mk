@@ -18,3 +18,6 @@ TESTS += $(UNIT_ACCTDB)
 tests_unit_test_acctdb_SOURCES = tests/unit/test_acctdb.c
 tests_unit_test_acctdb_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 endif
+
+# mtlsctl account, mtlsctl bind: tools/local.mk adds these to mtlsctl.
+CTL_ACCOUNT_SOURCES = tools/ctl_accounts.c tools/ctl_accounts.h tools/ctl_account.c tools/ctl_bind.c
