@@ -25,6 +25,10 @@ static const struct ctl_command commands[] = {
 	  "  --passphrase-fd N  read the passphrase from descriptor N instead of asking\n"
 	  "  --bind             bind the certificate's key to the account USER\n"
 	  "  --dir DIR          instead of " MTLS_SYSCONFDIR "\n" },
+	{ "account", ctl_account, "add NAME [OPTION...] | remove NAME | list [--json]",
+	  "the accounts that pam-mtls itself provides", "" },
+	{ "bind", ctl_bind, "add USER KEY|--cert FILE | remove USER KEY|--cert FILE | list [USER] [--json]",
+	  "which certificate belongs to which account", "" },
 };
 /* clang-format on */
 
