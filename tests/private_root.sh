@@ -137,7 +137,10 @@ keep_reachable() {
 
 start_services() {
 	mkfifo /run/mtls-test/ready
-	python3 -B "${self%/*}/e2e/lib/machine.py" /dev/log /run/mtls-test/syslog /run/mtls-test/ready &
+	{
+		python3 -B "${self%/*}/e2e/lib/machine.py" /dev/log /run/mtls-test/syslog /run/mtls-test/ready ||
+			echo "no system log" >/run/mtls-test/ready
+	} &
 	read -r answer </run/mtls-test/ready || die "no system log"
 	[ "$answer" = ready ] || die "$answer"
 }

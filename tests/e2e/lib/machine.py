@@ -38,17 +38,15 @@ def collect(sock, logfile):
 
 def main():
     socket_path, log_path, ready = sys.argv[1:]
-    answer = "ready"
     try:
         loopback_up()
         sock = open_log(socket_path)
         logfile = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        answer = f"no system log: {error}"
-    with open(ready, "w", encoding="utf-8") as fifo:
-        fifo.write(answer + "\n")
-    if answer != "ready":
+        print(f"no system log: {error}", file=sys.stderr)
         return 1
+    with open(ready, "w", encoding="utf-8") as fifo:
+        fifo.write("ready\n")
     null = os.open("/dev/null", os.O_RDWR)
     for descriptor in range(3):
         os.dup2(null, descriptor)
