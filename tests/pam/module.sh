@@ -120,6 +120,30 @@ expect "later phases after a failed authenticate" good \
 	"auth:~PAM_AUTHINFO_UNAVAIL acct:~PAM_SUCCESS open:~PAM_SUCCESS" \
 	--user root --phases auth,acct,open
 
+# The kernel's word, in a mount namespace of its own. IGNORE shows as the success of what follows.
+cmdline=$dir/cmdline
+echo 'root=/dev/vda1 ro mtls=off quiet' >"$cmdline"
+plain=$host
+host=$dir/host
+cat >"$host" <<-END
+	#!/bin/sh
+	exec unshare -m sh -c 'mount --bind $cmdline /proc/cmdline && exec $plain "\$@"' pam_host "\$@"
+END
+chmod 755 "$host"
+expect "mtls=off: authenticate steps aside" good "auth:~PAM_SUCCESS" --user root
+lacks "mtls=off: nothing is said" '^(error|info|prompt)'
+expect "mtls=off: a broken configuration too" missing \
+	"auth:~PAM_SUCCESS acct:~PAM_SUCCESS setcred:~PAM_SUCCESS open:~PAM_SUCCESS" \
+	--user root --phases auth,acct,setcred,open
+expect "mtls=off: nothing is enforced" enforce "acct:~PAM_SUCCESS" --user root --phases acct
+echo 'root=/dev/vda1 ro mtls=offline quiet' >"$cmdline"
+expect "mtls=offline is another word" good "auth:~PAM_AUTHINFO_UNAVAIL $no_source" --user root
+echo 'root=/dev/vda1 ro mtls=off quiet' >"$cmdline"
+chown 65534 "$cmdline"
+expect "mtls=off from a file that is not root's" good "auth:~PAM_AUTHINFO_UNAVAIL $no_source" \
+	--user root
+host=$plain
+
 SSLKEYLOGFILE=$dir/keys
 export SSLKEYLOGFILE
 expect "secrets shall be written" good \
