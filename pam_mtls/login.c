@@ -331,7 +331,6 @@ int login_authenticate(pam_handle_t *pamh, int flags, int argc, const char **arg
 	else
 		warn_of_end(&login);
 	const struct report report = {
-		.entry = RESULT_AUTHENTICATE,
 		.situation = situation,
 		.service = login.items.service,
 		.user = login.items.user,
@@ -379,7 +378,6 @@ int login_later(pam_handle_t *pamh, enum result_entry entry, int flags, int argc
 	if (situation != MTLS_REASON_ALLOWED && situation != RESULT_NOT_OURS &&
 	    situation != RESULT_OFF) {
 		const struct report report = {
-			.entry = entry,
 			.situation = situation,
 			.service = items.service,
 			.user = items.user,

@@ -11,7 +11,6 @@
 
 /* All borrowed; NULL where unknown. */
 struct report {
-	enum result_entry entry;
 	int situation;
 	const char *service, *user, *host;
 	const struct mtls_auth_reply *reply;

@@ -152,13 +152,3 @@ const char *result_text(int situation)
 			return words[i].text;
 	return "Certificate login failed.";
 }
-
-const char *result_entry_name(enum result_entry entry)
-{
-	static const char *const names[RESULT_ENTRIES] = {
-		[RESULT_AUTHENTICATE] = "auth",   [RESULT_SETCRED] = "setcred",
-		[RESULT_ACCT_MGMT] = "acct",      [RESULT_OPEN_SESSION] = "open",
-		[RESULT_CLOSE_SESSION] = "close", [RESULT_CHAUTHTOK] = "chauthtok",
-	};
-	return (unsigned int)entry < RESULT_ENTRIES ? names[entry] : "?";
-}

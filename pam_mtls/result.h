@@ -36,7 +36,4 @@ int result_to_pam(enum result_entry entry, int situation);
 const char *result_token(int situation);
 const char *result_text(int situation);
 
-/* "auth", "setcred", ... for the log. */
-const char *result_entry_name(enum result_entry entry);
-
 #endif

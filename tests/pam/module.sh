@@ -50,7 +50,7 @@ expect() {
 	else
 		echo "not ok $n - $name"
 		echo "# $bad"
-		echo "$out" | sed 's/^/# /'
+		echo "$out" | head -30 | sed 's/^/# /'
 	fi
 	last=$out
 }

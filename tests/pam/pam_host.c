@@ -24,6 +24,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,10 +37,11 @@
 #define THREADS_MAX 64
 
 struct plan {
-	const char *service, *confdir, *user, *tty, *rhost, *ruser, *phases, *change_user;
+	const char *service, *confdir, *user, *tty, *rhost, *ruser, *phases, *change_user, *sigchld;
 	const char *answers[ANSWERS_MAX];
 	unsigned int answer_count, threads, repeat;
 	int flags;
+	long setuid_of, run_as; /* -1: not asked for */
 	bool noconv;
 };
 
@@ -375,100 +377,113 @@ static int run_all(const struct plan *plan)
 	return failed ? 1 : 0;
 }
 
-int main(int argc, char **argv)
+/* Options whose value is kept as it stands: where in struct plan. */
+static const struct {
+	const char *name;
+	size_t offset;
+} texts[] = {
+	{ "service", offsetof(struct plan, service) },
+	{ "confdir", offsetof(struct plan, confdir) },
+	{ "user", offsetof(struct plan, user) },
+	{ "tty", offsetof(struct plan, tty) },
+	{ "rhost", offsetof(struct plan, rhost) },
+	{ "ruser", offsetof(struct plan, ruser) },
+	{ "phases", offsetof(struct plan, phases) },
+	{ "change-user", offsetof(struct plan, change_user) },
+	{ "sigchld", offsetof(struct plan, sigchld) },
+};
+
+static bool set_text(struct plan *plan, const char *name, const char *value)
+{
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (strcmp(texts[i].name, name) == 0) {
+			*(const char **)((char *)plan + texts[i].offset) = value;
+			return true;
+		}
+	return false;
+}
+
+static bool apply(struct plan *plan, int option, const char *value)
+{
+	switch (option) {
+	case 'a':
+		if (plan->answer_count >= ANSWERS_MAX)
+			return false;
+		plan->answers[plan->answer_count++] = value;
+		return true;
+	case 'A':
+		return read_answers(plan, atoi(value));
+	case 'q':
+		plan->flags |= PAM_SILENT;
+		return true;
+	case 'n':
+		plan->noconv = true;
+		return true;
+	case 'S':
+		plan->setuid_of = atol(value);
+		return true;
+	case 'U':
+		plan->run_as = atol(value);
+		return true;
+	case 'T':
+		plan->threads = (unsigned int)atoi(value);
+		return plan->threads >= 1 && plan->threads <= THREADS_MAX;
+	case 'N':
+		plan->repeat = (unsigned int)atoi(value);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool parse_options(int argc, char **argv, struct plan *plan)
 {
 	static const struct option options[] = {
-		{ "service", required_argument, NULL, 's' },
-		{ "confdir", required_argument, NULL, 'd' },
-		{ "user", required_argument, NULL, 'u' },
+		{ "service", required_argument, NULL, 't' },
+		{ "confdir", required_argument, NULL, 't' },
+		{ "user", required_argument, NULL, 't' },
 		{ "tty", required_argument, NULL, 't' },
-		{ "rhost", required_argument, NULL, 'r' },
-		{ "ruser", required_argument, NULL, 'R' },
+		{ "rhost", required_argument, NULL, 't' },
+		{ "ruser", required_argument, NULL, 't' },
+		{ "phases", required_argument, NULL, 't' },
+		{ "change-user", required_argument, NULL, 't' },
+		{ "sigchld", required_argument, NULL, 't' },
 		{ "answer", required_argument, NULL, 'a' },
 		{ "answers-fd", required_argument, NULL, 'A' },
-		{ "phases", required_argument, NULL, 'p' },
-		{ "change-user", required_argument, NULL, 'c' },
 		{ "silent", no_argument, NULL, 'q' },
 		{ "noconv", no_argument, NULL, 'n' },
 		{ "setuid-of", required_argument, NULL, 'S' },
 		{ "run-as", required_argument, NULL, 'U' },
 		{ "threads", required_argument, NULL, 'T' },
 		{ "repeat", required_argument, NULL, 'N' },
-		{ "sigchld", required_argument, NULL, 'C' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	struct plan plan = { .phases = "auth", .threads = 1, .repeat = 1 };
-	long setuid_of = -1, run_as = -1;
-	bool good = true;
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		switch (c) {
-		case 's':
-			plan.service = optarg;
-			break;
-		case 'd':
-			plan.confdir = strcmp(optarg, "system") == 0 ? NULL : optarg;
-			break;
-		case 'u':
-			plan.user = optarg;
-			break;
-		case 't':
-			plan.tty = optarg;
-			break;
-		case 'r':
-			plan.rhost = optarg;
-			break;
-		case 'R':
-			plan.ruser = optarg;
-			break;
-		case 'a':
-			good &= plan.answer_count < ANSWERS_MAX;
-			if (good)
-				plan.answers[plan.answer_count++] = optarg;
-			break;
-		case 'A':
-			good &= read_answers(&plan, atoi(optarg));
-			break;
-		case 'p':
-			plan.phases = optarg;
-			break;
-		case 'c':
-			plan.change_user = optarg;
-			break;
-		case 'q':
-			plan.flags |= PAM_SILENT;
-			break;
-		case 'n':
-			plan.noconv = true;
-			break;
-		case 'S':
-			setuid_of = atol(optarg);
-			break;
-		case 'U':
-			run_as = atol(optarg);
-			break;
-		case 'T':
-			plan.threads = (unsigned int)atoi(optarg);
-			break;
-		case 'N':
-			plan.repeat = (unsigned int)atoi(optarg);
-			break;
-		case 'C':
-			good &= set_sigchld(optarg);
-			break;
-		case 'h':
+	int index = 0;
+	for (int c; (c = getopt_long(argc, argv, "", options, &index)) != -1;) {
+		if (c == 'h') {
 			fputs(usage, stdout);
-			return 0;
-		default:
-			good = false;
+			exit(0);
 		}
+		if (c == 't' ? !set_text(plan, options[index].name, optarg)
+			     : !apply(plan, c, optarg))
+			return false;
 	}
-	if (!good || optind != argc || !plan.service || plan.threads < 1 ||
-	    plan.threads > THREADS_MAX) {
+	if (plan->confdir && strcmp(plan->confdir, "system") == 0)
+		plan->confdir = NULL;
+	return optind == argc && plan->service;
+}
+
+int main(int argc, char **argv)
+{
+	struct plan plan = {
+		.phases = "auth", .threads = 1, .repeat = 1, .setuid_of = -1, .run_as = -1
+	};
+	if (!parse_options(argc, argv, &plan) || (plan.sigchld && !set_sigchld(plan.sigchld))) {
 		fputs(usage, stderr);
 		return 1;
 	}
-	if (!become(setuid_of, run_as)) {
+	if (!become(plan.setuid_of, plan.run_as)) {
 		fprintf(stderr, "pam_host: cannot take the uid: %s\n", strerror(errno));
 		return 1;
 	}

@@ -28,6 +28,12 @@ static const struct {
 };
 #define ALL (sizeof(all) / sizeof(all[0]))
 
+static const char *const entries[RESULT_ENTRIES] = {
+	[RESULT_AUTHENTICATE] = "authenticate",   [RESULT_SETCRED] = "setcred",
+	[RESULT_ACCT_MGMT] = "acct_mgmt",         [RESULT_OPEN_SESSION] = "open_session",
+	[RESULT_CLOSE_SESSION] = "close_session", [RESULT_CHAUTHTOK] = "chauthtok",
+};
+
 /* What pam_modules(3) names for each entry point; IGNORE and the denials apart. */
 static bool code_fits(enum result_entry entry, int code)
 {
@@ -57,8 +63,7 @@ static void every_situation_has_a_code_everywhere(void **state)
 			if (all[i].situation == RESULT_OFF && code == PAM_IGNORE)
 				continue;
 			if (!code_fits((enum result_entry)e, code))
-				fail_msg("%s in %s: code %d", all[i].token,
-					 result_entry_name((enum result_entry)e), code);
+				fail_msg("%s in %s: code %d", all[i].token, entries[e], code);
 		}
 	}
 }
@@ -71,8 +76,7 @@ static void success_is_one_line(void **state)
 			int code = result_to_pam((enum result_entry)e, all[i].situation);
 			bool may = all[i].situation == MTLS_REASON_ALLOWED && e != RESULT_CHAUTHTOK;
 			if ((code == PAM_SUCCESS) != may)
-				fail_msg("%s in %s: code %d", all[i].token,
-					 result_entry_name((enum result_entry)e), code);
+				fail_msg("%s in %s: code %d", all[i].token, entries[e], code);
 		}
 }
 
