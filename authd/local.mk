@@ -1,1 +1,42 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Everything but main.c is a library, which the unit tests link too.
+noinst_LTLIBRARIES += libmtls_authd.la
+libmtls_authd_la_SOURCES = \
+	%D%/address.c %D%/address.h \
+	%D%/audit.c %D%/audit.h \
+	%D%/audit_sink.c %D%/audit_sink.h \
+	%D%/chain.c %D%/chain.h \
+	%D%/configuration.c %D%/configuration.h \
+	%D%/conn.c %D%/conn.h \
+	%D%/control.c %D%/control.h \
+	%D%/counters.c %D%/counters.h \
+	%D%/datum.h \
+	%D%/limits.c %D%/limits.h \
+	%D%/listener.c %D%/listener.h \
+	%D%/lookup.c %D%/lookup.h %D%/lookup_order.c \
+	%D%/lookup_client.c %D%/lookup_client.h \
+	%D%/lookup_proto.c %D%/lookup_proto.h \
+	%D%/mapper.c %D%/mapper.h \
+	%D%/peer.h \
+	%D%/process.c %D%/process.h \
+	%D%/request.c %D%/request.h \
+	%D%/roles.c %D%/roles.h \
+	%D%/sandbox.c %D%/sandbox.h \
+	%D%/supervisor.c %D%/supervisor.h \
+	%D%/tlsio.c %D%/tlsio.h \
+	%D%/warmup.c %D%/warmup.h \
+	%D%/worker.c %D%/worker.h
+if SANITIZERS
+libmtls_authd_la_SOURCES += %D%/sandbox_sanitizer.c
+else
+libmtls_authd_la_SOURCES += %D%/sandbox_plain.c
+endif
+EXTRA_DIST += %D%/sandbox_sanitizer.c %D%/sandbox_plain.c
+
+LIBMTLS_AUTHD = libmtls_authd.la $(LIBMTLS_VERIFY) $(LIBMTLS_CERT) $(LIBMTLS_TLS) $(LIBMTLS_WIRE) \
+	$(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_BASE) \
+	$(UV_LIBS) $(SECCOMP_LIBS) $(JANSSON_LIBS) $(GNUTLS_LIBS)
+
+sbin_PROGRAMS += mtls-authd
+mtls_authd_SOURCES = %D%/main.c
+mtls_authd_LDADD = $(LIBMTLS_AUTHD)

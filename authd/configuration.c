@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Loading of settings and of the files that they name. Runs once, as root, before any fork. */
+#include <config.h>
+
+#include <errno.h>
+#include <pwd.h>
+#include <string.h>
+#include <time.h>
+
+#include <gnutls/x509.h>
+
+#include "authd/address.h"
+#include "authd/configuration.h"
+#include "authd/datum.h"
+#include "lib/base/buf.h"
+#include "lib/base/file.h"
+#include "lib/base/log.h"
+#include "lib/base/str.h"
+#include "lib/cert/cert.h"
+#include "lib/tls/tls.h"
+#include "lib/wire/msg.h"
+
+#define PEM_FILE_MAX (1024 * 1024)
+#define CRL_FILE_MAX (64 * 1024 * 1024)
+#define WARN_DAYS    30
+
+static const struct mtls_file_trust public_file = { .owner = 0 };
+
+void configuration_free(struct configuration *configuration)
+{
+	if (!configuration)
+		return;
+	if (configuration->credentials)
+		gnutls_certificate_free_credentials(configuration->credentials);
+	mtls_anchors_free(configuration->anchors);
+	mtls_settings_authd_free(configuration->settings);
+	free(configuration);
+}
+
+static int find_user(struct configuration *c, struct mtls_diag *diag)
+{
+	errno = 0;
+	const struct passwd *pw = getpwnam(c->settings->user);
+	if (!pw)
+		return mtls_diag_set(diag, MTLS_E_CONFIG,
+				     "user '%s' does not exist: systemd-sysusers mtls.conf",
+				     c->settings->user);
+	if (pw->pw_uid == 0 || pw->pw_gid == 0)
+		return mtls_diag_set(diag, MTLS_E_CONFIG,
+				     "user '%s' is root: the daemon must become somebody else",
+				     c->settings->user);
+	c->uid = pw->pw_uid;
+	c->gid = pw->pw_gid;
+	return 0;
+}
+
+static int check_listen(const struct configuration *c, struct mtls_diag *diag)
+{
+	struct address address;
+	int r = 0;
+
+	for (char **text = c->settings->listen; r >= 0 && *text; text++)
+		r = address_parse(*text, &address, diag);
+	return r;
+}
+
+/* Puts the file's name in front of what the parser said. */
+static int name_file(const char *path, int r, struct mtls_diag *diag)
+{
+	struct mtls_diag inner = *diag;
+	return mtls_diag_set(diag, r, "'%s': %s", path, mtls_diag_text(&inner, r));
+}
+
+static int load_ca_file(struct configuration *c, const struct mtls_settings_ca *ca,
+			const char *path, struct mtls_diag *diag)
+{
+	_cleanup_buf_ struct mtls_buf pem = MTLS_BUF(PEM_FILE_MAX);
+	enum mtls_role role = ca->host_role ? MTLS_ROLE_HOST : MTLS_ROLE_USER;
+
+	int r = mtls_file_read(path, &public_file, &pem, diag);
+	if (r < 0)
+		return r;
+	r = mtls_anchors_add_pem(c->anchors, role, ca->name, pem.data, pem.len, diag);
+	return r < 0 ? name_file(path, r, diag) : 0;
+}
+
+static int load_crl_file(struct configuration *c, const struct mtls_settings_ca *ca,
+			 const char *path, struct mtls_diag *diag)
+{
+	_cleanup_buf_ struct mtls_buf data = MTLS_BUF(CRL_FILE_MAX);
+
+	int r = mtls_file_read(path, &public_file, &data, diag);
+	if (r < 0)
+		return r;
+	r = mtls_anchors_add_crl(c->anchors, ca->name, data.data, data.len, diag);
+	return r < 0 ? name_file(path, r, diag) : 0;
+}
+
+static int load_ca(struct configuration *c, const struct mtls_settings_ca *ca,
+		   struct mtls_diag *diag)
+{
+	static const enum mtls_verify_crl policies[] = {
+		[MTLS_CRL_OFF] = MTLS_VERIFY_CRL_OFF,
+		[MTLS_CRL_IF_PRESENT] = MTLS_VERIFY_CRL_IF_PRESENT,
+		[MTLS_CRL_REQUIRED] = MTLS_VERIFY_CRL_REQUIRED,
+	};
+	int r = 0;
+
+	for (char **path = ca->files; r >= 0 && path && *path; path++)
+		r = load_ca_file(c, ca, *path, diag);
+	for (char **path = ca->crl; r >= 0 && path && *path; path++)
+		r = load_crl_file(c, ca, *path, diag);
+	if (r < 0)
+		return r;
+	r = mtls_anchors_set_crl_policy(c->anchors, ca->name, policies[ca->crl_policy]);
+	return r < 0 ? mtls_diag_set(diag, r, "ca '%s': no certificate was loaded", ca->name) : 0;
+}
+
+static int load_anchors(struct configuration *c, struct mtls_diag *diag)
+{
+	int r = mtls_anchors_new(&c->anchors);
+	if (r < 0)
+		return mtls_diag_set(diag, r, "out of memory");
+	for (size_t i = 0; r >= 0 && i < c->settings->ca_count; i++)
+		r = load_ca(c, &c->settings->cas[i], diag);
+	return r;
+}
+
+/*
+ * The names of the anchors of both roles go into CertificateRequest, so that a client with several
+ * certificates sends one that fits. A hint only: lib/verify decides.
+ */
+static int add_hints(struct configuration *c, struct mtls_diag *diag)
+{
+	size_t len = 0;
+
+	for (size_t i = 0;; i++) {
+		const uint8_t *der = mtls_anchors_der(c->anchors, i, &len);
+		if (!der)
+			return 0;
+		gnutls_datum_t datum = datum_borrow(der, len);
+		int r = gnutls_certificate_set_x509_trust_mem(c->credentials, &datum,
+							      GNUTLS_X509_FMT_DER);
+		if (r < 0)
+			return mtls_diag_set(diag, MTLS_E_TLS, "trust anchor: %s",
+					     gnutls_strerror(r));
+	}
+}
+
+static int load_key(struct configuration *c, struct mtls_diag *diag)
+{
+	const struct mtls_file_trust secret = { .secret = true, .secret_gid = c->gid };
+	const struct mtls_settings_authd *s = c->settings;
+	_cleanup_buf_ struct mtls_buf cert = MTLS_BUF(PEM_FILE_MAX);
+	_cleanup_buf_ struct mtls_buf key = MTLS_BUF_SECRET(PEM_FILE_MAX);
+
+	int r = mtls_file_read(s->certificate, &public_file, &cert, diag);
+	if (r >= 0)
+		r = mtls_file_read(s->private_key, &secret, &key, diag);
+	if (r < 0)
+		return r;
+	gnutls_datum_t cert_datum = { cert.data, (unsigned int)cert.len };
+	gnutls_datum_t key_datum = { key.data, (unsigned int)key.len };
+	r = gnutls_certificate_set_x509_key_mem2(c->credentials, &cert_datum, &key_datum,
+						 GNUTLS_X509_FMT_PEM, NULL, 0);
+	if (r == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
+		return mtls_diag_set(diag, MTLS_E_CONFIG,
+				     "private_key '%s' does not belong to certificate '%s'",
+				     s->private_key, s->certificate);
+	if (r < 0)
+		return mtls_diag_set(diag, MTLS_E_CONFIG, "certificate '%s', private_key '%s': %s",
+				     s->certificate, s->private_key, gnutls_strerror(r));
+	return 0;
+}
+
+/* Clients refuse an expired server certificate; a daemon that does not start helps nobody. */
+static void warn_about_end(const struct configuration *c, const struct mtls_cert *cert)
+{
+	int64_t left = mtls_cert_not_after(cert) - (int64_t)time(NULL);
+	const char *file = c->settings->certificate;
+
+	if (left < 0)
+		mtls_log(MTLS_LOG_WARNING, "certificate '%s' has expired: clients will refuse it",
+			 file);
+	else if (left < WARN_DAYS * INT64_C(86400))
+		mtls_log(MTLS_LOG_WARNING, "certificate '%s' ends in %lld days", file,
+			 (long long)(left / 86400));
+}
+
+static int check_server_certificate(const struct configuration *c, struct mtls_diag *diag)
+{
+	_cleanup_(mtls_cert_freep) struct mtls_cert *cert = NULL;
+	_cleanup_(mtls_path_freep) struct mtls_path *path = NULL;
+	const uint8_t *der[MTLS_CHAIN_MAX];
+	size_t len[MTLS_CHAIN_MAX];
+	size_t count = 0;
+
+	for (gnutls_datum_t datum;
+	     count < MTLS_CHAIN_MAX &&
+	     gnutls_certificate_get_crt_raw(c->credentials, 0, (unsigned int)count, &datum) >= 0;
+	     count++) {
+		der[count] = datum.data;
+		len[count] = datum.size;
+	}
+	int r = count ? mtls_cert_from_der(der[0], len[0], &cert, diag) : MTLS_E_SYNTAX;
+	if (r < 0)
+		return name_file(c->settings->certificate, r, diag);
+	warn_about_end(c, cert);
+	if (!(mtls_cert_flags(cert) & MTLS_CERT_EKU_SERVER))
+		mtls_log(MTLS_LOG_WARNING,
+			 "certificate '%s' lacks extendedKeyUsage serverAuth: clients will refuse "
+			 "it",
+			 c->settings->certificate);
+	/* Who may issue for people could then pose as this server: separate CAs. */
+	if (mtls_verify_path(c->anchors, &c->bounds, der, len, count, &path, NULL) >= 0)
+		mtls_log(MTLS_LOG_WARNING,
+			 "certificate '%s' comes from ca '%s', which issues for %s: use a CA of "
+			 "its own",
+			 c->settings->certificate, path->ca_name,
+			 path->role == MTLS_ROLE_USER ? "people" : "hosts");
+	return 0;
+}
+
+int configuration_load(const char *path, struct configuration **ret, struct mtls_diag *diag)
+{
+	_cleanup_(configuration_freep) struct configuration *c = calloc(1, sizeof(*c));
+	if (!c)
+		return mtls_diag_set(diag, -ENOMEM, "out of memory");
+	int r = mtls_settings_authd_load(path, &c->settings, diag);
+	if (r < 0)
+		return r;
+	c->bounds = (struct mtls_verify_bounds){
+		.max_certs = MTLS_CHAIN_MAX,
+		.max_depth = c->settings->max_depth,
+		.min_rsa_bits = c->settings->min_rsa_bits,
+		.max_rsa_bits = c->settings->max_rsa_bits,
+	};
+	if (mtls_tls_credentials_new(&c->credentials) < 0)
+		return mtls_diag_set(diag, -ENOMEM, "out of memory");
+	r = find_user(c, diag);
+	if (r >= 0)
+		r = check_listen(c, diag);
+	if (r >= 0)
+		r = load_anchors(c, diag);
+	if (r >= 0)
+		r = add_hints(c, diag);
+	if (r >= 0)
+		r = load_key(c, diag);
+	if (r >= 0)
+		r = check_server_certificate(c, diag);
+	if (r < 0)
+		return r;
+	*ret = MTLS_TAKE(c);
+	return 0;
+}

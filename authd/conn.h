@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One connection, from accept to close: handshake, one request, perhaps one choice, one verdict. A
+ * table of states says which events have a handler; any other event closes.
+ */
+#ifndef AUTHD_CONN_H
+#define AUTHD_CONN_H
+
+#include <gnutls/gnutls.h>
+#include <uv.h>
+
+#include "authd/audit_sink.h"
+#include "authd/configuration.h"
+#include "authd/counters.h"
+#include "authd/limits.h"
+#include "authd/lookup_client.h"
+#include "authd/peer.h"
+#include "authd/request.h"
+
+/* What all connections of a worker share. Borrowed, but for the list. */
+struct conn_env {
+	uv_loop_t *loop;
+	const struct configuration *config;
+	struct request_env request;
+	struct limits *limits;
+	struct lookup_client *lookups;
+	struct audit_sink *audit;
+	struct counters *counters;
+	struct conn *first; /* all open connections */
+};
+
+/* Prepares the shared credentials: the answer of the chain check given in the handshake. */
+void conn_prepare(gnutls_certificate_credentials_t credentials);
+
+/*
+ * Takes @fd and a place that limits_admit() counted for @peer; both are given back when the
+ * connection ends, or at once if this fails. 0 or a negative code.
+ */
+int conn_new(struct conn_env *env, int fd, const struct peer *peer);
+
+/* Closes at once what is left; for the end of the worker. */
+void conn_close_all(struct conn_env *env);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The worker's side of the lookup processes: a queue of tickets for each kind, one query in flight
+ * for each process, a deadline for each ticket and each query. Never blocks.
+ */
+#ifndef AUTHD_LOOKUP_CLIENT_H
+#define AUTHD_LOOKUP_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "authd/lookup_proto.h"
+#include "lib/base/clock.h"
+
+struct lookup_client;
+
+/* One question. Embedded by the asker, who owns it; zeroed before first use. */
+struct lookup_ticket {
+	enum lookup_kind kind;
+	/* Writes the query when its turn has come. */
+	void (*fill)(void *ctx, struct lookup_query *query);
+	/*
+	 * The answer, exactly once unless cancelled; may be LOOKUP_TIMEOUT or LOOKUP_FAILED. Never
+	 * called from within lookup_client_ask().
+	 */
+	void (*answered)(void *ctx, const struct lookup_answer *answer);
+	void *ctx;
+
+	/* Of the client. */
+	struct lookup_ticket *next;
+	mtls_deadline deadline;
+	bool waiting; /* queued or in flight */
+};
+
+struct lookup_client_config {
+	uint32_t timeout_ms;
+	uint32_t slots; /* processes a kind */
+	/* A process passed its deadline: have it killed and replaced. */
+	void (*kill)(void *ctx, enum lookup_kind kind, uint32_t slot, uint32_t generation);
+	void (*asked)(void *ctx); /* counts a query */
+	void *ctx;
+};
+
+#define LOOKUP_SLOTS_MAX 16
+
+/* 0 or -errno. */
+int lookup_client_new(uv_loop_t *loop, const struct lookup_client_config *config,
+		      struct lookup_client **ret);
+
+/* Takes @fd, the socket of a new process for this slot; an older one there is dropped. */
+void lookup_client_attach(struct lookup_client *client, enum lookup_kind kind, uint32_t slot,
+			  uint32_t generation, int fd);
+
+void lookup_client_ask(struct lookup_client *client, struct lookup_ticket *ticket);
+
+/* Forgets @ticket if it waits; its answer will be dropped. */
+void lookup_client_cancel(struct lookup_client *client, struct lookup_ticket *ticket);
+
+#endif

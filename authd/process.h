@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Starting child processes, and giving up root. Used by the supervisor. */
+#ifndef AUTHD_PROCESS_H
+#define AUTHD_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "authd/lookup_proto.h"
+#include "authd/worker.h"
+#include "lib/base/clock.h"
+#include "lib/base/err.h"
+
+/* A child and when it may be started again. */
+struct process_slot {
+	pid_t pid; /* 0: not running */
+	uint32_t generation;
+	int64_t started_ms;
+	uint32_t backoff_ms;
+	mtls_deadline restart_at;
+};
+
+/* Becomes @uid, @gid for good: no supplementary groups, no capabilities, checked. 0 or an error. */
+int process_drop_root(uid_t uid, gid_t gid, struct mtls_diag *diag);
+
+/* Room for @wanted descriptors; 0, or an error when the hard limit is lower. */
+int process_raise_files(uint32_t wanted, struct mtls_diag *diag);
+
+/* Opens this program's image, which lookup processes are made of. 0 or -errno. */
+int process_open_self(int *ret_fd);
+
+/*
+ * Forks a worker; @setup->control_fd is its end. @close_fds: of the supervisor, not for the child.
+ * The pid or -errno.
+ */
+pid_t process_start_worker(const struct worker_setup *setup, const int *close_fds,
+			   size_t close_count);
+
+/*
+ * Starts a lookup process of @kind with @socket as standard input, by exec of @self: it inherits no
+ * memory of ours. The pid or -errno.
+ */
+pid_t process_start_lookup(enum lookup_kind kind, int self, int socket);
+
+/* Notes that the child in @slot has ended and when it may be started again. */
+void process_ended(struct process_slot *slot, bool on_purpose);
+
+/* Notes that @pid runs in @slot. */
+void process_started(struct process_slot *slot, pid_t pid);
+
+#endif

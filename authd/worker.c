@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The worker: loop, listeners, control socket. What a connection does is in conn.c. */
+#include <config.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+#include "authd/conn.h"
+#include "authd/control.h"
+#include "authd/sandbox.h"
+#include "authd/warmup.h"
+#include "authd/worker.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+#define LISTENERS_MAX 16
+#define ACCEPTS_MAX   32   /* in a row, before connections get their turn */
+#define PAUSE_MS      100  /* of accepting, when descriptors or memory run out */
+#define STOP_MS       2000 /* for the verdicts under way, when told to stop */
+#define TICK_MS       50
+
+struct acceptor {
+	uv_poll_t poll;
+	struct worker *worker;
+	const struct listener *listener; /* borrowed */
+};
+
+struct worker {
+	const struct worker_setup *setup;
+	uv_loop_t loop;
+	struct conn_env env;
+	struct acceptor acceptors[LISTENERS_MAX];
+	uv_poll_t control;
+	uv_timer_t timer; /* a pause, or the end */
+	bool stopping;
+	mtls_deadline stop_by;
+	mtls_deadline quiet_until; /* no further log line about limits before */
+};
+
+static void start_accepting(struct worker *worker);
+
+static void stop_accepting(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->setup->listener_count; i++)
+		(void)uv_poll_stop(&worker->acceptors[i].poll);
+}
+
+static void on_pause_over(uv_timer_t *timer)
+{
+	start_accepting(timer->data);
+}
+
+/* Out of descriptors or memory: without a pause the loop would spin on the pending connection. */
+static void pause_accepting(struct worker *worker, int err)
+{
+	mtls_log(MTLS_LOG_ERROR, "accept: %s; pausing", mtls_strerror(err));
+	stop_accepting(worker);
+	if (!worker->stopping)
+		(void)uv_timer_start(&worker->timer, on_pause_over, PAUSE_MS, 0);
+}
+
+static void turn_away(struct worker *worker, int fd, const struct peer *peer)
+{
+	(void)close(fd);
+	counters_add(worker->setup->counters, COUNTER_LIMITED);
+	if (mtls_deadline_left_ms(worker->quiet_until))
+		return;
+	worker->quiet_until = mtls_deadline_in_ms(1000);
+	if (peer->transport == PEER_UNIX)
+		mtls_log(MTLS_LOG_WARNING, "connection of uid %u closed: over a limit",
+			 (unsigned int)peer->uid);
+	else
+		mtls_log(MTLS_LOG_WARNING, "connection from %s closed: over a limit",
+			 peer->address);
+}
+
+static void on_connection(uv_poll_t *poll, int status, int events)
+{
+	struct acceptor *acceptor = poll->data;
+	struct worker *worker = acceptor->worker;
+
+	(void)status;
+	(void)events;
+	for (int i = 0; i < ACCEPTS_MAX; i++) {
+		struct peer peer;
+		int fd = -1;
+		int r = listener_accept(acceptor->listener, &fd, &peer);
+		if (r == -EAGAIN)
+			return;
+		if (r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS) {
+			pause_accepting(worker, r);
+			return;
+		}
+		if (r < 0)
+			continue; /* that peer has gone already */
+		if (!limits_admit(worker->env.limits, &peer)) {
+			turn_away(worker, fd, &peer);
+			continue;
+		}
+		r = conn_new(&worker->env, fd, &peer);
+		if (r < 0)
+			mtls_log(MTLS_LOG_ERROR, "connection: %s", mtls_strerror(r));
+	}
+}
+
+static void start_accepting(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->setup->listener_count; i++)
+		(void)uv_poll_start(&worker->acceptors[i].poll, UV_READABLE, on_connection);
+}
+
+/* ---------------------------------------------------------------------------- the end */
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct worker *worker = timer->data;
+
+	if (!worker->env.first) {
+		uv_stop(&worker->loop);
+	} else if (mtls_deadline_left_ms(worker->stop_by) == 0) {
+		conn_close_all(&worker->env);
+		worker->stop_by = mtls_deadline_in_ms(STOP_MS);
+	}
+}
+
+static void stop(struct worker *worker)
+{
+	if (worker->stopping)
+		return;
+	worker->stopping = true;
+	stop_accepting(worker);
+	worker->stop_by = mtls_deadline_in_ms(STOP_MS);
+	(void)uv_timer_start(&worker->timer, on_tick, 0, TICK_MS);
+}
+
+/* ------------------------------------------------------------------------ supervisor */
+
+static void obey(struct worker *worker, const struct control_msg *msg, int fd)
+{
+	if (msg->type == CONTROL_LOOKUP && fd >= 0) {
+		lookup_client_attach(worker->env.lookups, msg->kind, msg->slot, msg->generation,
+				     fd);
+		return;
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	if (msg->type == CONTROL_STOP)
+		stop(worker);
+}
+
+static void on_control(uv_poll_t *poll, int status, int events)
+{
+	struct worker *worker = poll->data;
+
+	(void)status;
+	(void)events;
+	for (;;) {
+		struct control_msg msg;
+		int fd = -1;
+		int r = control_recv(worker->setup->control_fd, &msg, &fd);
+		if (r == -EAGAIN)
+			return;
+		if (r <= 0) {
+			/* The supervisor is gone: nobody would replace a lookup or stop us. */
+			uv_stop(&worker->loop);
+			return;
+		}
+		obey(worker, &msg, fd);
+	}
+}
+
+static void kill_lookup(void *ctx, enum lookup_kind kind, uint32_t slot, uint32_t generation)
+{
+	struct worker *worker = ctx;
+	const struct control_msg msg = {
+		.type = CONTROL_KILL_LOOKUP, .kind = kind, .slot = slot, .generation = generation
+	};
+
+	counters_add(worker->setup->counters, COUNTER_LOOKUP_KILLED);
+	int r = control_send(worker->setup->control_fd, &msg, -1);
+	if (r < 0)
+		mtls_log(MTLS_LOG_ERROR, "cannot tell the supervisor: %s", mtls_strerror(r));
+}
+
+static void lookup_asked(void *ctx)
+{
+	struct worker *worker = ctx;
+	counters_add(worker->setup->counters, COUNTER_LOOKUPS);
+}
+
+/* ---------------------------------------------------------------------------- begin */
+
+static int make_env(struct worker *worker)
+{
+	const struct configuration *config = worker->setup->config;
+	const struct mtls_settings_authd *settings = config->settings;
+	const struct limits_config limits = {
+		.max_connections = settings->max_connections,
+		.reserved = limits_reserve(settings->max_connections),
+		.max_per_uid = settings->max_per_uid,
+		.max_per_address = settings->max_per_address,
+	};
+	const struct lookup_client_config lookups = {
+		.timeout_ms = settings->lookup_timeout_ms,
+		.slots = settings->lookups,
+		.kill = kill_lookup,
+		.asked = lookup_asked,
+		.ctx = worker,
+	};
+
+	worker->env = (struct conn_env){
+		.loop = &worker->loop,
+		.config = config,
+		.request = { .anchors = config->anchors,
+			     .bounds = config->bounds,
+			     .min_uid = settings->min_uid },
+		.audit = worker->setup->audit,
+		.counters = worker->setup->counters,
+	};
+	conn_prepare(config->credentials);
+	int r = limits_new(&limits, &worker->env.limits);
+	if (r >= 0)
+		r = lookup_client_new(&worker->loop, &lookups, &worker->env.lookups);
+	return r;
+}
+
+static int make_polls(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->setup->listener_count; i++) {
+		struct acceptor *acceptor = &worker->acceptors[i];
+		acceptor->worker = worker;
+		acceptor->listener = &worker->setup->listeners[i];
+		int r = uv_poll_init(&worker->loop, &acceptor->poll, acceptor->listener->fd);
+		if (r < 0)
+			return r;
+		acceptor->poll.data = acceptor;
+	}
+	int r = uv_poll_init(&worker->loop, &worker->control, worker->setup->control_fd);
+	if (r < 0)
+		return r;
+	worker->control.data = worker;
+	(void)uv_timer_init(&worker->loop, &worker->timer);
+	worker->timer.data = worker;
+	return uv_poll_start(&worker->control, UV_READABLE | UV_DISCONNECT, on_control);
+}
+
+static int prepare(struct worker *worker, struct mtls_diag *diag)
+{
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != worker->setup->supervisor)
+		return mtls_diag_set(diag, MTLS_E_CLOSED, "the supervisor is gone");
+	if (worker->setup->listener_count > LISTENERS_MAX)
+		return mtls_diag_set(diag, MTLS_E_LIMIT, "more than %d addresses to listen on",
+				     LISTENERS_MAX);
+	int r = uv_loop_init(&worker->loop);
+	if (r >= 0)
+		r = make_env(worker);
+	if (r >= 0)
+		r = make_polls(worker);
+	if (r < 0)
+		return mtls_diag_set(diag, r, "event loop: %s", mtls_strerror(r));
+	r = warmup_run(diag);
+	if (r < 0)
+		return r;
+	r = sandbox_worker();
+	return r < 0 ? mtls_diag_set(diag, r, "sandbox: %s", mtls_strerror(r)) : 0;
+}
+
+int worker_run(const struct worker_setup *setup)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+	struct mtls_diag diag = { 0 };
+
+	if (!worker)
+		return 1;
+	worker->setup = setup;
+	int r = prepare(worker, &diag);
+	if (r < 0) {
+		mtls_log(MTLS_LOG_ERROR, "worker: %s", mtls_diag_text(&diag, r));
+		return 1;
+	}
+	start_accepting(worker);
+	(void)uv_run(&worker->loop, UV_RUN_DEFAULT);
+	return 0; /* the process ends here; its memory goes with it */
+}

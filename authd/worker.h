@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The worker process: accepts, speaks TLS, decides. Single-threaded, never blocks, opens nothing.
+ */
+#ifndef AUTHD_WORKER_H
+#define AUTHD_WORKER_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "authd/audit_sink.h"
+#include "authd/configuration.h"
+#include "authd/counters.h"
+#include "authd/listener.h"
+
+/* All borrowed from the supervisor's memory, of which the worker has a copy. */
+struct worker_setup {
+	const struct configuration *config;
+	const struct listener *listeners;
+	size_t listener_count;
+	struct audit_sink *audit;
+	struct counters *counters; /* this worker's slot, shared */
+	int control_fd;
+	pid_t supervisor;
+};
+
+/* Runs until told to stop or until the supervisor is gone; returns an exit code. */
+int worker_run(const struct worker_setup *setup);
+
+#endif
