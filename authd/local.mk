@@ -40,3 +40,29 @@ LIBMTLS_AUTHD = libmtls_authd.la $(LIBMTLS_VERIFY) $(LIBMTLS_CERT) $(LIBMTLS_TLS
 sbin_PROGRAMS += mtls-authd
 mtls_authd_SOURCES = %D%/main.c
 mtls_authd_LDADD = $(LIBMTLS_AUTHD)
+
+if HAVE_CMOCKA
+UNIT_AUTHD = tests/unit/test_limits tests/unit/test_roles tests/unit/test_lookup \
+	tests/unit/test_mapper tests/unit/test_request tests/unit/test_audit
+check_PROGRAMS += $(UNIT_AUTHD)
+TESTS += $(UNIT_AUTHD)
+tests_unit_test_limits_SOURCES = tests/unit/test_limits.c
+tests_unit_test_limits_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
+tests_unit_test_roles_SOURCES = tests/unit/test_roles.c
+tests_unit_test_roles_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
+tests_unit_test_lookup_SOURCES = tests/unit/test_lookup.c
+tests_unit_test_lookup_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
+tests_unit_test_mapper_SOURCES = tests/unit/test_mapper.c tests/unit/certgen.c tests/unit/certgen.h
+tests_unit_test_mapper_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
+tests_unit_test_request_SOURCES = tests/unit/test_request.c tests/unit/certgen.c tests/unit/certgen.h
+tests_unit_test_request_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
+tests_unit_test_audit_SOURCES = tests/unit/test_audit.c tests/unit/certgen.c tests/unit/certgen.h
+tests_unit_test_audit_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
+endif
+
+dist_man_MANS += doc/mtls-authd.8
+
+# The user is made by the package; who installs by hand is told how.
+INSTALL_EXEC_HOOKS += install-authd-users
+install-authd-users:
+	@test -n "$(DESTDIR)" || echo "To create the system users: systemd-sysusers $(sysusersdir)/mtls.conf"

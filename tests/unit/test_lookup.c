@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Packets between workers and lookup processes, and the NSS order without x509. */
+#include <config.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "authd/lookup.h"
+#include "authd/lookup_proto.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/err.h"
+
+static struct lookup_query query;
+static struct lookup_answer answer;
+
+static void queries_are_bounded(void **state)
+{
+	static char longest[MTLS_KEY_MAX + 1];
+
+	(void)state;
+	memset(&query, 0, sizeof(query));
+	memset(longest, 'x', sizeof(longest));
+	assert_false(lookup_query_add(&query, "", 0));
+	assert_false(lookup_query_add(&query, "a\0b", 3));
+	assert_false(lookup_query_add(&query, longest, MTLS_KEY_MAX + 1));
+	assert_true(lookup_query_add(&query, longest, MTLS_KEY_MAX));
+	for (int i = 1; i < LOOKUP_KEYS_MAX; i++)
+		assert_true(lookup_query_add(&query, "k", 1));
+	assert_false(lookup_query_add(&query, "k", 1));
+	assert_true(lookup_query_valid(&query, lookup_query_size(&query)));
+}
+
+static void good_query(void)
+{
+	memset(&query, 0, sizeof(query));
+	assert_true(lookup_query_add(&query, "sha256:00", 9));
+	assert_true(lookup_query_valid(&query, lookup_query_size(&query)));
+}
+
+static void good_answer(void)
+{
+	memset(&answer, 0, sizeof(answer));
+	answer.status = LOOKUP_FOUND;
+	assert_true(lookup_answer_add(&answer, 0, "alice"));
+	assert_true(lookup_answer_valid(&answer, lookup_answer_size(&answer)));
+}
+
+/* Each starts from a packet that is taken, and changes one thing. */
+static void bad_queries_are_refused(void **state)
+{
+	(void)state;
+	good_query();
+	assert_false(lookup_query_valid(&query, lookup_query_size(&query) - 1));
+	assert_false(lookup_query_valid(&query, lookup_query_size(&query) + 1));
+	assert_false(lookup_query_valid(&query, 3));
+	assert_false(lookup_query_valid(&query, 0));
+	query.keys[0].len = 8;
+	assert_false(lookup_query_valid(&query, lookup_query_size(&query)));
+	good_query();
+	query.keys[0].len = MTLS_KEY_MAX + 1;
+	memset(query.keys[0].text, 'x', sizeof(query.keys[0].text));
+	assert_false(lookup_query_valid(&query, lookup_query_size(&query)));
+	good_query();
+	query.count = LOOKUP_KEYS_MAX + 1;
+	assert_false(lookup_query_valid(&query, lookup_query_size(&query)));
+	query.count = UINT32_MAX;
+	assert_false(lookup_query_valid(&query, sizeof(query)));
+	query.count = 0;
+	assert_false(lookup_query_valid(&query, lookup_query_size(&query)));
+}
+
+static void bad_answers_are_refused(void **state)
+{
+	(void)state;
+	good_answer();
+	assert_false(lookup_answer_valid(&answer, lookup_answer_size(&answer) - 1));
+	assert_false(lookup_answer_valid(&answer, 4));
+	answer.status = LOOKUP_TIMEOUT; /* never on the wire */
+	assert_false(lookup_answer_valid(&answer, lookup_answer_size(&answer)));
+	answer.status = LOOKUP_NOTFOUND; /* with a name */
+	assert_false(lookup_answer_valid(&answer, lookup_answer_size(&answer)));
+	good_answer();
+	answer.names[0].text[0] = '\0';
+	assert_false(lookup_answer_valid(&answer, lookup_answer_size(&answer)));
+	memset(answer.names[0].text, 'x', sizeof(answer.names[0].text));
+	assert_false(lookup_answer_valid(&answer, lookup_answer_size(&answer)));
+	good_answer();
+	answer.names[0].key = LOOKUP_KEYS_MAX;
+	assert_false(lookup_answer_valid(&answer, lookup_answer_size(&answer)));
+	good_answer();
+	answer.count = LOOKUP_NAMES_MAX + 1;
+	assert_false(lookup_answer_valid(&answer, sizeof(answer)));
+	answer.count = 0; /* FOUND without a name */
+	assert_false(lookup_answer_valid(&answer, lookup_answer_size(&answer)));
+}
+
+static void answers_are_bounded(void **state)
+{
+	char longest[MTLS_ACCOUNT_NAME_MAX + 2] = "";
+
+	(void)state;
+	memset(&answer, 0, sizeof(answer));
+	memset(longest, 'x', MTLS_ACCOUNT_NAME_MAX + 1);
+	assert_false(lookup_answer_add(&answer, 0, longest));
+	assert_false(lookup_answer_add(&answer, 0, ""));
+	for (int i = 0; i < LOOKUP_NAMES_MAX; i++)
+		assert_true(lookup_answer_add(&answer, 0, "a"));
+	assert_false(lookup_answer_add(&answer, 0, "a"));
+}
+
+static void x509_is_taken_out_of_the_order(void **state)
+{
+	static const struct {
+		const char *name, *nsswitch, *want; /* NULL: nothing to change */
+	} rows[] = {
+		{ "usual", "passwd: files systemd mtls\n", NULL },
+		{ "behind", "passwd: files mtls x509\n", "files mtls" },
+		{ "in front", "passwd: x509 files\n", "files" },
+		{ "with an action", "passwd: x509 [NOTFOUND=return] files\n", "files" },
+		{ "another's action stays", "passwd: files [!UNAVAIL=return] x509 mtls\n",
+		  "files [!UNAVAIL=return] mtls" },
+		{ "part of a name", "passwd: files x509b ax509\n", NULL },
+		{ "in a comment", "passwd: files # x509\n", NULL },
+		{ "of another database", "group: x509\npasswd: files\n", NULL },
+		{ "in a later line", "# passwd: x509\ngroup: files\n  passwd :\tx509  files\n",
+		  "files" },
+		{ "no such line", "group: files\n", NULL },
+		{ "unclosed action", "passwd: x509 [NOTFOUND\ngroup: files\n", "" },
+		{ "no line end", "passwd: files x509", "files" },
+		{ "empty", "", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		char order[64] = "untouched";
+		print_message("# %s\n", rows[i].name);
+		int r = lookup_order_without_x509(rows[i].nsswitch, "passwd", order, sizeof(order));
+		assert_int_equal(r, rows[i].want ? 1 : 0);
+		if (rows[i].want)
+			assert_string_equal(order, rows[i].want);
+	}
+	char small[8];
+	assert_int_equal(lookup_order_without_x509("passwd: files mtls x509\n", "passwd", small,
+						   sizeof(small)),
+			 MTLS_E_LIMIT);
+}
+
+static void kinds_have_names(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < LOOKUP_KINDS; kind++)
+		assert_int_equal(lookup_kind_parse(lookup_kind_name(kind)), kind);
+	assert_int_equal(lookup_kind_parse("passwd"), MTLS_E_SYNTAX);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(queries_are_bounded),
+		cmocka_unit_test(bad_queries_are_refused),
+		cmocka_unit_test(bad_answers_are_refused),
+		cmocka_unit_test(answers_are_bounded),
+		cmocka_unit_test(x509_is_taken_out_of_the_order),
+		cmocka_unit_test(kinds_have_names),
+	};
+	return cmocka_run_group_tests_name("lookup", tests, NULL, NULL);
+}
