@@ -17,3 +17,9 @@ tests_unit_test_dn_LDADD = $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_key_SOURCES = tests/unit/test_key.c
 tests_unit_test_key_LDADD = $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 endif
+
+FUZZ_TARGETS += tests/fuzz/fuzz_dn
+tests_fuzz_fuzz_dn_SOURCES = tests/fuzz/fuzz_dn.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_dn_LDADD = $(LIBMTLS_NAME) $(LIBMTLS_BASE)
+tests_fuzz_fuzz_dn_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+EXTRA_DIST += tests/fuzz/fuzz_dn.in

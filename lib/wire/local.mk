@@ -26,3 +26,9 @@ tests_unit_test_reason_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_frame_SOURCES = tests/unit/test_frame.c tests/unit/wire_samples.h
 tests_unit_test_frame_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 endif
+
+FUZZ_TARGETS += tests/fuzz/fuzz_msg
+tests_fuzz_fuzz_msg_SOURCES = tests/fuzz/fuzz_msg.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_msg_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE)
+tests_fuzz_fuzz_msg_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+EXTRA_DIST += tests/fuzz/fuzz_msg.in

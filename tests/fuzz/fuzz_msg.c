@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Messages and frames. What decodes must encode to the same bytes; a stream must give the same
+ * messages however it is cut.
+ */
+#include <config.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/buf.h"
+#include "lib/wire/frame.h"
+#include "lib/wire/msg.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool condition)
+{
+	if (!condition)
+		abort();
+}
+
+/* Encodes @msg and compares with @der. */
+static void check_same(const struct mtls_msg *msg, const uint8_t *der, size_t len)
+{
+	uint8_t *again = NULL;
+	size_t again_len = 0;
+
+	must(mtls_msg_encode(msg, &again, &again_len, NULL) == 0);
+	must(again_len == len && memcmp(again, der, len) == 0);
+	free(again);
+}
+
+/* Pushes @data in pieces of @piece bytes; returns the bytes that whole messages took. */
+static size_t run_stream(const uint8_t *data, size_t size, size_t piece)
+{
+	struct mtls_frame frame;
+	struct mtls_diag diag = { 0 };
+	size_t taken = 0;
+
+	mtls_frame_init(&frame, piece % 2);
+	mtls_frame_expect(&frame, ~UINT64_C(0));
+	for (size_t at = 0; at < size && !frame.err; at += piece) {
+		size_t n = size - at < piece ? size - at : piece;
+		if (mtls_frame_push(&frame, data + at, n) < 0)
+			break;
+		for (;;) {
+			_cleanup_(mtls_msg_freep) struct mtls_msg *msg = NULL;
+			size_t held = frame.buf.len;
+			if (mtls_frame_next(&frame, &msg, &diag) <= 0)
+				break;
+			size_t len = held - frame.buf.len;
+			must(len <= size - taken && len <= mtls_msg_type_max((int)msg->type));
+			check_same(msg, data + taken, len);
+			taken += len;
+		}
+	}
+	mtls_frame_done(&frame);
+	return taken;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	_cleanup_(mtls_msg_freep) struct mtls_msg *msg = NULL;
+	struct mtls_diag diag = { 0 };
+
+	int r = mtls_msg_decode(data, size, &msg, &diag);
+	must((r == 0) == (msg != NULL) && (r == 0) == (diag.text[0] == '\0'));
+	if (msg)
+		check_same(msg, data, size);
+	size_t taken = run_stream(data, size, 1 + size % 7);
+	must(!msg || taken == size);
+	must(run_stream(data, size, size < 4096 ? 4096 : 1024) == taken);
+	return 0;
+}
