@@ -16,7 +16,8 @@ CLEANFILES += %D%/mtls_asn1_tab.c
 	$(ASN1PARSER) -o $@.tmp -n mtls_asn1_tab $(srcdir)/lib/wire/mtls.asn >/dev/null && mv $@.tmp $@
 
 if HAVE_CMOCKA
-UNIT_WIRE = tests/unit/test_msg tests/unit/test_reason tests/unit/test_frame
+UNIT_WIRE = tests/unit/test_msg tests/unit/test_reason tests/unit/test_frame \
+	tests/unit/test_protocol_md
 check_PROGRAMS += $(UNIT_WIRE)
 TESTS += $(UNIT_WIRE)
 tests_unit_test_msg_SOURCES = tests/unit/test_msg.c tests/unit/wire_samples.h
@@ -25,6 +26,9 @@ tests_unit_test_reason_SOURCES = tests/unit/test_reason.c
 tests_unit_test_reason_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_frame_SOURCES = tests/unit/test_frame.c tests/unit/wire_samples.h
 tests_unit_test_frame_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+tests_unit_test_protocol_md_SOURCES = tests/unit/test_protocol_md.c \
+	tests/unit/wire_samples.h tests/unit/wire_dump.h
+tests_unit_test_protocol_md_LDADD = $(LIBMTLS_NAME) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 endif
 
 FUZZ_TARGETS += tests/fuzz/fuzz_msg
