@@ -45,6 +45,7 @@ AC_DEFUN([AX_MTLS_FLAGS], [
 		HARDEN_CPPFLAGS="-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2"
 		HARDEN_LDFLAGS="$HARDEN_LDFLAGS -Wl,-z,defs"
 	])
+	AC_SUBST([MTLS_SANITIZERS], [$mtls_sanitizers])
 	AM_CONDITIONAL([SANITIZERS], [test "$mtls_sanitizers" != no])
 
 	mtls_fuzzing=$enable_fuzzing

@@ -30,6 +30,20 @@ uninstall-nss-hook:
 NSS_FIXTURE = tests/nss/fixture.c tests/nss/fixture.h
 LIBNSS_TEST = libnss_mtls_core.la $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
 
+check_PROGRAMS += tests/nss/test_load tests/nss/test_module
+tests_nss_test_load_SOURCES = tests/nss/test_load.c $(NSS_FIXTURE)
+tests_nss_test_load_LDADD = $(LIBNSS_TEST) -lpthread
+tests_nss_test_module_SOURCES = tests/nss/test_module.c $(NSS_FIXTURE)
+tests_nss_test_module_LDADD = $(LIBNSS_TEST) -ldl
+
+TESTS += tests/nss/test_load tests/nss/exports.sh
+NSS_ROOT_TESTS = tests/nss/module.sh tests/nss/module_load.sh
+EXTRA_DIST += tests/nss/exports.sh tests/nss/private.sh $(NSS_ROOT_TESTS)
+# They need root and the folder that the state folder lies in.
+if E2E
+TESTS += $(NSS_ROOT_TESTS)
+endif
+
 if HAVE_CMOCKA
 NSS_UNIT = tests/nss/test_nss
 check_PROGRAMS += $(NSS_UNIT)

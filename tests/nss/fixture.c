@@ -2,6 +2,7 @@
 #include <config.h>
 
 #include <endian.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,15 +23,12 @@ static void must(bool ok, const char *what)
 	abort();
 }
 
-struct fixture *fixture_new(void)
+static struct fixture *at(const char *folder)
 {
 	struct fixture *fix = calloc(1, sizeof(*fix));
 	must(fix, "memory");
-	const char *base = getenv("TMPDIR");
-	must(asprintf(&fix->folder, "%s/nss.XXXXXX", base ? base : "/tmp") > 0, "memory");
-	must(mkdtemp(fix->folder), "mkdtemp");
-	must(asprintf(&fix->path, "%s/s/accounts.cdb", fix->folder) > 0, "memory");
-	must(asprintf(&fix->gen, "%s/s/accounts.gen", fix->folder) > 0, "memory");
+	must(asprintf(&fix->path, "%s/accounts.cdb", folder) > 0, "memory");
+	must(asprintf(&fix->gen, "%s/accounts.gen", folder) > 0, "memory");
 	fix->place = (struct mtls_acctdb_place){ .path = fix->path,
 						 .owner = geteuid(),
 						 .lock_timeout_ms = 5000 };
@@ -38,6 +36,25 @@ struct fixture *fixture_new(void)
 	fix->db.gen_path = fix->gen;
 	fix->db.owner = geteuid();
 	return fix;
+}
+
+struct fixture *fixture_new(void)
+{
+	char *folder, *inner;
+	const char *base = getenv("TMPDIR");
+	must(asprintf(&folder, "%s/nss.XXXXXX", base ? base : "/tmp") > 0, "memory");
+	must(mkdtemp(folder), "mkdtemp");
+	must(asprintf(&inner, "%s/s", folder) > 0, "memory");
+	struct fixture *fix = at(inner);
+	free(inner);
+	fix->folder = folder;
+	return fix;
+}
+
+struct fixture *fixture_installed(void)
+{
+	must(access("/run/mtls-test-private", F_OK) == 0, "this is not a private name space");
+	return at(MTLS_STATEDIR "/snapshot");
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -51,7 +68,8 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 void fixture_free(struct fixture *fix)
 {
 	nss_db_close(&fix->db);
-	(void)nftw(fix->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	if (fix->folder)
+		(void)nftw(fix->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	free(fix->folder);
 	free(fix->path);
 	free(fix->gen);
@@ -145,9 +163,12 @@ void fixture_reseal(const void *key, size_t key_len, uint8_t *value, size_t len)
 
 void fixture_replace(struct fixture *fix, const void *data, size_t len)
 {
-	const struct mtls_file_mode mode = { .mode = 0644, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	char temporary[512];
 	struct mtls_diag diag = { "" };
-	must(mtls_file_replace(fix->path, data, len, &mode, &diag) == 0, diag.text);
+	(void)snprintf(temporary, sizeof(temporary), "%s.replace", fix->path);
+	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	must(fd >= 0 && mtls_fd_write_all(fd, data, len) == 0 && close(fd) == 0, "write");
+	must(rename(temporary, fix->path) == 0, "rename");
 	must(mtls_acctdb_gen_count(fix->gen, geteuid(), &diag) == 0, diag.text);
 }
 

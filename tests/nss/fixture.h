@@ -17,7 +17,8 @@
 #define FIX_CREW_GID  (MTLS_ID_WINDOW_MIN + 3)
 
 struct fixture {
-	char *folder, *path, *gen;
+	char *folder; /* made for this test; NULL: the installed place */
+	char *path, *gen;
 	struct mtls_acctdb_place place;
 	struct nss_db db;
 };
@@ -26,6 +27,8 @@ extern const struct mtls_id_window fix_window;
 
 /* Aborts the test program on failure: what it needs is not there. */
 struct fixture *fixture_new(void);
+/* The place that the installed module looks at: only ever in a private mount name space. */
+struct fixture *fixture_installed(void);
 void fixture_free(struct fixture *fix);
 
 /* alice (staffers, crew), bob (crew) and the bindings above. */
@@ -44,7 +47,7 @@ uint8_t *fixture_find(uint8_t *file, size_t size, const void *key, size_t key_le
 /* Makes the checksum good again after the value was changed. */
 void fixture_reseal(const void *key, size_t key_len, uint8_t *value, size_t len);
 
-/* Replaces the snapshot by these bytes, by rename, and counts up. */
+/* Replaces the snapshot by these bytes, by rename (nothing is synced), and counts up. */
 void fixture_replace(struct fixture *fix, const void *data, size_t len);
 void fixture_read(struct fixture *fix, struct mtls_buf *out);
 
