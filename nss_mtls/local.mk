@@ -11,7 +11,9 @@ libnss_mtls_core_la_SOURCES = \
 LIBNSS_MTLS_CORE = libnss_mtls_core.la libmtls_acctdb_read.la $(CDB_PIC_LIBS) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
 
 # glibc looks for lib*.so.2 and nothing else: no development link, no further version.
-nss_LTLIBRARIES = libnss_mtls.la
+# "exec" in the name makes automake install it before the hook below runs.
+nssexecdir = $(nssdir)
+nssexec_LTLIBRARIES = libnss_mtls.la
 libnss_mtls_la_SOURCES = %D%/entry.c %D%/entry.h
 libnss_mtls_la_LIBADD = $(LIBNSS_MTLS_CORE)
 libnss_mtls_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -shrext .so.2 $(MODULE_LDFLAGS) \
