@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* mtlsctl check: runs the parts, prints what they found. Changes nothing. */
+#include <config.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/str.h"
+#include "lib/settings/settings.h"
+#include "tools/ctl_check.h"
+#include "tools/ctl_common.h"
+
+#define CMD      "check"
+#define DUMP_MAX (1024 * 1024)
+
+static const char *const severities[CHECK_SEVERITIES] = {
+	[CHECK_OK] = "ok",
+	[CHECK_NOTE] = "note",
+	[CHECK_WARNING] = "warning",
+	[CHECK_ERROR] = "error",
+};
+
+void check_add(struct check *check, enum check_severity severity, const char *area,
+	       const char *advice, const char *fmt, ...)
+{
+	struct check_finding *grown =
+		reallocarray(check->findings, check->count + 1, sizeof(*grown));
+
+	/* An error counts even if it cannot be shown. */
+	check->counts[severity]++;
+	if (!grown) {
+		check->err = -ENOMEM;
+		return;
+	}
+	check->findings = grown;
+	struct check_finding *finding = &grown[check->count++];
+	*finding = (struct check_finding){ .severity = severity, .area = area, .advice = advice };
+	char text[MTLS_DIAG_MAX];
+	va_list ap;
+	va_start(ap, fmt);
+	if (vsnprintf(text, sizeof(text), fmt, ap) < 0)
+		text[0] = '\0';
+	va_end(ap);
+	(void)mtls_diag_set(&finding->text, 0, "%s", text);
+}
+
+static void add_file(struct check *check, const char *path, bool there, int r,
+		     const struct mtls_diag *diag)
+{
+	if (r >= 0)
+		check_add(check, CHECK_OK, "configuration", NULL, "'%s'%s", path,
+			  there ? "" : " is not there: defaults");
+	else
+		check_add(check, CHECK_ERROR, "configuration",
+			  "see the manual page; 'mtlsctl check --dump-config' shows all keys", "%s",
+			  mtls_diag_text(diag, r));
+}
+
+bool check_server_is_local(const struct check *check)
+{
+	if (!check->pam)
+		return false;
+	for (char **server = check->pam->client.servers; *server; server++)
+		if (strncmp(*server, "unix:", 5) == 0)
+			return true;
+	return false;
+}
+
+void check_settings(struct check *check)
+{
+	char pam[PATH_MAX], authd[PATH_MAX], accountd[PATH_MAX];
+	struct mtls_diag diag = { 0 };
+
+	(void)snprintf(pam, sizeof(pam), "%s/pam_mtls.conf", check->dir);
+	(void)snprintf(authd, sizeof(authd), "%s/authd.conf", check->dir);
+	(void)snprintf(accountd, sizeof(accountd), "%s/accountd.conf", check->dir);
+
+	int r = mtls_settings_accountd_load(accountd, &check->accountd, &diag);
+	add_file(check, accountd, true, r, &diag);
+	/* A machine may only log in, or only verify: one of the two files can be missing. */
+	int no_pam = mtls_settings_pam_load(pam, NULL, 0, NULL, &check->pam, &diag);
+	if (no_pam != -ENOENT)
+		add_file(check, pam, true, no_pam, &diag);
+	int no_authd = mtls_settings_authd_load(authd, &check->authd, &diag);
+	if (no_authd != -ENOENT)
+		add_file(check, authd, true, no_authd, &diag);
+
+	if (no_pam == -ENOENT)
+		check_add(check, no_authd == -ENOENT ? CHECK_ERROR : CHECK_NOTE, "configuration",
+			  "mtlsctl init", "'%s' does not exist: nobody logs in here by certificate",
+			  pam);
+	if (no_authd == -ENOENT)
+		check_add(check, check_server_is_local(check) ? CHECK_ERROR : CHECK_NOTE,
+			  "configuration", "mtlsctl init",
+			  "'%s' does not exist: this machine runs no mtls-authd", authd);
+}
+
+static void print_text(const struct check *check)
+{
+	for (size_t i = 0; i < check->count; i++) {
+		const struct check_finding *f = &check->findings[i];
+		(void)printf("%-8s %-14s %s\n", severities[f->severity], f->area, f->text.text);
+		if (f->advice && f->severity >= CHECK_WARNING)
+			(void)printf("%-8s %-14s -> %s\n", "", "", f->advice);
+	}
+	(void)printf("\n%zu errors, %zu warnings\n", check->counts[CHECK_ERROR],
+		     check->counts[CHECK_WARNING]);
+}
+
+static int print_json(const struct check *check)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < check->count; i++) {
+		const struct check_finding *f = &check->findings[i];
+		(void)json_array_append_new(list,
+					    json_pack("{s:s, s:s, s:s, s:s?}", "severity",
+						      severities[f->severity], "area", f->area,
+						      "text", f->text.text, "advice", f->advice));
+	}
+	bool whole = json_array_size(list) == check->count;
+	json_t *all = json_pack("{s:o, s:I, s:I}", "findings", list, "errors",
+				(json_int_t)check->counts[CHECK_ERROR], "warnings",
+				(json_int_t)check->counts[CHECK_WARNING]);
+	int r = all && whole ? json_dumpf(all, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) : -1;
+	(void)putchar('\n');
+	json_decref(all);
+	return r;
+}
+
+static void release(struct check *check)
+{
+	mtls_settings_pam_free(check->pam);
+	mtls_settings_authd_free(check->authd);
+	mtls_settings_accountd_free(check->accountd);
+	free(check->findings);
+}
+
+static int run(const char *dir, bool json)
+{
+	struct check check = { .dir = dir, .now = time(NULL) };
+
+	check_settings(&check);
+	check_server(&check);
+	check_authorities(&check);
+	check_system(&check);
+	check_connections(&check);
+	check_pam_services(&check);
+	int code = check.counts[CHECK_ERROR] ? CTL_DENIED : CTL_OK;
+	if (json && print_json(&check) < 0)
+		check.err = -ENOMEM;
+	if (!json)
+		print_text(&check);
+	if (check.err)
+		code = ctl_error(CMD, "out of memory");
+	release(&check);
+	return code;
+}
+
+static int dump(const char *dir, const char *service)
+{
+	static const char *const names[] = { "pam_mtls.conf", "authd.conf", "accountd.conf" };
+	int code = CTL_OK;
+
+	for (size_t i = 0; i < MTLS_COUNT(names); i++) {
+		_cleanup_buf_ struct mtls_buf text = MTLS_BUF(DUMP_MAX);
+		struct mtls_diag diag = { 0 };
+		char path[PATH_MAX];
+		(void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		int r = i == 0   ? mtls_settings_pam_dump(path, service, 0, NULL, &text, &diag)
+			: i == 1 ? mtls_settings_authd_dump(path, &text, &diag)
+				 : mtls_settings_accountd_dump(path, &text, &diag);
+		const char *content = r < 0 ? NULL : mtls_buf_cstr(&text);
+		if (r == -ENOENT) {
+			(void)printf("# %s does not exist\n\n", path);
+		} else if (!content) {
+			code = ctl_error(CMD, "%s", mtls_diag_text(&diag, r < 0 ? r : -ENOMEM));
+		} else {
+			(void)printf("# %s\n%s\n", path, content);
+		}
+	}
+	return code;
+}
+
+int ctl_check(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "dir", required_argument, NULL, 'd' },
+		{ "dump-config", no_argument, NULL, 'c' },
+		{ "service", required_argument, NULL, 's' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *dir = MTLS_SYSCONFDIR, *service = NULL;
+	bool json = false, dumping = false;
+
+	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		switch (c) {
+		case 'd':
+			dir = optarg;
+			break;
+		case 'c':
+			dumping = true;
+			break;
+		case 's':
+			service = optarg;
+			break;
+		case 'j':
+			json = true;
+			break;
+		case 'h':
+			ctl_print_help(stdout, CMD);
+			return CTL_OK;
+		default:
+			return ctl_usage_error(CMD, "unknown or incomplete option");
+		}
+	}
+	if (optind < argc)
+		return ctl_usage_error(CMD, "unexpected argument '%s'", argv[optind]);
+	if (dir[0] != '/' || strlen(dir) > PATH_MAX - 64)
+		return ctl_usage_error(CMD, "--dir needs an absolute path");
+	if (service && !dumping)
+		return ctl_usage_error(CMD, "--service is for --dump-config");
+	return dumping ? dump(dir, service) : run(dir, json);
+}

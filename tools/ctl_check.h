@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Findings of `mtlsctl check`, and the parts that make them. */
+#ifndef MTLS_TOOLS_CTL_CHECK_H
+#define MTLS_TOOLS_CTL_CHECK_H
+
+#include <stddef.h>
+#include <time.h>
+
+#include "lib/base/err.h"
+#include "lib/settings/accountd.h"
+#include "lib/settings/authd.h"
+#include "lib/settings/pam_mtls.h"
+
+enum check_severity {
+	CHECK_OK,      /* looked at and good */
+	CHECK_NOTE,    /* good to know */
+	CHECK_WARNING, /* works, but not as it should, or not for long */
+	CHECK_ERROR,   /* logins fail, or what should protect does not */
+	CHECK_SEVERITIES,
+};
+
+struct check_finding {
+	enum check_severity severity;
+	const char *area;   /* borrowed, constant */
+	const char *advice; /* borrowed, constant; NULL where nothing is to do */
+	struct mtls_diag text;
+};
+
+struct check {
+	const char *dir;
+	time_t now;
+	/* NULL: not there or not usable; then there is a finding. */
+	struct mtls_settings_pam *pam;
+	struct mtls_settings_authd *authd;
+	struct mtls_settings_accountd *accountd;
+	struct check_finding *findings;
+	size_t count;
+	size_t counts[CHECK_SEVERITIES];
+	int err; /* -ENOMEM: findings are missing */
+};
+
+/* Control characters in the text become '?'. */
+void check_add(struct check *check, enum check_severity severity, const char *area,
+	       const char *advice, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* True if a server of pam_mtls.conf is a socket of this machine. */
+bool check_server_is_local(const struct check *check);
+
+void check_settings(struct check *check);     /* the three files; fills the settings */
+void check_server(struct check *check);       /* the daemon's certificate and key */
+void check_authorities(struct check *check);  /* CAs of persons, hosts, servers; CRLs */
+void check_system(struct check *check);       /* users, programs, NSS, accounts */
+void check_connections(struct check *check);  /* does a daemon listen */
+void check_pam_services(struct check *check); /* /etc/pam.d and arguments there */
+
+#endif
