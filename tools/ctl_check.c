@@ -83,7 +83,7 @@ void check_settings(struct check *check)
 	(void)snprintf(accountd, sizeof(accountd), "%s/accountd.conf", check->dir);
 
 	int r = mtls_settings_accountd_load(accountd, &check->accountd, &diag);
-	add_file(check, accountd, true, r, &diag);
+	add_file(check, accountd, access(accountd, F_OK) == 0, r, &diag);
 	/* A machine may only log in, or only verify: one of the two files can be missing. */
 	int no_pam = mtls_settings_pam_load(pam, NULL, 0, NULL, &check->pam, &diag);
 	if (no_pam != -ENOENT)

@@ -3,14 +3,18 @@
 sbin_PROGRAMS += mtlsctl
 mtlsctl_SOURCES = \
 	%D%/mtlsctl.c %D%/ctl.h \
+	%D%/ctl_check.c %D%/ctl_check.h \
+	%D%/ctl_check_cert.c \
+	%D%/ctl_check_pam.c \
+	%D%/ctl_check_system.c \
 	%D%/ctl_common.c %D%/ctl_common.h \
 	%D%/ctl_init.c \
 	%D%/ctl_issue.c \
 	%D%/ctl_x509.c %D%/ctl_x509.h \
 	$(CTL_ACCOUNT_SOURCES)
 mtlsctl_LDADD = \
-	$(LIBMTLS_ACCTDB) $(LIBMTLS_CERT) $(LIBMTLS_CONF) $(LIBMTLS_NAME) \
+	$(LIBMTLS_VERIFY) $(LIBMTLS_ACCTDB) $(LIBMTLS_CERT) $(LIBMTLS_CONF) $(LIBMTLS_NAME) \
 	$(GNUTLS_LIBS) $(JANSSON_LIBS) $(LIBMTLS_BASE)
 
 TESTS += tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh
-EXTRA_DIST += tests/tools/tap.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh
+EXTRA_DIST += tests/tools/tap.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_check.sh

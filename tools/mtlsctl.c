@@ -29,6 +29,12 @@ static const struct ctl_command commands[] = {
 	  "the accounts that pam-mtls itself provides", "" },
 	{ "bind", ctl_bind, "add USER KEY|--cert FILE | remove USER KEY|--cert FILE | list [USER] [--json]",
 	  "which certificate belongs to which account", "" },
+	{ "check", ctl_check, "[--dir DIR] [--dump-config] [--service S] [--json]",
+	  "look for mistakes in configuration, files and system",
+	  "  --dir DIR          instead of " MTLS_SYSCONFDIR "\n"
+	  "  --dump-config      print every key with its value and source\n"
+	  "  --service S        the PAM service whose section is dumped\n"
+	  "  --json             print one JSON object\n" },
 };
 /* clang-format on */
 

@@ -17,7 +17,7 @@ ok() {
 		return
 	fi
 	echo "not ok $n - $1"
-	for f in out err; do sed "s/^/# $f: /" "$work/$f" 2>/dev/null; done
+	for f in out err; do grep -v "^ok " "$work/$f" 2>/dev/null | tail -n 15 | sed "s/^/# $f: /"; done
 }
 
 # run WANTED_STATUS COMMAND...: output to $work/out and err; true if it ended so.

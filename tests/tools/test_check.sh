@@ -1,0 +1,182 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# mtlsctl check over an installation in a private root: it is content with what `init` makes; then
+# one thing after another is spoiled, found by its words, and mended.
+if [ ! -e /run/mtls-private-root ]; then
+	if [ "$(id -u)" != 0 ]; then
+		echo '1..0 # SKIP needs root for a private root'
+		exit 0
+	fi
+	exec sh "$top_srcdir/tests/private_root.sh" --stage "$MTLS_STAGE" -- sh "$0"
+fi
+. "$top_srcdir/tests/tools/tap.sh"
+dir=$MTLS_CONFDIR
+mtlsctl=$MTLS_SBINDIR/mtlsctl
+check() { run "$1" "$mtlsctl" check; }
+
+for user in mtls-authd mtls-signer; do useradd -r "$user"; done
+rm -rf "$dir"
+"$mtlsctl" init --name auth.example.org >"$work/out" 2>"$work/err"
+# Stands in for the daemon: connecting is all that `check` does.
+mkdir -p "$MTLS_RUNDIR"
+python3 -c '
+import socket, sys, time
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen(64)
+print("listening", flush=True)
+time.sleep(600)' "$MTLS_RUNDIR/authd.sock" >"$work/listening" &
+listener=$!
+trap 'kill $listener; rm -rf "$work"' EXIT
+until grep -q listening "$work/listening" 2>/dev/null; do kill -0 $listener || exit 99; done
+
+check 0 && said out '0 errors, 0 warnings' && said out "'$dir/server.pem' is valid until" &&
+	said out "unix:$MTLS_RUNDIR/authd.sock' answers"
+ok 'content with what init makes'
+run 0 "$mtlsctl" check --json && python3 -c '
+import json, sys
+d = json.load(open(sys.argv[1]))
+assert d["errors"] == 0 and d["warnings"] == 0 and len(d["findings"]) > 8
+assert all(f["severity"] in ("ok", "note") and f["text"] for f in d["findings"])' "$work/out"
+ok '--json'
+
+# found SEVERITY TEXT NAME: the spoiled thing is found, and is gone again afterwards.
+found() {
+	case $1 in error) status=3 ;; *) status=0 ;; esac
+	check $status && grep "^$1 " "$work/out" | grep -qF -- "$2"
+	ok "$3"
+	mend
+	check 0 && ! grep -q "^error" "$work/out"
+	ok "$3: mended"
+}
+keep() { cp -a "$1" "$work/kept"; kept=$1; }
+mend() { rm -rf "$kept"; mv "$work/kept" "$kept"; }
+
+keep "$dir/authd.conf"
+echo 'nonsense = 1' >>"$dir/authd.conf"
+found error "$dir/authd.conf:10: found 'nonsense'" 'a key that does not exist'
+keep "$dir/pam_mtls.conf"
+chmod 0666 "$dir/pam_mtls.conf"
+found error 'is writable by group or others' 'a configuration that others can write'
+keep "$dir/pam_mtls.conf"
+rm "$dir/pam_mtls.conf"
+found note 'nobody logs in here by certificate' 'a machine that only verifies'
+keep "$dir/authd.conf"
+rm "$dir/authd.conf"
+found error 'this machine runs no mtls-authd' 'no authd.conf, but a server on this machine'
+keep "$dir/pam_mtls.conf"
+sed -i 's/auth.example.org/other.example.org/' "$dir/pam_mtls.conf"
+found error "does not carry the name 'other.example.org'" 'another server name'
+keep "$dir/pam_mtls.conf"
+sed -i "s,server-ca,user-ca," "$dir/pam_mtls.conf"
+check 3 && said out 'does not come from server_ca' && said out 'is the CA of servers and one of authd.conf'
+ok 'one CA for persons and servers; a server of another CA'
+mend
+keep "$dir/private/server.key"
+chmod 0644 "$dir/private/server.key"
+found error 'is a secret that others may read' "a server's key that others can read"
+keep "$dir/private/server.key"
+chgrp games "$dir/private/server.key"
+found error 'is a secret that others may read' "a server's key of another group"
+keep "$dir/private/user-ca.key"
+chmod 0640 "$dir/private/user-ca.key"
+chgrp mtls-authd "$dir/private/user-ca.key"
+found error 'user-ca.key' "a CA's key that the daemon can read"
+keep "$dir/private/server.key"
+cp "$dir/private/server-ca.key" "$dir/private/server.key"
+found error 'the private key does not belong to the certificate' "another certificate's key"
+keep "$dir/server.pem"
+cp "$dir/server-ca/ca.pem" "$dir/server.pem"
+found error 'has no extendedKeyUsage serverAuth' 'a certificate that is not for servers'
+keep "$dir/user-ca/ca.pem"
+cp "$dir/server.pem" "$dir/user-ca/ca.pem"
+found error "ca 'users'" 'a CA that is none'
+keep "$dir/user-ca/ca.pem"
+: >"$dir/user-ca/ca.pem"
+found error "'$dir/user-ca/ca.pem'" 'an empty CA file'
+keep "$dir/user-ca/crl.pem"
+rm "$dir/user-ca/crl.pem"
+found error "'$dir/user-ca/crl.pem'" 'a CRL that is not there'
+keep "$dir/user-ca/crl.pem"
+echo rubbish >"$dir/user-ca/crl.pem"
+found error "'$dir/user-ca/crl.pem'" 'a CRL that is rubbish'
+keep "$dir/authd.conf"
+printf 'ca again {\n role = host\n files = { "%s" }\n}\n' "$dir/user-ca/ca.pem" >>"$dir/authd.conf"
+found error "ca 'again'" 'one CA in two roles'
+keep "$dir/pam_mtls.conf"
+echo 'local_ttys = { "tty1", "pts/*" }' >>"$dir/pam_mtls.conf"
+found warning "'pts/*' of local_ttys" 'a pts in local_ttys'
+keep "$dir/pam_mtls.conf"
+echo 'allow_root = yes' >>"$dir/pam_mtls.conf"
+found warning 'allow_root is set' 'root'
+keep "$dir/pam_mtls.conf"
+echo 'servers = unix:/run/nowhere' >>"$dir/pam_mtls.conf"
+found error 'no server of pam_mtls.conf can be reached' 'no daemon'
+keep "$dir/pam_mtls.conf"
+echo 'servers = { unix:/run/nowhere, "unix:'"$MTLS_RUNDIR"'/authd.sock" }' >>"$dir/pam_mtls.conf"
+found warning "'unix:/run/nowhere': No such file" 'one of two servers'
+keep "$dir/pam_mtls.conf"
+echo 'signer_user = nobody-here' >>"$dir/pam_mtls.conf"
+found error "there is no user 'nobody-here'" 'a system user that is missing'
+keep "$dir/authd.conf"
+echo 'user = root' >>"$dir/authd.conf"
+found error "'root' is root" 'root as a system user'
+keep /etc/nsswitch.conf
+sed -i 's/^\(hosts:.*\)/\1 x509/' /etc/nsswitch.conf
+found error "names x509 in the line 'hosts'" 'x509 in nsswitch.conf'
+keep /etc/nsswitch.conf
+sed -i 's/^\(passwd:\)/\1 mtls/' /etc/nsswitch.conf
+found warning 'asks mtls before files' 'mtls before files'
+keep /etc/nsswitch.conf
+sed -i 's/^\(passwd:.*\|group:.*\)/\1 mtls/' /etc/nsswitch.conf
+found ok 'names mtls for passwd and group' 'mtls in nsswitch.conf'
+keep /etc/pam.d/su
+{
+	echo 'auth sufficient pam_mtls.so presence=required \'
+	echo '  [debug]'
+	cat "$work/kept"
+} >/etc/pam.d/su
+found ok 'services that use pam_mtls: su' 'a PAM service that uses it'
+keep /etc/pam.d/su
+echo 'auth [success=1 default=ignore] /usr/lib/security/pam_mtls.so use_first_pass' >>/etc/pam.d/su
+found error "service 'su': argument 'use_first_pass'" 'an argument that does not exist'
+keep /etc/pam.d/su
+echo '# auth required pam_mtls.so nonsense' >>/etc/pam.d/su
+found note 'no service in /etc/pam.d uses pam_mtls' 'a comment is no use'
+
+signer=$(find /usr -name mtls-signer -type f | head -n 1)
+keep "$signer"
+chmod 4711 "$signer"
+found error 'mode 4711' 'a signer that is setuid'
+keep "$signer"
+rm "$signer"
+found error "'$signer': No such file" 'no signer'
+
+mkdir -p "$MTLS_STATEDIR/snapshot"
+echo rubbish >"$MTLS_STATEDIR/snapshot/accounts.cdb"
+check 3 && said out "$MTLS_STATEDIR/snapshot/accounts.cdb"
+ok 'a snapshot that is rubbish'
+rm -rf "$MTLS_STATEDIR/snapshot"
+
+run 0 "$mtlsctl" check --dump-config --service sudo && said out 'presence = "required" # default' &&
+	said out "server_name = \"auth.example.org\" # $dir/pam_mtls.conf:3"
+ok '--dump-config'
+chmod 0666 "$dir/pam_mtls.conf"
+run 1 "$mtlsctl" check --dump-config && said err 'writable by group or others'
+ok '--dump-config of a file that is not trusted fails'
+chmod 0644 "$dir/pam_mtls.conf"
+
+# Times: the same files, seen later.
+if command -v faketime >/dev/null; then
+	for row in '+800 days:warning:expires on' '+900 days:error:expired on' '+4000 days:error:is outdated since'; do
+		run "$(case $row in *error*) echo 3 ;; *) echo 0 ;; esac)" faketime "${row%%:*}" "$mtlsctl" check &&
+			said out "${row##*:}"
+		ok "${row%%:*}: ${row##*:}"
+	done
+	run 3 faketime '-10 days' "$mtlsctl" check && said out 'is not valid before'
+	ok '-10 days: not valid yet'
+else
+	n=$((n + 1))
+	echo "ok $n - times # SKIP no faketime"
+fi
+finish
