@@ -21,3 +21,9 @@ endif
 
 # mtlsctl account, mtlsctl bind: tools/local.mk adds these to mtlsctl.
 CTL_ACCOUNT_SOURCES = tools/ctl_accounts.c tools/ctl_accounts.h tools/ctl_account.c tools/ctl_bind.c
+
+FUZZ_TARGETS += tests/fuzz/fuzz_snapshot
+tests_fuzz_fuzz_snapshot_SOURCES = tests/fuzz/fuzz_snapshot.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_snapshot_LDADD = libnss_mtls_core.la $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
+tests_fuzz_fuzz_snapshot_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+EXTRA_DIST += tests/fuzz/fuzz_snapshot.in
