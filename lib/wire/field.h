@@ -43,6 +43,27 @@ struct mtls_field {
 	size_t sub_count;
 };
 
+/*
+ * What can be done with a field of one kind (field_kinds.c).
+ */
+struct mtls_field_ops {
+	/* 0, or MTLS_E_*: the content that the struct holds. NULL: any is good. */
+	int (*check)(const struct mtls_field *f, const void *base);
+	/* The field is there: take it. Overwrites, so the struct must be empty. */
+	int (*read)(const struct mtls_field *f, const struct mtls_asn1 *a, const char *path,
+		    void *base);
+	int (*write)(const struct mtls_field *f, struct mtls_asn1 *a, const char *path,
+		     const void *base);
+	/* True if an optional field is absent in the struct. */
+	bool (*absent)(const struct mtls_field *f, const void *base);
+	void (*clear)(const struct mtls_field *f, void *base);      /* NULL: nothing is owned */
+	void (*set_absent)(const struct mtls_field *f, void *base); /* NULL: all zero says it */
+};
+
+extern const struct mtls_field_ops mtls_field_ops[MTLS_FIELD_KINDS];
+
+#define MTLS_FIELD_PATH 64 /* bytes of a path such as "certificate.notAfter", with its NUL */
+
 struct mtls_fields {
 	const struct mtls_field *fields;
 	size_t count;

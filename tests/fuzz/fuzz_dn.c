@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Names and keys. The first byte says what: 'd' a name as text, 'k' a typed key, 'p' a name from
- * parts as a certificate has them. What is canonical must stay as it is when it is read again.
+ * parts as a certificate has them, 'f' a key from parts. What is canonical must stay as it is when
+ * it is read again.
  */
 #include <config.h>
 
@@ -44,11 +45,20 @@ static void run_text(const uint8_t *data, size_t size)
 		must(out.len == 0);
 }
 
+static void check_key(struct mtls_buf *key, enum mtls_key_kind want)
+{
+	_cleanup_buf_ struct mtls_buf again = MTLS_BUF(MTLS_KEY_MAX);
+	enum mtls_key_kind kind = MTLS_KEY_KINDS;
+
+	must(mtls_key_parse((const char *)key->data, key->len, &kind, &again, NULL) == 0);
+	must(kind == want && again.len == key->len);
+	must(memcmp(again.data, key->data, key->len) == 0);
+}
+
 static void run_key(const uint8_t *data, size_t size)
 {
 	_cleanup_buf_ struct mtls_buf out = MTLS_BUF(MTLS_KEY_MAX);
-	_cleanup_buf_ struct mtls_buf again = MTLS_BUF(MTLS_KEY_MAX);
-	enum mtls_key_kind kind = MTLS_KEY_KINDS, kind_again = MTLS_KEY_KINDS;
+	enum mtls_key_kind kind = MTLS_KEY_KINDS;
 	struct mtls_diag diag = { 0 };
 
 	int r = mtls_key_parse((const char *)data, size, &kind, &out, &diag);
@@ -57,9 +67,7 @@ static void run_key(const uint8_t *data, size_t size)
 		return;
 	}
 	must(mtls_key_kind_supported(kind));
-	must(mtls_key_parse((const char *)out.data, out.len, &kind_again, &again, NULL) == 0);
-	must(kind == kind_again && again.len == out.len);
-	must(memcmp(again.data, out.data, out.len) == 0);
+	check_key(&out, kind);
 }
 
 /*
@@ -101,6 +109,33 @@ static void run_parts(const uint8_t *data, size_t size)
 		must(out.len == 0);
 }
 
+/* Keys of parts: a byte for the kind, a byte for the length of the serial, serial, name. */
+static void run_format(const uint8_t *data, size_t size)
+{
+	_cleanup_buf_ struct mtls_buf key = MTLS_BUF(MTLS_KEY_MAX);
+	char name[512] = "";
+	uint8_t digest[32] = { 0 };
+
+	if (size < 2)
+		return;
+	enum mtls_key_kind kind = (enum mtls_key_kind)(data[0] % (MTLS_KEY_KINDS + 1));
+	size_t serial_len = data[1] < size - 2 ? data[1] : size - 2;
+	const uint8_t *serial = data + 2, *rest = serial + serial_len;
+	size_t rest_len = size - 2 - serial_len;
+	memcpy(name, rest, rest_len < sizeof(name) ? rest_len : sizeof(name) - 1);
+	memcpy(digest, rest, rest_len < sizeof(digest) ? rest_len : sizeof(digest));
+
+	must(!mtls_key_kind_supported(kind) || mtls_key_kind_name(kind));
+	int r = kind == MTLS_KEY_ISSUER_SERIAL
+			? mtls_key_format_issuer_serial(serial, serial_len, name, &key)
+		: kind == MTLS_KEY_SUBJECT ? mtls_key_format_subject(name, &key)
+					   : mtls_key_format_digest(kind, digest, &key);
+	if (r == 0)
+		check_key(&key, kind);
+	else
+		must(key.len == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size == 0)
@@ -114,6 +149,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 'p':
 		run_parts(data + 1, size - 1);
+		break;
+	case 'f':
+		run_format(data + 1, size - 1);
 		break;
 	default:
 		break;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Messages and frames. What decodes must encode to the same bytes; a stream must give the same
- * messages however it is cut.
+ * messages however it is cut; what encodes must decode.
  */
 #include <config.h>
 
@@ -59,11 +59,36 @@ static size_t run_stream(const uint8_t *data, size_t size, size_t piece)
 	return taken;
 }
 
+/* What encodes must decode: fields filled with the input itself. */
+static void run_encoder(const uint8_t *data, size_t size)
+{
+	static const enum mtls_msg_type types[] = { MTLS_MSG_SIGNER_END, MTLS_MSG_SIGNER_UNLOCK };
+	char text[1024] = "";
+
+	memcpy(text, data, size < sizeof(text) ? size : sizeof(text) - 1);
+	for (size_t i = 0; i < MTLS_COUNT(types); i++) {
+		_cleanup_(mtls_msg_freep) struct mtls_msg *msg = mtls_msg_new(types[i]);
+		_cleanup_(mtls_msg_freep) struct mtls_msg *back = NULL;
+		_cleanup_free_ uint8_t *der = NULL;
+		size_t len = 0;
+		must(msg != NULL);
+		if (types[i] == MTLS_MSG_SIGNER_END)
+			must(mtls_msg_set_text(&msg->u.signer_end.detail, text) == 0);
+		else
+			must(mtls_msg_set_bytes(&msg->u.signer_unlock.secret, data, size) == 0);
+		if (mtls_msg_encode(msg, &der, &len, NULL) < 0)
+			continue;
+		must(mtls_msg_decode(der, len, &back, NULL) == 0);
+		check_same(back, der, len);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_(mtls_msg_freep) struct mtls_msg *msg = NULL;
 	struct mtls_diag diag = { 0 };
 
+	run_encoder(data, size);
 	int r = mtls_msg_decode(data, size, &msg, &diag);
 	must((r == 0) == (msg != NULL) && (r == 0) == (diag.text[0] == '\0'));
 	if (msg)

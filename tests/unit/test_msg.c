@@ -2,6 +2,7 @@
 /* lib/wire/msg: every message, every field, every limit, both ways. */
 #include <config.h>
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include "lib/base/cleanup.h"
@@ -814,6 +815,33 @@ static void changed_messages_are_refused_or_exact(void **state)
 	assert_true(refused > 0 && accepted > 0);
 }
 
+static void *decode_many(void *ctx)
+{
+	const struct mtls_buf *der = ctx;
+	for (int i = 0; i < 100; i++) {
+		_cleanup_(mtls_msg_freep) struct mtls_msg *msg = NULL;
+		if (mtls_msg_decode(der->data, der->len, &msg, NULL) < 0)
+			return ctx;
+	}
+	return NULL;
+}
+
+/* The definitions are built by whoever is first; here all are. */
+static void threads_decode_at_once(void **state)
+{
+	pthread_t threads[8];
+	_cleanup_buf_ struct mtls_buf der = MTLS_BUF(MTLS_MSG_MAX);
+	(void)state;
+	assert_int_equal(mtls_buf_append(&der, "\x70\x03\x02\x01\x01", 5), 0);
+	for (size_t i = 0; i < MTLS_COUNT(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, decode_many, &der), 0);
+	for (size_t i = 0; i < MTLS_COUNT(threads); i++) {
+		void *failed;
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+	}
+}
+
 static void types_have_names_and_maxima(void **state)
 {
 	(void)state;
@@ -849,6 +877,7 @@ static void setters_replace(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(threads_decode_at_once), /* first: nothing is built yet */
 		cmocka_unit_test(every_type_goes_round),
 		cmocka_unit_test(requests_keep_their_fields),
 		cmocka_unit_test(replies_keep_their_fields),
