@@ -170,7 +170,7 @@ static void describe_range(const struct mtls_field *f, struct mtls_buf *out)
 	case MTLS_FIELD_TEXTS:
 	case MTLS_FIELD_CHAIN:
 		(void)mtls_buf_printf(out, " 1-%zu of", f->list_max);
-		/* fall through */
+		__attribute__((fallthrough));
 	case MTLS_FIELD_TEXT:
 	case MTLS_FIELD_BYTES:
 		(void)mtls_buf_printf(out, " %zu-%zu", f->min, f->max);
