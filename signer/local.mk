@@ -9,11 +9,39 @@ noinst_LTLIBRARIES += libmtls_signer_client.la
 libmtls_signer_client_la_SOURCES = \
 	%D%/client.c %D%/client.h
 
+# The program without main() and sandbox, for its tests and fuzz targets.
+noinst_LTLIBRARIES += libmtls_signer_core.la
+libmtls_signer_core_la_SOURCES = \
+	%D%/serve.c %D%/serve.h \
+	%D%/source.c %D%/source.h \
+	%D%/source_file.c \
+	%D%/intake.c %D%/intake.h %D%/intake_parts.h \
+	%D%/intake_pem.c \
+	%D%/intake_pkcs12.c \
+	%D%/key.c %D%/key.h
+LIBMTLS_SIGNER_CORE = libmtls_signer_core.la $(LIBMTLS_TLS_CONTENT) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(GNUTLS_LIBS)
+
+pkglibexec_PROGRAMS += mtls-signer
+mtls_signer_SOURCES = \
+	%D%/main.c \
+	%D%/sandbox.c %D%/sandbox.h
+mtls_signer_LDADD = $(LIBMTLS_SIGNER_CORE) $(SECCOMP_LIBS)
+
+# Nobody needs to read it, and a program that cannot be read is not dumpable from exec on, so that
+# no other process of the person can look into it. (Removing it needs no hook.)
+INSTALL_EXEC_HOOKS += install-signer-mode
+install-signer-mode:
+	chmod 0711 $(DESTDIR)$(pkglibexecdir)/mtls-signer
+
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/fake_signer tests/unit/test_signer_start
-TESTS += tests/unit/test_signer_start
+UNIT_SIGNER = tests/unit/test_signer_start tests/unit/test_signer_intake
+check_PROGRAMS += tests/unit/fake_signer $(UNIT_SIGNER)
+TESTS += $(UNIT_SIGNER)
 tests_unit_fake_signer_SOURCES = tests/unit/fake_signer.c
 tests_unit_test_signer_start_SOURCES = tests/unit/test_signer_start.c
 tests_unit_test_signer_start_CFLAGS = $(AM_CFLAGS) -pthread
 tests_unit_test_signer_start_LDADD = $(LIBMTLS_SIGNER_START) $(LIBMTLS_BASE) $(CMOCKA_LIBS) -lpthread
+tests_unit_test_signer_intake_SOURCES = tests/unit/test_signer_intake.c $(KEYFILES)
+tests_unit_test_signer_intake_LDADD = $(LIBMTLS_SIGNER_CORE) $(CMOCKA_LIBS)
+KEYFILES = tests/unit/keyfiles.c tests/unit/keyfiles.h tests/unit/certgen.c tests/unit/certgen.h
 endif

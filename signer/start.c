@@ -318,7 +318,9 @@ static int run_child(const struct signer_start *start, struct signer_process *re
 	_cleanup_close_ int pidfd = move_up(raw_pidfd);
 	if (child.step) {
 		*ret_step = child.step;
-		if (pidfd >= 0)
+		/* It lets go of our memory a moment before it can be reaped. */
+		if (pidfd >= 0 &&
+		    mtls_wait_fd(pidfd, POLLIN, mtls_deadline_in_ms(KILL_WAIT_MS)) >= 0)
 			reap(pidfd);
 		return child.err ? -child.err : -EIO;
 	}

@@ -39,7 +39,7 @@ static bool known_verdict(int number)
 
 static bool known_key_type(int number)
 {
-	return in_range(number, MTLS_KEY_TYPE_RSA, MTLS_KEY_TYPE_ED25519);
+	return in_range(number, MTLS_KEY_TYPE_HIDDEN, MTLS_KEY_TYPE_ED25519);
 }
 
 static bool known_presence(int number)
@@ -136,7 +136,7 @@ static const struct mtls_field signer_credential[] = {
 	{ "notAfter",    MTLS_FIELD_I64,   false, AT(mtls_signer_credential, not_after) },
 	{ "keyType",     MTLS_FIELD_ENUM,  false, AT(mtls_signer_credential, key_type), .known = known_key_type },
 	{ "needsSecret", MTLS_FIELD_BOOL,  false, AT(mtls_signer_credential, needs_secret) },
-	{ "chain",       MTLS_FIELD_CHAIN, false, AT(mtls_signer_credential, chain),
+	{ "chain",       MTLS_FIELD_CHAIN, true,  AT(mtls_signer_credential, chain),
 	  .count_offset = offsetof(struct mtls_signer_credential, chain_count),
 	  .min = 1, .max = MTLS_CERT_MAX, .list_max = MTLS_CHAIN_MAX },
 	{ "triesLeft",   MTLS_FIELD_U32,   true,  AT(mtls_signer_credential, tries_left) },
@@ -209,6 +209,10 @@ static int check_signer_credential(const void *message, struct mtls_diag *diag)
 		return mtls_diag_set(diag, MTLS_E_LIMIT,
 				     "SignerCredential: field 'chain': over %d bytes",
 				     MTLS_CHAIN_BYTES_MAX);
+	if ((m->chain_count == 0) != (m->key_type == MTLS_KEY_TYPE_HIDDEN) ||
+	    (m->chain_count == 0 && !m->needs_secret))
+		return mtls_diag_set(diag, MTLS_E_SYNTAX,
+				     "SignerCredential: no chain: key type 0, needs a secret");
 	return 0;
 }
 

@@ -136,6 +136,7 @@ struct mtls_auth_choice {
 };
 
 enum mtls_key_type {
+	MTLS_KEY_TYPE_HIDDEN = 0, /* SignerCredential: not known before it is unlocked */
 	MTLS_KEY_TYPE_RSA = 1,
 	MTLS_KEY_TYPE_ECDSA_P256 = 2,
 	MTLS_KEY_TYPE_ECDSA_P384 = 3,
@@ -178,7 +179,9 @@ struct mtls_signer_credential {
 	bool needs_secret;           /* unlock with a secret before sign */
 	uint32_t tries_left;         /* MTLS_TRIES_UNKNOWN where the source does not count */
 	struct mtls_bytes chain[MTLS_CHAIN_MAX]; /* DER, leaf first: opaque to the client */
-	size_t chain_count;                      /* at least 1 */
+	/* 0 only where a secret is needed to see the certificates (PKCS#12); then key_type is
+	 * HIDDEN, and a list after the unlocking has the rest. */
+	size_t chain_count;
 };
 
 struct mtls_signer_end {

@@ -619,6 +619,36 @@ static void signatures_come_with_success_only(void **state)
 	assert_int_equal(encode_result(msg), MTLS_E_SYNTAX);
 }
 
+/* What is hidden until a secret was given. */
+static void chains_may_be_hidden(void **state)
+{
+	static const struct {
+		const char *name;
+		size_t count;
+		enum mtls_key_type type;
+		bool needs_secret;
+		int want;
+	} rows[] = {
+		{ "hidden", 0, MTLS_KEY_TYPE_HIDDEN, true, 0 },
+		{ "hidden, no secret needed", 0, MTLS_KEY_TYPE_HIDDEN, false, MTLS_E_SYNTAX },
+		{ "no chain, but a type", 0, MTLS_KEY_TYPE_ED25519, true, MTLS_E_SYNTAX },
+		{ "chain, but no type", 1, MTLS_KEY_TYPE_HIDDEN, true, MTLS_E_SYNTAX },
+		{ "chain and type", 1, MTLS_KEY_TYPE_ED25519, true, 0 },
+	};
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		_cleanup_(mtls_msg_freep) struct mtls_msg *msg = sample(MTLS_MSG_SIGNER_CREDENTIAL);
+		struct mtls_signer_credential *m = &msg->u.signer_credential;
+		size_t had = m->chain_count;
+		print_message("# row %s\n", rows[i].name);
+		m->chain_count = rows[i].count;
+		m->key_type = rows[i].type;
+		m->needs_secret = rows[i].needs_secret;
+		assert_int_equal(encode_result(msg), rows[i].want);
+		m->chain_count = had;
+	}
+}
+
 static int encode_chain(size_t count, size_t each)
 {
 	static const uint8_t bytes[MTLS_CERT_MAX];
@@ -895,6 +925,7 @@ int main(void)
 		cmocka_unit_test(unknown_tries_are_absent),
 		cmocka_unit_test(verdicts_are_consistent),
 		cmocka_unit_test(signatures_come_with_success_only),
+		cmocka_unit_test(chains_may_be_hidden),
 		cmocka_unit_test(chains_have_limits),
 		cmocka_unit_test(lists_from_the_wire_have_limits),
 		cmocka_unit_test(der_is_canonical),

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Where keys come from: one `const struct source_ops` a file, listed in source.c. A source is
+ * opened after the sandbox is on.
+ */
+#ifndef MTLS_SIGNER_SOURCE_H
+#define MTLS_SIGNER_SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/wire/msg.h"
+
+#define SOURCE_DETAIL_MAX 512 /* bytes of detail in an end mark */
+#define SOURCE_PATHS_MAX  32
+
+struct source_path {
+	const char *path; /* borrowed: argv */
+	bool folder;
+};
+
+/* What the command line said. */
+struct source_args {
+	struct source_path paths[SOURCE_PATHS_MAX];
+	size_t path_count;
+	uid_t owner; /* whose files are read, besides root's */
+	gid_t group; /* whose members may read root's key files */
+	int64_t now; /* seconds since 1970: expired credentials are listed last */
+};
+
+/*
+ * Takes one credential of a list. Everything in @credential is borrowed for the call. 0, or an
+ * error that ends the list.
+ */
+typedef int source_emit(void *ctx, const struct mtls_signer_credential *credential);
+
+struct source_ops {
+	const char *name;
+	int (*open)(const struct source_args *args, void **ret, struct mtls_diag *diag);
+	void (*close)(void *source);
+	/*
+	 * Emits all credentials, with the same ids each time. @ret_reason is for the end mark
+	 * (ALLOWED when something was emitted); @detail gets what was skipped and why.
+	 */
+	int (*list)(void *source, source_emit *emit, void *emit_ctx, enum mtls_reason *ret_reason,
+		    struct mtls_buf *detail);
+	/* One try. @ret is complete in every case. */
+	void (*unlock)(void *source, const struct mtls_signer_unlock *unlock,
+		       struct mtls_signer_unlocked *ret);
+	/* ret->signature is set with ALLOWED only, and the caller's. */
+	void (*sign)(void *source, const struct mtls_signer_sign *sign,
+		     struct mtls_signer_signature *ret);
+};
+
+extern const struct source_ops source_file_ops;
+
+/* NULL for an unknown name. */
+const struct source_ops *source_find(const char *name);
+
+/*
+ * Appends @text to @out as it may appear in a message: bytes that are not printable UTF-8 become
+ * '?', and what goes beyond out->max is cut.
+ */
+void source_append_text(struct mtls_buf *out, const char *text);
+
+#endif
