@@ -60,6 +60,13 @@ tests_unit_test_audit_SOURCES = tests/unit/test_audit.c tests/unit/certgen.c tes
 tests_unit_test_audit_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
 endif
 
+# The daemon alone, in a private root.
+AUTHD_E2E = tests/e2e/tls_outside.py tests/e2e/authd_start.py
+EXTRA_DIST += $(AUTHD_E2E) tests/e2e/lib/alone.py tests/e2e/lib/wire.py
+if E2E
+TESTS += $(AUTHD_E2E)
+endif
+
 dist_man_MANS += doc/mtls-authd.8
 
 # The user is made by the package; who installs by hand is told how.

@@ -191,7 +191,8 @@ static void kill_lookups(struct worker_slot *worker)
 
 static void worker_ended(struct supervisor *s, struct worker_slot *worker, int status)
 {
-	bool failed = WIFSIGNALED(status) || WEXITSTATUS(status);
+	/* It says so itself; one that was killed is just started again. */
+	bool failed = WIFEXITED(status) && WEXITSTATUS(status);
 	bool first = mtls_now_ms() - s->started_ms < FIRST_MS && worker->process.generation == 1;
 
 	log_end("worker", worker->process.pid, status);
