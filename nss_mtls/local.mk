@@ -39,7 +39,7 @@ tests_nss_test_module_SOURCES = tests/nss/test_module.c $(NSS_FIXTURE)
 tests_nss_test_module_LDADD = $(LIBNSS_TEST) -ldl
 
 TESTS += tests/nss/test_load tests/nss/exports.sh
-NSS_ROOT_TESTS = tests/nss/module.sh tests/nss/module_load.sh
+NSS_ROOT_TESTS = tests/nss/module.sh tests/nss/module_load.sh tests/nss/accounts.sh
 EXTRA_DIST += tests/nss/exports.sh tests/nss/private.sh $(NSS_ROOT_TESTS)
 # They need root and the folder that the state folder lies in.
 if E2E

@@ -1,0 +1,117 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# mtlsctl account and mtlsctl bind, as root with a state folder and an /etc of their own, and what
+# getent then sees through libnss_mtls.so.2.
+set -u
+if [ "${1:-}" != --inside ]; then
+	exec sh "$top_srcdir/tests/nss/private.sh" sh "$0" --inside
+fi
+ctl=$top_builddir/mtlsctl
+work=/run/work
+mkdir -p $work/etc
+# this test's own local accounts; no configuration: the defaults
+for f in passwd group subuid subgid nsswitch.conf; do cp /etc/$f $work/etc/ 2>/dev/null; done
+echo 'localbob:x:4242:4242::/:/bin/sh' >>$work/etc/passwd
+echo 'localsys:x:442:442::/:/bin/sh' >>$work/etc/passwd
+echo 'localgroup:x:4242:' >>$work/etc/group
+echo 'localbob:2000900000:65536' >>$work/etc/subuid
+mount --bind $work/etc /etc || exit 99
+
+digest=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff
+n=0
+check() { # name want-status want-text command...
+	n=$((n + 1))
+	name=$1 status=$2 text=$3
+	shift 3
+	out=$("$@" 2>&1)
+	got=$?
+	case $out in *"$text"*) found=yes ;; *) found=no ;; esac
+	if [ "$got" = "$status" ] && [ $found = yes ]; then echo "ok $n - $name"; else
+		echo "not ok $n - $name"
+		echo "status $got, expected $status and '$text'; $*: $out" | sed 's/^/# /'
+	fi
+}
+account() { "$ctl" account "$@"; }
+bind() { "$ctl" bind "$@"; }
+serial() { cat "$MTLS_STATEDIR/snapshot/accounts.cdb" | cksum; }
+
+check "nothing at first" 0 NAME account list
+check "an account" 0 "uid 2000200001" account add alice --gecos 'Alice A' --groups team,ops
+check "a second" 0 "uid 2000200004" account add bob --home /srv/bob --shell /bin/sh
+check "getent by name" 0 "alice:*:2000200001:2000200001:Alice A:/home/alice:/bin/bash" \
+	getent -s mtls passwd alice
+check "getent by uid" 0 "bob:*:2000200004" getent -s mtls passwd 2000200004
+check "getent group" 0 "team:*:2000200002:alice" getent -s mtls group team
+check "getent initgroups" 0 "2000200003 2000200002" getent -s mtls initgroups alice
+check "list" 0 "alice	2000200001	2000200001	/home/alice	/bin/bash	Alice A	ops,team" account list
+check "list as JSON" 0 '"groups": [' account list --json
+check "the same name again" 1 "exists already" account add alice
+check "a local account" 1 "another source" account add localbob
+check "a local group" 1 "localgroup" account add localgroup
+check "root" 1 "reserved" account add root
+check "a bad name" 1 "not a name" account add 'a:b'
+check "a local group of rights" 1 "belongs to another source" account add eve --groups sudo
+check "somebody's private group" 1 "private group" account add eve --groups alice
+check "a subordinate id" 1 "subuid" account add eve --uid 2000900001
+check "an id outside" 1 "window" account add eve --uid 5000
+check "not a number" 2 "not a uid" account add eve --uid x
+check "a relative home" 1 "home" account add eve --home home
+check "nothing of these was kept" 2 "" getent -s mtls passwd eve
+before=$(serial)
+check "dry run says what it would do" 0 "nothing was changed" account add carol --dry-run
+check "dry run changes nothing" 0 "$before" serial
+
+check "bind a key" 0 "is bound to 'alice'" bind add alice "spki-sha256:$digest"
+check "getent x509 passwd" 0 "alice:*:2000200001" getent -s x509 passwd "spki-sha256:$digest"
+check "a subject as a person types it" 0 "is bound to 'bob'" \
+	bind add bob "subject: cn=Bob , O=Example"
+check "getent finds the canonical subject" 0 "bob:" getent -s x509 passwd "subject:CN=Bob,O=Example"
+check "a local account can be bound" 0 "is bound to 'localbob'" bind add localbob "sha256:$digest"
+check "and is no passwd entry of ours" 2 "" getent -s x509 passwd "sha256:$digest"
+check "its name is known now" 1 "another source" account add localbob
+check "root cannot be bound" 1 "uid 0" bind add root "sha256:$digest"
+check "a system account cannot" 1 "uid 442" bind add localsys "sha256:$digest"
+check "nobody cannot" 1 "system accounts" bind add nobody "sha256:$digest"
+check "an unknown account" 1 "there is no account 'zoe'" bind add zoe "sha256:$digest"
+check "twice" 1 "already" bind add alice "spki-sha256:$digest"
+check "not a key" 2 "" bind add alice "nonsense"
+check "a later kind is named" 2 "mail" bind add alice "mail:a@example.org"
+check "list of bindings" 0 "localbob	other	sha256:$digest" bind list
+check "list of one user" 0 "alice	mtls	spki-sha256:$digest" bind list alice
+check "bindings as JSON" 0 '"source": "other"' bind list --json
+check "remove a binding" 0 "no longer bound" bind remove bob "subject:CN=Bob,O=Example"
+check "it is gone" 2 "" getent -s x509 passwd "subject:CN=Bob,O=Example"
+check "remove it again" 1 "not bound" bind remove bob "subject:CN=Bob,O=Example"
+
+if command -v certtool >/dev/null; then
+	(cd $work && certtool --generate-privkey --key-type=ed25519 --outfile k.pem &&
+		printf 'dn = "CN=Carol,O=Example"\nserial = 77\nexpiration_days = 10\ntls_www_client\n' >t &&
+		certtool --generate-self-signed --load-privkey k.pem --template t --outfile c.pem &&
+		certtool --certificate-info --infile c.pem --outder --outfile c.der) >/dev/null 2>&1
+	check "bind by a certificate file" 0 "spki-sha256:" bind add bob --cert $work/c.pem
+	check "by its subject" 0 "subject:CN=Carol,O=Example is bound" \
+		bind add bob --cert $work/c.pem --kind subject
+	check "by issuer and serial" 0 "issuer-serial:4d:CN=Carol,O=Example" \
+		bind add bob --cert $work/c.pem --kind issuer-serial
+	check "a kind that does not exist" 2 "none of" bind add bob --cert $work/c.pem --kind foo
+	check "remove by a certificate file" 0 "no longer" bind remove bob --cert $work/c.pem
+else
+	echo "Bail out! certtool is missing (gnutls-bin)"
+	exit 99
+fi
+check "not a certificate" 1 "not a certificate" bind add bob --cert /etc/passwd
+
+check "remove an account" 0 "never used again" account remove alice
+check "it is gone from passwd" 2 "" getent -s mtls passwd alice
+check "and from x509" 2 "" getent -s x509 passwd "spki-sha256:$digest"
+check "and from its groups" 0 "team:*:2000200002:" getent -s mtls group team
+check "remove it again" 1 "no account 'alice'" account remove alice
+check "its uid is not given out again" 1 "never given out again" account add eve --uid 2000200001
+check "its name may be, with a word" 0 "note: a removed account was called 'alice'" \
+	account add alice
+check "and a new uid" 0 "alice:*:2000200005" getent -s mtls passwd alice
+check "usage" 2 "Usage" account
+check "unknown action" 2 "unknown action" bind show
+rm -f "$MTLS_STATEDIR/snapshot/accounts.cdb"
+check "a lost snapshot is no empty one" 1 "restore it" account add zoe
+echo "1..$n"
