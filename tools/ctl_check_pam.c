@@ -66,14 +66,22 @@ static bool check_line(struct check *check, const char *service, char *line)
 	const char *module = control ? next_word(&cursor) : NULL;
 	if (!module || !is_our_module(module))
 		return false;
-	for (const char *word; count < ARGS_MAX && (word = next_word(&cursor));)
-		args[count++] = word;
-	if (!count || !check->pam)
+	char path[PATH_MAX];
+	(void)snprintf(path, sizeof(path), "%s/pam_mtls.conf", check->dir);
+	bool other_file = false;
+	for (const char *word; count < ARGS_MAX && (word = next_word(&cursor));) {
+		/* The module's own argument, see pam_mtls(8). */
+		if (strncmp(word, "config=", 7) == 0) {
+			(void)snprintf(path, sizeof(path), "%s", word + 7);
+			other_file = true;
+		} else {
+			args[count++] = word;
+		}
+	}
+	if (!other_file && (!count || !check->pam))
 		return true;
 	struct mtls_settings_pam *settings = NULL;
 	struct mtls_diag diag = { 0 };
-	char path[PATH_MAX];
-	(void)snprintf(path, sizeof(path), "%s/pam_mtls.conf", check->dir);
 	int r = mtls_settings_pam_load(path, service, count, args, &settings, &diag);
 	if (r < 0)
 		check_add(check, CHECK_ERROR, "pam", "see pam_mtls(8)", "service '%s': %s", service,

@@ -16,5 +16,5 @@ mtlsctl_LDADD = \
 	$(LIBMTLS_VERIFY) $(LIBMTLS_ACCTDB) $(LIBMTLS_CERT) $(LIBMTLS_CONF) $(LIBMTLS_NAME) \
 	$(GNUTLS_LIBS) $(JANSSON_LIBS) $(LIBMTLS_BASE)
 
-TESTS += tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh
-EXTRA_DIST += tests/tools/tap.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_check.sh
+TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh
+EXTRA_DIST += tests/tools/tap.sh tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_check.sh

@@ -92,7 +92,8 @@ static bool text_valid(const char *value)
 {
 	size_t len = strlen(value);
 
-	return len > 0 && len <= MTLS_CONF_VALUE_MAX &&
+	/* As in files: nobody shall think that a variable is replaced. */
+	return len > 0 && len <= MTLS_CONF_VALUE_MAX && !strstr(value, "${") &&
 	       mtls_utf8_valid((const uint8_t *)value, len) &&
 	       !mtls_has_control((const uint8_t *)value, len);
 }

@@ -13,3 +13,9 @@ TESTS += $(UNIT_SETTINGS)
 tests_unit_test_settings_SOURCES = tests/unit/test_settings.c
 tests_unit_test_settings_LDADD = $(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 endif
+
+FUZZ_TARGETS += tests/fuzz/fuzz_conf
+tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_conf_LDADD = $(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
+tests_fuzz_fuzz_conf_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+EXTRA_DIST += tests/fuzz/fuzz_conf.in

@@ -141,6 +141,9 @@ keep /etc/pam.d/su
 echo 'auth [success=1 default=ignore] /usr/lib/security/pam_mtls.so use_first_pass' >>/etc/pam.d/su
 found error "service 'su': argument 'use_first_pass'" 'an argument that does not exist'
 keep /etc/pam.d/su
+echo "auth required pam_mtls.so config=$dir/elsewhere.conf" >>/etc/pam.d/su
+found error "'$dir/elsewhere.conf'" 'a configuration of its own that does not exist'
+keep /etc/pam.d/su
 echo '# auth required pam_mtls.so nonsense' >>/etc/pam.d/su
 found note 'no service in /etc/pam.d uses pam_mtls' 'a comment is no use'
 

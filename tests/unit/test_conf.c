@@ -430,7 +430,7 @@ static void arguments(void **state)
 		{ "empty list", { "list=" }, MTLS_E_CONFIG, "found an empty list" },
 		{ "empty item", { "list=a,,b" }, MTLS_E_CONFIG, "argument 'list': found ''" },
 		{ "control character", { "text=a\nb" }, MTLS_E_CONFIG, "argument 'text'" },
-		{ "no variables here", { "text=${HOME}" }, 0, NULL },
+		{ "variable", { "text=${HOME}" }, MTLS_E_CONFIG, "argument 'text'" },
 		{ "bad bool", { "flag=maybe" }, MTLS_E_CONFIG, "argument 'flag'" },
 	};
 	static const char text[] = "must = x\nnumber = 3\nservice sudo { level = 4 }\n";

@@ -316,6 +316,170 @@ static void files_are_loaded(void **state)
 	(void)rmdir(folder);
 }
 
+/* --- documents --- */
+
+static char *read_document(const char *name)
+{
+	const char *top = getenv("top_srcdir");
+	struct mtls_buf text = MTLS_BUF(1 << 20);
+	struct mtls_diag diag = { 0 };
+	char path[PATH_MAX];
+	uint8_t *data;
+	size_t len;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", top ? top : ".", name);
+	if (mtls_file_read(path, NULL, &text, &diag) < 0)
+		fail_msg("%s", diag.text);
+	assert_int_equal(mtls_buf_take(&text, &data, &len), 0);
+	return (char *)data;
+}
+
+/* Appends @text as the pages have it: backslashes dropped, our folders under their usual names. */
+static void append_usual(struct mtls_buf *out, const char *text)
+{
+	static const struct {
+		const char *built, *usual;
+	} folders[] = {
+		{ MTLS_SYSCONFDIR "/", "/etc/mtls/" },
+		{ MTLS_RUNDIR "/", "/run/mtls/" },
+		{ MTLS_STATEDIR "/", "/var/lib/mtls/" },
+	};
+	while (*text) {
+		bool replaced = false;
+		for (size_t i = 0; i < MTLS_COUNT(folders) && !replaced; i++) {
+			size_t len = strlen(folders[i].built);
+			replaced = strncmp(text, folders[i].built, len) == 0;
+			if (replaced) {
+				(void)mtls_buf_append_str(out, folders[i].usual);
+				text += len;
+			}
+		}
+		if (!replaced)
+			(void)mtls_buf_append_byte(out, (uint8_t)*text++);
+	}
+}
+
+/* How the page must say the default. */
+static void default_line(const struct mtls_conf_item *item, struct mtls_buf *out)
+{
+	bool list = item->type == MTLS_CONF_STRINGS || item->type == MTLS_CONF_PATHS;
+
+	if (!item->def) {
+		(void)mtls_buf_append_str(out,
+					  item->required ? "\nRequired.\n" : "\nNo default.\n");
+		return;
+	}
+	(void)mtls_buf_append_str(out, "\nDefault: fB");
+	const char *cursor = item->def;
+	size_t len;
+	for (const char *value; (value = mtls_split_next(&cursor, list ? ',' : '\n', &len));) {
+		char *copy = strndup(value, len);
+		assert_non_null(copy);
+		if (value != item->def)
+			(void)mtls_buf_append_str(out, ", ");
+		append_usual(out, copy);
+		free(copy);
+	}
+	(void)mtls_buf_append_str(out, "fP.\n");
+}
+
+static void drop_backslashes(char *text)
+{
+	char *out = text;
+
+	for (const char *in = text; *in; in++)
+		if (*in != '\\')
+			*out++ = *in;
+	*out = '\0';
+}
+
+/* The entry of @key up to the next one. */
+static char *entry_of(const char *page, const char *key)
+{
+	char start[128];
+
+	(void)snprintf(start, sizeof(start), "\n.TP\n.B %s\n", key);
+	const char *found = strstr(page, start);
+	if (!found)
+		fail_msg("'%s' has no entry", key);
+	const char *body = found + strlen(start) - 1;
+	const char *end = strstr(body, "\n.TP\n");
+	const char *section = strstr(body, "\n.SH ");
+	if (!end || (section && section < end))
+		end = section;
+	return strndup(body, end ? (size_t)(end - body) + 1 : strlen(body));
+}
+
+static size_t check_entries(const char *page, const struct mtls_conf_item *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct mtls_buf want = MTLS_BUF(4096);
+		char expected[256];
+		char *entry = entry_of(page, items[i].key);
+		default_line(&items[i], &want);
+		mtls_conf_describe(&items[i], expected, sizeof(expected));
+		if (!strstr(entry, mtls_buf_cstr(&want)))
+			fail_msg("'%s': the page lacks '%s'", items[i].key, mtls_buf_cstr(&want));
+		if (!strstr(entry, expected))
+			fail_msg("'%s': the page lacks '%s'", items[i].key, expected);
+		if (!strstr(entry, items[i].help))
+			fail_msg("'%s': the page lacks '%s'", items[i].key, items[i].help);
+		free(entry);
+		mtls_buf_done(&want);
+	}
+	return count;
+}
+
+static size_t count_entries(const char *page)
+{
+	size_t count = 0;
+
+	for (const char *p = page; (p = strstr(p, "\n.TP\n.B ")); p++)
+		count++;
+	return count;
+}
+
+/* Every key is documented with its values, help and default, and nothing else is. */
+static void pages_match_the_tables(void **state)
+{
+	const struct mtls_conf_table *table;
+
+	(void)state;
+	for (size_t i = 0; (table = mtls_settings_table(i)); i++) {
+		char name[64];
+		(void)snprintf(name, sizeof(name), "doc/%s.5", table->name);
+		char *page = read_document(name);
+		drop_backslashes(page);
+		size_t count = check_entries(page, table->items, table->item_count);
+		for (size_t j = 0; j < table->section_count; j++) {
+			const struct mtls_conf_section *section = &table->sections[j];
+			count += check_entries(page, section->items, section->item_count);
+			if (!strstr(page, section->help))
+				fail_msg("%s: section '%s' is not described", name, section->name);
+		}
+		if (count_entries(page) != count)
+			fail_msg("%s has %zu entries, the table %zu", name, count_entries(page),
+				 count);
+		free(page);
+	}
+}
+
+static void examples_are_accepted(void **state)
+{
+	static const char *const names[] = { "pam_mtls", "authd", "accountd" };
+
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(names); i++) {
+		char name[64];
+		struct mtls_diag diag = { 0 };
+		(void)snprintf(name, sizeof(name), "dist/conf/%s.conf", names[i]);
+		char *text = read_document(name);
+		if (parse((enum kind)i, text, &diag) < 0)
+			fail_msg("%s: %s", name, diag.text);
+		free(text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,6 +490,8 @@ int main(void)
 		cmocka_unit_test(wrong_files_are_refused),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(files_are_loaded),
+		cmocka_unit_test(pages_match_the_tables),
+		cmocka_unit_test(examples_are_accepted),
 	};
 	return cmocka_run_group_tests_name("settings", tests, NULL, NULL);
 }
