@@ -16,7 +16,7 @@
 
 bool prompt_possible(const struct prompt *prompt)
 {
-	return !prompt->silent && prompt->conv && prompt->conv->conv;
+	return prompt->conv && prompt->conv->conv;
 }
 
 static void free_reply(struct pam_response *reply)
@@ -60,7 +60,8 @@ void prompt_error(const struct prompt *prompt, const char *text)
 
 void prompt_info(const struct prompt *prompt, const char *text)
 {
-	show(prompt, PAM_TEXT_INFO, text);
+	if (!prompt->silent)
+		show(prompt, PAM_TEXT_INFO, text);
 }
 
 static int ask(const struct prompt *prompt, int style, const char *text, struct mtls_buf *answer)

@@ -19,7 +19,7 @@
 /* Borrows the host program's conversation. */
 struct prompt {
 	const struct pam_conv *conv; /* NULL: none */
-	bool silent;                 /* PAM_SILENT: neither texts nor questions */
+	bool silent; /* PAM_SILENT: no news; questions and refusals stand, sudo always sets it */
 };
 
 bool prompt_possible(const struct prompt *prompt);

@@ -89,13 +89,12 @@ static void silence_is_kept(void **state)
 {
 	(void)state;
 	struct fake fake = { .answer = "secret" };
-	const struct pam_conv conv = { converse, &fake }, empty = { NULL, NULL };
+	const struct pam_conv empty = { NULL, NULL };
 	const struct prompt prompts[] = {
-		{ .conv = &conv, .silent = true },
 		{ .conv = &empty },
 		{ .conv = NULL },
 	};
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < MTLS_COUNT(prompts); i++) {
 		_cleanup_buf_ struct mtls_buf secret = MTLS_BUF_SECRET(512);
 		assert_false(prompt_possible(&prompts[i]));
 		assert_int_equal(prompt_secret(&prompts[i], "?", &secret), -EIO);
@@ -118,6 +117,12 @@ static void texts_are_shown(void **state)
 	prompt_info(&prompt, "good");
 	assert_int_equal(fake.style, PAM_TEXT_INFO);
 	assert_string_equal(fake.text, "good");
+	const struct prompt silent = { .conv = &conv, .silent = true };
+	prompt_error(&silent, "refused");
+	assert_string_equal(fake.text, "refused");
+	prompt_info(&silent, "news");
+	assert_string_equal(fake.text, "refused");
+	assert_true(prompt_possible(&silent));
 }
 
 static void numbers(void **state)
