@@ -14,24 +14,26 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define REPORTS "/run/mtls-test/sanitizer.log"
+#define REPORTS "/run/mtls-test/sanitizer/report"
 #define HIGH_FD 900 /* below the usual limit, above what programs count on */
 
 const char *__asan_default_options(void);
 const char *__ubsan_default_options(void);
+
 void __sanitizer_set_report_fd(void *fd) __attribute__((weak));
 
 static int report_fd = -1;
 
 __attribute__((visibility("default"))) const char *__asan_default_options(void)
 {
-	return "detect_leaks=0:exitcode=86:abort_on_error=0:allocator_may_return_null=1:"
+	return "verify_asan_link_order=0:detect_leaks=0:exitcode=86:abort_on_error=0:allocator_may_"
+	       "return_null=1:"
 	       "handle_sigill=1:symbolize=0";
 }
 
 __attribute__((visibility("default"))) const char *__ubsan_default_options(void)
 {
-	return "print_stacktrace=0:symbolize=0:exitcode=86";
+	return "print_stacktrace=0:symbolize=0:exitcode=86"; /* it writes to standard error */
 }
 
 /* Again in each child: the runtime opens a file of its own when the process id has changed. */

@@ -33,6 +33,8 @@ struct mode {
 	const char *raw;                            /* instead of a reply */
 	bool silent;                                /* no answer, connection open */
 	bool hang_up;                               /* no answer, connection closed */
+	const char *priorities;                     /* instead of ours */
+	bool no_alpn;
 };
 
 static void set_account(struct mtls_auth_reply *reply, const char *account, uint32_t uid)
@@ -114,6 +116,8 @@ static const struct mode modes[] = {
 	{ .name = "garbage", .raw = "HTTP/1.1 200 OK\r\n\r\n" },
 	{ .name = "silent", .silent = true },
 	{ .name = "hang-up", .hang_up = true },
+	{ .name = "tls12", .priorities = "NORMAL:-VERS-ALL:+VERS-TLS1.2" },
+	{ .name = "no-alpn", .no_alpn = true },
 };
 
 static void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
@@ -215,13 +219,25 @@ static void answer(gnutls_session_t session, const struct truth *truth, const st
 	send_all(session, der, len);
 }
 
+/* As the real daemon makes it, but for what the mode wants otherwise. */
+static int new_session(const struct mode *mode, gnutls_session_t *ret)
+{
+	if (!mode->priorities && !mode->no_alpn)
+		return mtls_tls_session_new(GNUTLS_SERVER, ret, NULL);
+	int rc = gnutls_init(ret, GNUTLS_SERVER | GNUTLS_NO_TICKETS | GNUTLS_NO_SIGNAL);
+	if (rc >= 0)
+		rc = gnutls_priority_set_direct(
+			*ret, mode->priorities ? mode->priorities : "NORMAL", NULL);
+	return rc;
+}
+
 static void serve(int fd, gnutls_certificate_credentials_t credentials, const struct truth *truth,
 		  const struct mode *mode)
 {
 	gnutls_session_t session;
 	char byte;
 
-	if (mtls_tls_session_new(GNUTLS_SERVER, &session, NULL) < 0)
+	if (new_session(mode, &session) < 0)
 		die("no TLS session");
 	gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, credentials);
 	gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);

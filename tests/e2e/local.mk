@@ -25,6 +25,8 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	%D%/demo.py \
 	%D%/login_path.py \
 	%D%/matrix.py \
+	%D%/phases.py \
+	%D%/reasons_complete.py \
 	%D%/rows.py \
 	%D%/lib/__init__.py \
 	%D%/lib/attempt.py \
@@ -37,6 +39,13 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	%D%/lib/tap.py \
 	%D%/lib/terminal.py \
 	%D%/lib/world.py
+
+if SANITIZERS
+check_PROGRAMS += %D%/overflow
+tests_e2e_overflow_SOURCES = %D%/overflow.c
+E2E_TESTS += %D%/sanitizer_noticed.py
+endif
+EXTRA_DIST += %D%/overflow.c %D%/sanitizer_noticed.py
 
 E2E_STAGE = $(abs_top_builddir)/%D%/stage
 E2E_STAMP = %D%/stage.stamp

@@ -113,6 +113,11 @@ def bound_to_ghost(world):
     world.ghost("stranger")
 
 
+def damaged_snapshot(world):
+    """The file that libnss_mtls reads, cut in half, replaced as a whole."""
+    world.cut_snapshot()
+
+
 def frozen_lookup(world):
     """An account source that never answers the daemon; everybody else it tells nothing."""
     text = world.files["/etc/nsswitch.conf"][0]
@@ -134,7 +139,10 @@ ROWS = [
     Row("keyUsage without digitalSignature", "ku-wrong", holds("no-signing"), "ku-wrong"),
     Row("RSA key of 1,024 bits", "certificate-bounds", holds("short-rsa"), "certificate-bounds"),
     Row("RSA key of 16,384 bits", "certificate-bounds", holds("huge-rsa"), "certificate-bounds"),
-    Row("six intermediates", "chain-depth", holds("level6-leaf"), "chain-depth"),
+    Row("RSA key below min_rsa_bits", "cert-weak", authd_has(min_rsa_bits=3072), "cert-weak",
+        prepare=holds("RSA-2048")),
+    Row("six intermediates over max_depth", "chain-depth", authd_has(), "chain-depth",
+        prepare=lambda world: (authd_has(max_depth=8)(world), world.give("bob", "level6-leaf"))),
     Row("200 certificates", "key-unusable", holds("200-certificates"), code=UNAVAILABLE),
     Row("a CA as leaf", "cert-shape", holds("is-ca"), "cert-shape"),
     Row("control character in the name", "cert-identity", holds("control-character"),
@@ -148,6 +156,7 @@ ROWS = [
         hosts=("pam_host",), first={"target": ""}, empty="refuses unknown accounts itself"),
     Row("account below min_uid of the daemon", "account-refused", authd_has(min_uid=50000),
         "account-refused"),
+    Row("snapshot damaged", "lookup-failed", damaged_snapshot, "lookup-failed", code=UNAVAILABLE),
     Row("account source hangs", "lookup-timeout", frozen_lookup, "lookup-timeout",
         code=UNAVAILABLE, prepare=authd_has(lookup_timeout_ms=300)),
     # The server.
@@ -181,6 +190,12 @@ ROWS = [
         prepare=evil("honest")),
     Row("connection closed without an answer", "protocol", evil("hang-up"), code=UNAVAILABLE,
         prepare=evil("honest")),
+    Row("verdict of another version", "version", evil("version"), code=UNAVAILABLE,
+        prepare=evil("honest")),
+    Row("verdict that contradicts its reason", "protocol", evil("reason"), code=UNAVAILABLE,
+        prepare=evil("honest")),
+    Row("TLS 1.2", "handshake", evil("tls12"), code=UNAVAILABLE, prepare=evil("honest")),
+    Row("no ALPN", "protocol", evil("no-alpn"), code=UNAVAILABLE, prepare=evil("honest")),
     Row("silence after the handshake", "timeout", evil("silent"), code=UNAVAILABLE,
         prepare=lambda world: (short_patience(world), world.evil("honest"))),
     # The key and the person.

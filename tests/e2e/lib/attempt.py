@@ -2,6 +2,7 @@
 """One try to enter, with all that it left behind, and the two things a test says about it."""
 from lib import reasons
 from lib.records import wait_for
+from lib.world import TROUBLE
 
 TABLE = reasons.load()
 
@@ -36,9 +37,9 @@ class Attempt:
 
     def why_not_entered(self):
         """Empty if it entered as it should, else what is wrong."""
-        if self.entered:
-            return ""
-        return f"not entered: {self}"
+        if TROUBLE.search(self.outcome.text):
+            return f"something crashed: {self}"
+        return "" if self.entered else f"not entered: {self}"
 
     def why_not_refused(self, token, audit=None, told=True):
         """
@@ -47,6 +48,8 @@ class Attempt:
         """
         if self.entered:
             return f"ENTERED: {self}"
+        if TROUBLE.search(self.outcome.text):
+            return f"something crashed: {self}"
         wanted = f"{TABLE[token].text} ({token})"
         if told and wanted not in self.shown:
             return f"the person did not read {wanted!r}: {self}"

@@ -76,29 +76,30 @@ class PamHost(Host):
     def __init__(self, service="mtls-test", kind="setuid", phases="auth,acct,setcred,open,close"):
         self.service, self.kind, self.phases = service, kind, phases
 
-    def command(self, person, passphrase, target, extra):
+    def command(self, person, target, extra):
         command = [PROGRAMS + "/pam_host", "--service", self.service, "--phases", self.phases,
                    "--tty", "pts/0"]
         if target != "":
             command += ["--user", target or person]
         if self.kind in self.KINDS:
             command += [self.KINDS[self.kind], str(pwd.getpwnam(person).pw_uid)]
-        if passphrase is not None:
-            command += ["--answer", passphrase]
         return command + list(extra)
 
     def enter(self, person, passphrase=PASSPHRASE, target=None, extra=(), environment=None):
+        extra = ["--answer", passphrase] + list(extra)
         env = dict(terminal.clean_environment(person), **(environment or {}))
-        done = subprocess.run(self.command(person, passphrase, target, extra), check=False,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd="/", env=env,
+        done = subprocess.run(self.command(person, target, extra), check=False, env=env, cwd="/",
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=terminal.DEADLINE)
-        text = done.stdout.decode("utf-8", "replace")
+        return self.outcome(done.stdout.decode("utf-8", "replace"), done.returncode)
+
+    def outcome(self, text, status):
         wanted = self.phases.split(",")
         codes = [line.split(": ", 1) for line in text.splitlines()
                  if line.split(":")[0] in wanted]
         bad = [code for _, code in codes if code != "PAM_SUCCESS"]
         entered = len(codes) == len(wanted) and not bad
-        return Outcome(text, done.returncode, bad[0] if bad else "PAM_SUCCESS", entered)
+        return Outcome(text, status, bad[0] if bad else "PAM_SUCCESS", entered)
 
 
 class Locker(PamHost):

@@ -28,13 +28,14 @@ import pki  # noqa: E402 pylint: disable=wrong-import-position
 
 PASSPHRASE = pki.PASSPHRASE
 PROGRAMS = "/usr/local/libexec/mtls-tests"
+SANITIZER = "/run/mtls-test/sanitizer"
 SERVICES = ("login", "su", "sudo", "mtls-test", "mtls-locker")
 PEOPLE = ("alice", "bob", "carol", "mallory")
 ENTERED = """#!/bin/sh
 # What a person does who has entered.
 echo "ENTERED uid=$(id -u) name=$(id -un) subject=${MTLS_CERT_SUBJECT-}"
 """
-TROUBLE = re.compile(r"Sanitizer|runtime error:|killed by signal|dumped core|Assertion")
+TROUBLE = re.compile(r"Sanitizer|runtime error:|sandbox forbids|died: (?!Killed)|dumped core|Assertion")
 SUDOERS = """Defaults !lecture, passwd_tries=1, timestamp_timeout=0
 Defaults env_keep += "MTLS_CERT_SUBJECT"
 root ALL=(ALL:ALL) ALL
@@ -87,6 +88,7 @@ class World:
         self.audit = Audit("/run/mtls-test/audit.json")
         self.syslog = Syslog("/run/mtls-test/syslog")
         self.signer = environment("MTLS_LIBEXECDIR") + "/mtls-signer"
+        self.undone = []  # what passing() calls
         self.originals = {}  # programs that a row replaced: path -> copy
         self.files = {}  # path: the text that the passing set-up has
         self.dirty = set()
@@ -118,7 +120,8 @@ class World:
         runtime = re.search(r"=> (\S*/libasan\.so\S*)", linked)
         if runtime:
             shim = os.path.join(environment("top_builddir"), "tests/e2e/.libs/libasan_shim.so")
-            write("/run/mtls-test/sanitizer.log", "", 0o666)
+            write(SANITIZER + "/report", "", 0o666)
+            os.chmod(SANITIZER, 0o1777)
             shutil.copy(shim, PROGRAMS)
             write("/etc/ld.so.preload", f"{PROGRAMS}/libasan_shim.so {runtime.group(1)}\n")
 
@@ -246,6 +249,26 @@ class World:
                 os.chown(path, entry.pw_uid, entry.pw_gid)
         os.chmod(folder, 0o700)
 
+    def undo(self, function):
+        """passing() will call it."""
+        self.undone.append(function)
+
+    def cut_snapshot(self):
+        path = self.state + "/snapshot/accounts.cdb"
+        os.rename(path, path + ".whole")
+        with open(path + ".whole", "rb") as whole, open(path, "wb") as cut:
+            cut.write(whole.read()[:1024])
+        # As the publisher does it: replaced by rename, then counted.
+        self.count_generation()
+        self.undo(lambda: (os.rename(path + ".whole", path), self.count_generation()))
+
+    def count_generation(self):
+        """Tells the readers that the file is another one."""
+        with open(self.state + "/snapshot/accounts.gen", "r+b") as file:
+            page = file.read(8)
+            file.seek(0)
+            file.write((int.from_bytes(page, "little") + 1).to_bytes(8, "little"))
+
     def credential(self, person):
         """The path of the person's only credential."""
         return glob.glob(os.path.join(pwd_entry(person).pw_dir, ".config/mtls/*"))[0]
@@ -293,6 +316,8 @@ class World:
             self.impostor.kill()
             self.impostor = None
             os.unlink(self.socket)
+        while self.undone:
+            self.undone.pop()()
         for path, copy in self.originals.items():
             os.rename(copy, path)
         self.originals.clear()
@@ -310,7 +335,9 @@ class World:
 
     def problems(self):
         """Crashes that nobody announced: reports of sanitizers, processes that ended by a signal."""
-        found = Tail("/run/mtls-test/sanitizer.log").lines()
+        found = []
+        for path in glob.glob(SANITIZER + "/*"):
+            found += Tail(path).lines()
         for path in glob.glob("/run/mtls-test/*.log"):
             found += [line for line in Tail(path).lines() if TROUBLE.search(line)]
         found += [line for line in self.syslog_all() if TROUBLE.search(line)]
