@@ -7,7 +7,7 @@ libmtls_authd_la_SOURCES = \
 	%D%/audit_sink.c %D%/audit_sink.h \
 	%D%/chain.c %D%/chain.h \
 	%D%/configuration.c %D%/configuration.h \
-	%D%/conn.c %D%/conn.h \
+	%D%/conn.c %D%/conn.h %D%/conn_impl.h %D%/conn_request.c %D%/conn_tls.c \
 	%D%/control.c %D%/control.h \
 	%D%/counters.c %D%/counters.h \
 	%D%/datum.h \

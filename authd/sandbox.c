@@ -70,7 +70,7 @@ int sandbox_worker(void)
 				     SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS));
 	if (r >= 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				     SCMP_A1(SCMP_CMP_EQ, FIONBIO));
+				     SCMP_A1(SCMP_CMP_EQ, FIONBIO, 0));
 	return r < 0 ? r : seccomp_load(ctx);
 }
 

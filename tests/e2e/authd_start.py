@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """mtls-authd as a set of processes: what it refuses to start with, what rights its processes have,
 what happens when one of them dies or hangs."""
+import json
 import os
 import pwd
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -265,6 +267,34 @@ class Start:
         self.alone.daemon.stop()
         self.alone.daemon.start()
 
+    def journal(self):
+        """Without audit_file, where there is a journal: its native protocol."""
+        path = "/run/systemd/journal/socket"
+        os.makedirs(os.path.dirname(path))
+        self.alone.write_settings(audit_file=None)
+        for life in ("the journal gets a record", "a journal that was started anew gets it too"):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+                sock.bind(path)
+                os.chmod(path, 0o666)
+                sock.settimeout(10)
+                if self.alone.daemon.ended():
+                    self.alone.daemon.start()
+                fields, entered = {}, self.login()
+                if entered == "reason:0":
+                    fields = journal_fields(sock.recv(1 << 20))
+            os.unlink(path)
+            record = json.loads(fields.get("MTLS_AUDIT", "{}"))
+            self.out.result(fields.get("MTLS_VERDICT") == "allowed" and
+                            fields.get("MTLS_ACCOUNT") == "bob" and
+                            fields.get("MESSAGE") == "allowed account 'bob' service 'sudo': allowed"
+                            and record.get("audit_id") == fields.get("MTLS_AUDIT_ID"), life,
+                            f"{entered} {fields}")
+        self.out.result(self.login() == "reason:0" and
+                        any('"verdict":"allowed"' in line for line in self.alone.daemon.log.lines()),
+                        "while there is no journal, standard error gets the record")
+        self.alone.daemon.stop()
+        self.alone.write_settings()
+
     def keylog(self):
         """SSLKEYLOGFILE of whoever starts it is not obeyed."""
         path = "/run/mtls-test/keylog"
@@ -289,6 +319,17 @@ class Start:
                         "SIGTERM ends all, status 0", str(status))
 
 
+def journal_fields(data):
+    """The fields of one datagram, all in the form with a length."""
+    found = {}
+    while data:
+        name, rest = data.split(b"\n", 1)
+        size = int.from_bytes(rest[:8], "little")
+        found[name.decode()] = rest[8:8 + size].decode()
+        data = rest[8 + size + 1:]
+    return found
+
+
 def test(out):
     from lib.alone import Alone  # pylint: disable=import-outside-toplevel
     alone = Alone()
@@ -296,7 +337,7 @@ def test(out):
     try:
         for part in (start.options, start.refusals, start.warnings, start.sockets, start.rights,
                      start.deaths, start.hang, start.snapshot_missing, start.signals,
-                     start.keylog):
+                     start.journal, start.keylog):
             part()
     finally:
         alone.daemon.kill()

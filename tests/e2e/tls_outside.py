@@ -315,6 +315,33 @@ class Outside:
                         "each has its record", str(self.alone.audit.tokens()))
         self.alone.audit.mark()
 
+    def budgets(self):
+        """The server's flight out, a person gets time to touch the key; but not on TCP, here."""
+        def late(address, pause):
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            tls = self.context("bob").wrap_bio(incoming, outgoing)
+            with wire.dial(address) as sock:
+                for step in (tls.do_handshake, lambda: tls.write(GOOD), lambda: tls.read(65536)):
+                    while True:
+                        try:
+                            data = step()
+                            break
+                        except ssl.SSLWantReadError:
+                            sock.sendall(outgoing.read())
+                            piece = sock.recv(65536)
+                            if not piece:
+                                return "closed"
+                            incoming.write(piece)
+                            if pause:
+                                time.sleep(pause)
+                                pause = 0
+                return f"reason:{wire.Reply(data).reason}"
+
+        self.check("root's program may take longer to sign than the handshake budget",
+                   late(self.path, 1.5), reason("allowed"), "allowed")
+        self.check("by TCP the budget is tcp_sign_timeout", late(("127.0.0.1", 7443), 1.8),
+                   "closed", "timeout")
+
     def limits(self):
         from lib.alone import uid_of  # pylint: disable=import-outside-toplevel
 
@@ -380,7 +407,7 @@ def test(out):
         for part in (outside.passing, outside.roles, outside.choices, outside.versions,
                      outside.protocols, outside.certificates, outside.huge,
                      outside.one_handshake_one_verdict, outside.messages, outside.garbage,
-                     outside.slow_loris, outside.limits):
+                     outside.slow_loris, outside.budgets, outside.limits):
             part()
         out.result(alone.worker() == worker, "one worker lived through all of it",
                    alone.daemon.log.lines())

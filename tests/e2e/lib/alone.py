@@ -46,6 +46,7 @@ class Alone:
             "private_key": self.at("server.key"),
             "audit_file": self.audit.path,
             "handshake_timeout": "800ms",
+            "tcp_sign_timeout": "1200ms",
             "request_timeout": "800ms",
             "choice_timeout": "800ms",
             "lookup_timeout": "500ms",

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of the connection share: conn.c (states, end), conn_tls.c, conn_request.c. */
+#ifndef AUTHD_CONN_IMPL_H
+#define AUTHD_CONN_IMPL_H
+
+#include <stdbool.h>
+
+#include "authd/conn.h"
+#include "authd/tlsio.h"
+#include "lib/wire/frame.h"
+
+#define CONN_AUDIT_BYTES 16 /* of randomness in an audit id */
+
+enum conn_state {
+	CONN_HANDSHAKE,
+	CONN_REQUEST, /* the AuthRequest is awaited */
+	CONN_LOOKUP,  /* a lookup process works for us */
+	CONN_OFFER,   /* the candidates are being sent */
+	CONN_CHOICE,  /* the AuthChoice is awaited */
+	CONN_REPLY,   /* the verdict is being sent */
+	CONN_LINGER,  /* everything is said */
+	CONN_CLOSED,  /* waits for libuv to let go of the handles */
+};
+
+struct conn {
+	struct conn_env *env;
+	struct conn *next, *prev;
+	struct peer peer;
+	int fd;
+	gnutls_session_t session;
+	struct tlsio io;
+	uv_timer_t timer;
+	int open_handles;
+
+	enum conn_state state;
+	bool heard;             /* the peer sent at least one handshake message */
+	bool flight_out;        /* our Finished is on its way */
+	bool audited;           /* its one record is written */
+	enum mtls_reason chain; /* verdict on the chain: ALLOWED with a path */
+	struct mtls_diag chain_diag;
+	struct mtls_path *path; /* owned */
+	char audit_id[2 * CONN_AUDIT_BYTES + 1];
+	int64_t started_ms;
+	int64_t handshake_ms; /* how long it took; negative: not finished */
+
+	struct mtls_frame frame;
+	struct request request;
+	struct lookup_ticket ticket;
+	uint8_t *out; /* owned: the encoded reply */
+	size_t out_len;
+	size_t out_done;
+	size_t lingered;
+};
+
+/* conn.c */
+
+void conn_count(const struct conn *conn, enum counter counter);
+
+/* Enters @state and starts its deadline. */
+void conn_enter(struct conn *conn, enum conn_state state);
+
+/* Sets the deadline of the present state anew. */
+void conn_timer(struct conn *conn, uint32_t ms);
+
+/* Writes the connection's one record; later calls do nothing. */
+void conn_audit(struct conn *conn, enum mtls_reason reason, const char *detail);
+
+/* Everything is said: gives the peer a moment to read it, so that no reset overtakes it. */
+void conn_linger(struct conn *conn);
+
+/* Ends without a verdict: counts, records, closes. */
+void conn_refuse(struct conn *conn, enum counter counter, enum mtls_reason reason,
+		 const char *detail);
+
+/* Closes now; @conn is freed when libuv lets go of its handles. */
+void conn_close(struct conn *conn);
+
+/* conn_tls.c */
+
+/* Handler of CONN_HANDSHAKE. */
+void conn_handshake(struct conn *conn);
+
+/* Makes the session. 0 or a negative code. */
+int conn_start_session(struct conn *conn);
+
+/* conn_request.c: handlers of CONN_REQUEST and CONN_CHOICE, of CONN_OFFER and CONN_REPLY. */
+
+void conn_read(struct conn *conn);
+void conn_send(struct conn *conn);
+void conn_choice_late(struct conn *conn);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The handshake of a connection. GnuTLS shows every message to on_message() before and after it
+ * deals with it; the chain is judged there, before CertificateVerify is computed.
+ */
+#include <config.h>
+
+#include "authd/chain.h"
+#include "authd/conn_impl.h"
+#include "lib/base/clock.h"
+#include "lib/tls/tls.h"
+
+/* The human budget: the person may have to touch a key. Only once we have said all of ours. */
+static uint32_t sign_budget(const struct conn *conn)
+{
+	const struct mtls_settings_authd *settings = conn->env->config->settings;
+	bool root = conn->peer.transport == PEER_UNIX && conn->peer.uid == 0;
+
+	return root ? settings->sign_timeout_ms : settings->tcp_sign_timeout_ms;
+}
+
+/* Sees every handshake message before and after GnuTLS deals with it. */
+static int on_message(gnutls_session_t session, unsigned int type, unsigned int when,
+		      unsigned int incoming, const gnutls_datum_t *msg)
+{
+	struct conn *conn = gnutls_session_get_ptr(session);
+
+	(void)msg;
+	if (incoming)
+		conn->heard = true;
+	else if (type == GNUTLS_HANDSHAKE_FINISHED && when == GNUTLS_HOOK_POST)
+		conn->flight_out = true;
+	if (!incoming || type != GNUTLS_HANDSHAKE_CERTIFICATE_VERIFY || when != GNUTLS_HOOK_PRE)
+		return 0;
+	mtls_path_free(conn->path);
+	conn->path = NULL;
+	conn->chain = chain_judge(session, conn->env->config->anchors, &conn->env->config->bounds,
+				  &conn->path, &conn->chain_diag);
+	return conn->chain == MTLS_REASON_ALLOWED ? 0 : GNUTLS_E_CERTIFICATE_ERROR;
+}
+
+/* After the signature was found good: the stored result. */
+static int verify_stored(gnutls_session_t session)
+{
+	const struct conn *conn = gnutls_session_get_ptr(session);
+	bool good = conn && conn->chain == MTLS_REASON_ALLOWED && conn->path;
+
+	return good ? 0 : GNUTLS_E_CERTIFICATE_ERROR;
+}
+
+void conn_prepare(gnutls_certificate_credentials_t credentials)
+{
+	gnutls_certificate_set_verify_function(credentials, verify_stored);
+}
+
+static void handshake_failed(struct conn *conn)
+{
+	bool ours = conn->chain != MTLS_REASON_ALLOWED && conn->chain != MTLS_REASON_INTERNAL;
+	enum mtls_reason reason = ours ? conn->chain : chain_reason_of(conn->io.code);
+	const char *detail = ours && conn->chain_diag.text[0] ? conn->chain_diag.text
+							      : gnutls_strerror(conn->io.code);
+
+	if (!conn->heard && mtls_tls_error(conn->io.code) == MTLS_E_CLOSED) {
+		conn_count(conn, COUNTER_SILENT);
+		conn_close(conn);
+		return;
+	}
+	conn_count(conn, COUNTER_BAD_TLS);
+	conn_audit(conn, reason, detail);
+	if (conn->io.code != GNUTLS_E_FATAL_ALERT_RECEIVED)
+		(void)gnutls_alert_send(conn->session, GNUTLS_AL_FATAL,
+					chain_alert(reason, conn->io.code));
+	conn_linger(conn);
+}
+
+/* TLS 1.3, our protocol, not resumed, and the chain was judged: else nothing is read. */
+static bool handshake_good(struct conn *conn, struct mtls_diag *diag)
+{
+	if (mtls_tls_session_check(conn->session, diag) < 0)
+		return false;
+	if (conn->chain != MTLS_REASON_ALLOWED || !conn->path) {
+		(void)mtls_diag_set(diag, 0, "the chain was not judged");
+		return false;
+	}
+	return true;
+}
+
+void conn_handshake(struct conn *conn)
+{
+	struct mtls_diag diag = { 0 };
+	bool was_out = conn->flight_out;
+
+	int r = tlsio_handshake(&conn->io);
+	if (r == -EAGAIN) {
+		if (conn->flight_out && !was_out)
+			conn_timer(conn, sign_budget(conn));
+		return;
+	}
+	if (r < 0) {
+		handshake_failed(conn);
+		return;
+	}
+	if (!handshake_good(conn, &diag)) {
+		conn_count(conn, COUNTER_BAD_TLS);
+		conn_audit(conn, MTLS_REASON_PROTOCOL, diag.text);
+		(void)gnutls_alert_send(conn->session, GNUTLS_AL_FATAL,
+					GNUTLS_A_NO_APPLICATION_PROTOCOL);
+		conn_linger(conn);
+		return;
+	}
+	conn_count(conn, COUNTER_HANDSHAKES);
+	conn->handshake_ms = mtls_now_ms() - conn->started_ms;
+	request_init(&conn->request, &conn->env->request, &conn->peer, conn->path, conn->audit_id);
+	mtls_frame_expect(&conn->frame, MTLS_EXPECT(AUTH_REQUEST));
+	conn_enter(conn, CONN_REQUEST);
+	conn_read(conn); /* it usually came with Finished */
+}
+
+int conn_start_session(struct conn *conn)
+{
+	int r = mtls_tls_session_new(GNUTLS_SERVER | GNUTLS_NONBLOCK, &conn->session, NULL);
+	if (r < 0)
+		return r;
+	r = gnutls_credentials_set(conn->session, GNUTLS_CRD_CERTIFICATE,
+				   conn->env->config->credentials);
+	if (r < 0)
+		return mtls_tls_error(r);
+	gnutls_certificate_server_set_request(conn->session, GNUTLS_CERT_REQUIRE);
+	gnutls_certificate_send_x509_rdn_sequence(conn->session, 0);
+	gnutls_handshake_set_hook_function(conn->session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_BOTH,
+					   on_message);
+	gnutls_session_set_ptr(conn->session, conn);
+	gnutls_transport_set_int(conn->session, conn->fd);
+	return 0;
+}
