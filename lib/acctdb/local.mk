@@ -2,12 +2,14 @@
 # The reader half goes into every process through nss_mtls: it stands alone.
 noinst_LTLIBRARIES += libmtls_acctdb_read.la libmtls_acctdb.la
 libmtls_acctdb_read_la_SOURCES = \
-	%D%/record.c %D%/record.h \
+	%D%/record.c %D%/record.h %D%/record_impl.h \
 	%D%/reader.c %D%/reader.h
 libmtls_acctdb_la_SOURCES = \
 	$(libmtls_acctdb_read_la_SOURCES) \
 	%D%/local.c %D%/local.h \
-	%D%/set.c %D%/set.h \
+	%D%/encode.c \
+	%D%/set.c %D%/set.h %D%/set_impl.h \
+	%D%/set_change.c %D%/set_load.c \
 	%D%/publish.c \
 	%D%/writer.c %D%/writer.h
 

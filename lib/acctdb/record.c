@@ -13,10 +13,9 @@
 #include <xxhash.h>
 
 #include "lib/acctdb/record.h"
+#include "lib/acctdb/record_impl.h"
 #include "lib/base/err.h"
 
-#define MAGIC        "MTLSACCT"
-#define MAGIC_LEN    8
 #define CHECKSUM_LEN 8
 
 /* Reads fields from the front; after the first field that does not fit, everything reads as 0. */
@@ -74,24 +73,10 @@ static int finish(const struct cursor *c)
 	return c->bad || c->left ? MTLS_E_CORRUPT : 0;
 }
 
-static int put_u32(struct mtls_buf *out, uint32_t value)
-{
-	value = htole32(value);
-	return mtls_buf_append(out, &value, sizeof(value));
-}
-
 static int put_u64(struct mtls_buf *out, uint64_t value)
 {
 	value = htole64(value);
 	return mtls_buf_append(out, &value, sizeof(value));
-}
-
-static int put_str(struct mtls_buf *out, const char *text, size_t len)
-{
-	if (len > MTLS_ACCTDB_FIELD_MAX)
-		return MTLS_E_LIMIT;
-	(void)mtls_buf_append_byte(out, (uint8_t)len);
-	return mtls_buf_append(out, text, len);
 }
 
 void mtls_acct_key_plain(enum mtls_acct_kind kind, struct mtls_acct_key *ret_key)
@@ -168,8 +153,8 @@ int mtls_acct_seal(const void *key, size_t key_len, struct mtls_buf *value)
 int mtls_acct_header_decode(const uint8_t *value, size_t len, struct mtls_acct_header *ret)
 {
 	struct cursor c = { .data = value, .left = len };
-	const uint8_t *magic = take(&c, MAGIC_LEN);
-	if (!magic || memcmp(magic, MAGIC, MAGIC_LEN) != 0)
+	const uint8_t *magic = take(&c, MTLS_ACCT_MAGIC_LEN);
+	if (!magic || memcmp(magic, MTLS_ACCT_MAGIC, MTLS_ACCT_MAGIC_LEN) != 0)
 		return MTLS_E_CORRUPT;
 	struct mtls_acct_header h = { .format = take_u32(&c) };
 	if (c.bad)
@@ -190,20 +175,6 @@ int mtls_acct_header_decode(const uint8_t *value, size_t len, struct mtls_acct_h
 	return 0;
 }
 
-int mtls_acct_header_encode(const struct mtls_acct_header *header, struct mtls_buf *out)
-{
-	(void)mtls_buf_append(out, MAGIC, MAGIC_LEN);
-	(void)put_u32(out, header->format);
-	(void)put_u32(out, header->window.min);
-	(void)put_u32(out, header->window.max);
-	(void)put_u64(out, header->serial);
-	(void)put_u64(out, header->created);
-	(void)put_u32(out, header->users);
-	(void)put_u32(out, header->groups);
-	(void)put_u32(out, header->bindings);
-	return put_u32(out, header->tombstones);
-}
-
 int mtls_acct_next_decode(const uint8_t *value, size_t len, struct mtls_acct_next *ret)
 {
 	struct cursor c = { .data = value, .left = len };
@@ -213,12 +184,6 @@ int mtls_acct_next_decode(const uint8_t *value, size_t len, struct mtls_acct_nex
 		return MTLS_E_CORRUPT;
 	*ret = next;
 	return 0;
-}
-
-int mtls_acct_next_encode(const struct mtls_acct_next *next, struct mtls_buf *out)
-{
-	(void)put_u32(out, next->uid);
-	return put_u32(out, next->gid);
 }
 
 int mtls_acct_user_decode(const struct mtls_id_window *window, const uint8_t *value, size_t len,
@@ -242,20 +207,6 @@ int mtls_acct_user_decode(const struct mtls_id_window *window, const uint8_t *va
 	return 0;
 }
 
-int mtls_acct_user_encode(const struct mtls_acct_user *user, struct mtls_buf *out)
-{
-	const struct mtls_acct_str fields[] = { user->name, user->gecos, user->home, user->shell };
-
-	(void)put_u32(out, user->uid);
-	(void)put_u32(out, user->gid);
-	for (size_t i = 0; i < MTLS_COUNT(fields); i++) {
-		int r = put_str(out, fields[i].data, fields[i].len);
-		if (r < 0)
-			return r;
-	}
-	return out->err;
-}
-
 typedef bool name_check(const char *name, size_t len);
 
 /* The rest of the value is @count names, each of which passes @check. */
@@ -277,19 +228,6 @@ static int take_names(struct cursor *c, uint32_t max, name_check *check,
 	return 0;
 }
 
-static int put_names(char *const *names, size_t count, size_t max, struct mtls_buf *out)
-{
-	if (count > max)
-		return MTLS_E_LIMIT;
-	(void)put_u32(out, (uint32_t)count);
-	for (size_t i = 0; i < count; i++) {
-		int r = put_str(out, names[i], strlen(names[i]));
-		if (r < 0)
-			return r;
-	}
-	return out->err;
-}
-
 int mtls_acct_group_decode(const struct mtls_id_window *window, const uint8_t *value, size_t len,
 			   struct mtls_acct_group *ret)
 {
@@ -304,16 +242,6 @@ int mtls_acct_group_decode(const struct mtls_id_window *window, const uint8_t *v
 		return r;
 	*ret = group;
 	return 0;
-}
-
-int mtls_acct_group_encode(uint32_t gid, const char *name, char *const *members, size_t count,
-			   struct mtls_buf *out)
-{
-	(void)put_u32(out, gid);
-	int r = put_str(out, name, strlen(name));
-	if (r < 0)
-		return r;
-	return put_names(members, count, MTLS_ACCTDB_MEMBERS_MAX, out);
 }
 
 int mtls_acct_user_groups_decode(const struct mtls_id_window *window, const uint8_t *value,
@@ -331,16 +259,6 @@ int mtls_acct_user_groups_decode(const struct mtls_id_window *window, const uint
 		return MTLS_E_CORRUPT;
 	*ret = ids;
 	return 0;
-}
-
-int mtls_acct_user_groups_encode(const uint32_t *gids, size_t count, struct mtls_buf *out)
-{
-	if (count > MTLS_ACCTDB_GROUPS_MAX)
-		return MTLS_E_LIMIT;
-	(void)put_u32(out, (uint32_t)count);
-	for (size_t i = 0; i < count; i++)
-		(void)put_u32(out, gids[i]);
-	return out->err;
 }
 
 bool mtls_acct_bindable(const char *name, size_t len)
@@ -361,11 +279,6 @@ int mtls_acct_binding_decode(const uint8_t *value, size_t len, struct mtls_acct_
 	return 0;
 }
 
-int mtls_acct_binding_encode(char *const *names, size_t count, struct mtls_buf *out)
-{
-	return put_names(names, count, MTLS_ACCTDB_NAMES_MAX, out);
-}
-
 int mtls_acct_tombstone_decode(const uint8_t *value, size_t len, struct mtls_acct_tombstone *ret)
 {
 	struct cursor c = { .data = value, .left = len };
@@ -376,12 +289,6 @@ int mtls_acct_tombstone_decode(const uint8_t *value, size_t len, struct mtls_acc
 	ret->time = time;
 	ret->name = name;
 	return 0;
-}
-
-int mtls_acct_tombstone_encode(uint64_t time, const char *name, struct mtls_buf *out)
-{
-	(void)put_u64(out, time);
-	return put_str(out, name, strlen(name));
 }
 
 bool mtls_acct_names_next(const struct mtls_acct_names *names, size_t *cursor,
