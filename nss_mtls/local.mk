@@ -53,3 +53,5 @@ TESTS += $(NSS_UNIT)
 tests_nss_test_nss_SOURCES = tests/nss/test_nss.c $(NSS_FIXTURE)
 tests_nss_test_nss_LDADD = $(LIBNSS_TEST) $(CMOCKA_LIBS)
 endif
+
+dist_man_MANS += doc/nss_mtls.8
