@@ -32,7 +32,8 @@ uninstall-nss-hook:
 NSS_FIXTURE = tests/nss/fixture.c tests/nss/fixture.h
 LIBNSS_TEST = libnss_mtls_core.la $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
 
-check_PROGRAMS += tests/nss/test_load tests/nss/test_module
+check_PROGRAMS += tests/nss/test_load tests/nss/test_module tests/nss/ask
+tests_nss_ask_SOURCES = tests/nss/ask.c
 tests_nss_test_load_SOURCES = tests/nss/test_load.c $(NSS_FIXTURE)
 tests_nss_test_load_LDADD = $(LIBNSS_TEST) -lpthread
 tests_nss_test_module_SOURCES = tests/nss/test_module.c $(NSS_FIXTURE)
