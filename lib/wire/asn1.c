@@ -5,10 +5,8 @@
  * anything, the decoded value is encoded again and must give the same bytes, and INTEGERs are
  * judged when they are read (only then is the type of a context tag known).
  *
- * Secrets: each tree is deleted with its content cleared, and so are the buffers made here. What
- * cannot be cleared: when libtasn1 itself refuses its input it frees the half-built tree without
- * clearing it. The walk makes that rare, and the one message with a secret has it as the last
- * field, so that nothing can fail behind it.
+ * Secrets must not come here: asn1_der_coding() works on a copy of the tree, which it frees without
+ * clearing it, whatever flag the caller deletes his own tree with. See msg.c.
  */
 #include <config.h>
 
@@ -156,7 +154,7 @@ void mtls_asn1_free(struct mtls_asn1 *value)
 	if (!value)
 		return;
 	if (value->node)
-		(void)asn1_delete_structure2(&value->node, ASN1_DELETE_FLAG_ZEROIZE);
+		(void)asn1_delete_structure(&value->node);
 	free(value);
 }
 
@@ -179,7 +177,6 @@ static int check_canonical(const struct mtls_asn1 *value, const uint8_t *der, si
 	int r = encode_exactly(value, again, len);
 	if (r == 0 && memcmp(again, der, len) != 0)
 		r = MTLS_E_SYNTAX;
-	explicit_bzero(again, len);
 	return r;
 }
 
@@ -221,10 +218,8 @@ int mtls_asn1_encode(const struct mtls_asn1 *value, uint8_t **ret_der, size_t *r
 	if (!der)
 		return -ENOMEM;
 	r = encode_exactly(value, der, (size_t)need);
-	if (r < 0) {
-		explicit_bzero(der, (size_t)need);
+	if (r < 0)
 		return r == -ENOMEM ? r : MTLS_E_BUG;
-	}
 	*ret_der = MTLS_TAKE(der);
 	*ret_len = (size_t)need;
 	return 0;
@@ -264,10 +259,8 @@ int mtls_asn1_read_bytes(const struct mtls_asn1 *value, const char *path, size_t
 		return -ENOMEM;
 	int got = len;
 	if (len > 0 &&
-	    (asn1_read_value(value->node, path, data, &got) != ASN1_SUCCESS || got != len)) {
-		explicit_bzero(data, (size_t)len);
+	    (asn1_read_value(value->node, path, data, &got) != ASN1_SUCCESS || got != len))
 		return MTLS_E_BUG;
-	}
 	data[len] = '\0';
 	*ret_data = MTLS_TAKE(data);
 	*ret_len = (size_t)len;

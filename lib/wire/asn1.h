@@ -49,7 +49,7 @@ int mtls_asn1_new(const char *type, struct mtls_asn1 **ret_value);
  */
 int mtls_asn1_encode(const struct mtls_asn1 *value, uint8_t **ret_der, size_t *ret_len);
 
-/* Clears all content (it may be a secret) and frees. NULL is fine. */
+/* Frees; clears nothing, so a value must not hold a secret. NULL is fine. */
 void mtls_asn1_free(struct mtls_asn1 *value);
 MTLS_DEFINE_CLEANUP(struct mtls_asn1 *, mtls_asn1_free)
 

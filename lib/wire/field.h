@@ -22,6 +22,7 @@ enum mtls_field_kind {
 	MTLS_FIELD_TEXT,   /* char *: UTF-8 without controls; optional: NULL or "" is absent */
 	MTLS_FIELD_FIXED,  /* uint8_t[max] */
 	MTLS_FIELD_BYTES,  /* struct mtls_bytes; optional: no bytes is absent */
+	MTLS_FIELD_SECRET, /* struct mtls_bytes; the last of its message, see msg.c */
 	MTLS_FIELD_TEXTS,  /* char *[list_max], .count_offset; optional: none is absent */
 	MTLS_FIELD_CHAIN,  /* struct mtls_bytes[list_max], .count_offset */
 	MTLS_FIELD_GROUP,  /* .sub, present if the bool at .count_offset is set */

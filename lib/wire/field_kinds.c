@@ -247,6 +247,18 @@ static void clear_bytes(const struct mtls_field *f, void *base)
 	clear_one_bytes(at_mutable(base, f->offset));
 }
 
+/* As many zeros: mtls_msg_encode() puts the secret in their place. */
+static int write_secret(const struct mtls_field *f, struct mtls_asn1 *a, const char *path,
+			const void *base)
+{
+	static const uint8_t zeros[MTLS_SECRET_MAX];
+	const struct mtls_bytes *bytes = at(base, f->offset);
+
+	if (bytes->len > sizeof(zeros))
+		return MTLS_E_LIMIT;
+	return mtls_asn1_write_bytes(a, path, zeros, bytes->len);
+}
+
 /* --- lists --- */
 
 static bool absent_list(const struct mtls_field *f, const void *base)
@@ -422,6 +434,7 @@ const struct mtls_field_ops mtls_field_ops[MTLS_FIELD_KINDS] = {
 	[MTLS_FIELD_TEXT] =   { check_text,  read_text,  write_text,  absent_text,   clear_text,  NULL },
 	[MTLS_FIELD_FIXED] =  { NULL,        read_fixed, write_fixed, NULL,          NULL,        NULL },
 	[MTLS_FIELD_BYTES] =  { check_bytes, read_bytes, write_bytes, absent_bytes,  clear_bytes, NULL },
+	[MTLS_FIELD_SECRET] = { check_bytes, read_bytes, write_secret, absent_bytes, clear_bytes, NULL },
 	[MTLS_FIELD_TEXTS] =  { check_texts, read_texts, write_texts, absent_list,   clear_texts, NULL },
 	[MTLS_FIELD_CHAIN] =  { check_chain, read_chain, write_chain, absent_list,   clear_chain, NULL },
 	[MTLS_FIELD_GROUP] =  { check_group, read_group, write_group, absent_group,  clear_group, NULL },

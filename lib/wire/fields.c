@@ -148,8 +148,8 @@ static const struct mtls_field signer_end[] = {
 };
 
 static const struct mtls_field signer_unlock[] = {
-	{ "id",     MTLS_FIELD_U32,   false, AT(mtls_signer_unlock, id) },
-	{ "secret", MTLS_FIELD_BYTES, false, AT(mtls_signer_unlock, secret), .min = 1, .max = MTLS_SECRET_MAX },
+	{ "id",     MTLS_FIELD_U32,    false, AT(mtls_signer_unlock, id) },
+	{ "secret", MTLS_FIELD_SECRET, false, AT(mtls_signer_unlock, secret), .min = 1, .max = MTLS_SECRET_MAX },
 };
 
 static const struct mtls_field signer_unlocked[] = {

@@ -17,7 +17,7 @@ CLEANFILES += %D%/mtls_asn1_tab.c
 
 if HAVE_CMOCKA
 UNIT_WIRE = tests/unit/test_msg tests/unit/test_reason tests/unit/test_frame \
-	tests/unit/test_protocol_md tests/unit/test_wire_nomem
+	tests/unit/test_protocol_md tests/unit/test_wire_nomem tests/unit/test_wire_secret
 check_PROGRAMS += $(UNIT_WIRE)
 TESTS += $(UNIT_WIRE)
 tests_unit_test_msg_SOURCES = tests/unit/test_msg.c tests/unit/wire_samples.h
@@ -29,6 +29,8 @@ tests_unit_test_frame_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_protocol_md_SOURCES = tests/unit/test_protocol_md.c \
 	tests/unit/wire_samples.h tests/unit/wire_dump.h
 tests_unit_test_protocol_md_LDADD = $(LIBMTLS_NAME) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+tests_unit_test_wire_secret_SOURCES = tests/unit/test_wire_secret.c tests/unit/wire_samples.h
+tests_unit_test_wire_secret_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_wire_nomem_SOURCES = tests/unit/test_wire_nomem.c tests/unit/wire_samples.h
 tests_unit_test_wire_nomem_LDADD = $(LIBMTLS_NAME) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_wire_nomem_LDFLAGS = $(AM_LDFLAGS) \

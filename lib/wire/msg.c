@@ -2,6 +2,10 @@
 /*
  * Messages: which type it is, how large it may be, then the table of its fields (fields.c) through
  * the one encoder and decoder (field.c). No state, any thread.
+ *
+ * libtasn1 leaves copies of what it encodes in freed memory, and encoding is part of decoding here
+ * (asn1.c). So it never sees a secret: that is the last field of its message, and libtasn1 gets as
+ * many zeros, before which everything else has been decided.
  */
 #include <config.h>
 
@@ -71,6 +75,43 @@ static int check(const struct mtls_fields *table, const char *name, const struct
 	return r;
 }
 
+/* The field that libtasn1 must not see, NULL for most messages. */
+static const struct mtls_field *secret_field(const struct mtls_fields *table)
+{
+	const struct mtls_field *last = &table->fields[table->count - 1];
+	return last->kind == MTLS_FIELD_SECRET ? last : NULL;
+}
+
+static const struct mtls_bytes *secret_of(const struct mtls_field *field,
+					  const struct mtls_msg *msg)
+{
+	return (const void *)((const char *)&msg->u + field->offset);
+}
+
+/*
+ * A copy of @der with zeros instead of the content of the message's last element. NULL when memory
+ * is short. What is malformed stays as it is; decoding will see it.
+ */
+static uint8_t *hide_last_element(const uint8_t *der, size_t len)
+{
+	struct mtls_asn1_header h;
+	size_t keep = 0;
+
+	/* First the header of the message itself, then one element after the other. */
+	if (mtls_asn1_header(der, len, &h) == 1)
+		keep = h.header_len;
+	while (keep < len && mtls_asn1_header(der + keep, len - keep, &h) == 1 &&
+	       h.body_len < len - keep - h.header_len)
+		keep += h.header_len + h.body_len;
+	if (keep < len && mtls_asn1_header(der + keep, len - keep, &h) == 1)
+		keep += h.header_len;
+
+	uint8_t *hidden = calloc(1, len);
+	if (hidden)
+		memcpy(hidden, der, keep);
+	return hidden;
+}
+
 int mtls_msg_encode(const struct mtls_msg *msg, uint8_t **ret_der, size_t *ret_len,
 		    struct mtls_diag *diag)
 {
@@ -95,9 +136,13 @@ int mtls_msg_encode(const struct mtls_msg *msg, uint8_t **ret_der, size_t *ret_l
 		return mtls_diag_set(diag, r, "%s: cannot be encoded", name);
 	size_t max = mtls_msg_type_max((int)msg->type);
 	if (len > max) {
-		explicit_bzero(der, len);
 		free(der);
 		return mtls_diag_set(diag, MTLS_E_LIMIT, "%s: over %zu bytes", name, max);
+	}
+	const struct mtls_field *field = secret_field(table);
+	if (field) {
+		const struct mtls_bytes *secret = secret_of(field, msg);
+		memcpy(der + len - secret->len, secret->data, secret->len);
 	}
 	*ret_der = der;
 	*ret_len = len;
@@ -139,7 +184,11 @@ int mtls_msg_decode(const uint8_t *der, size_t len, struct mtls_msg **ret_msg,
 		return r;
 	const struct mtls_fields *table = mtls_fields_of(type);
 	const char *name = mtls_msg_type_name(type);
-	r = mtls_asn1_decode(name, der, len, &asn1, diag);
+	const struct mtls_field *field = secret_field(table);
+	_cleanup_free_ uint8_t *hidden = field ? hide_last_element(der, len) : NULL;
+	if (field && !hidden)
+		return -ENOMEM;
+	r = mtls_asn1_decode(name, field ? hidden : der, len, &asn1, diag);
 	if (r < 0)
 		return r;
 	msg = mtls_msg_new((enum mtls_msg_type)type);
@@ -150,6 +199,10 @@ int mtls_msg_decode(const uint8_t *der, size_t len, struct mtls_msg **ret_msg,
 		r = check(table, name, msg, diag);
 	if (r < 0)
 		return r;
+	if (field) {
+		const struct mtls_bytes *secret = secret_of(field, msg);
+		memcpy(secret->data, der + len - secret->len, secret->len);
+	}
 	*ret_msg = MTLS_TAKE(msg);
 	return 0;
 }

@@ -139,11 +139,12 @@ static void reasons_are_those_of_the_code(void **state)
 }
 
 static const char *const kind_names[MTLS_FIELD_KINDS] = {
-	[MTLS_FIELD_U32] = "number",          [MTLS_FIELD_I64] = "time",
-	[MTLS_FIELD_ENUM] = "code",           [MTLS_FIELD_BOOL] = "flag",
-	[MTLS_FIELD_TEXT] = "text",           [MTLS_FIELD_FIXED] = "bytes",
-	[MTLS_FIELD_BYTES] = "bytes",         [MTLS_FIELD_TEXTS] = "list of text",
-	[MTLS_FIELD_CHAIN] = "list of bytes", [MTLS_FIELD_GROUP] = "group",
+	[MTLS_FIELD_U32] = "number",         [MTLS_FIELD_I64] = "time",
+	[MTLS_FIELD_ENUM] = "code",          [MTLS_FIELD_BOOL] = "flag",
+	[MTLS_FIELD_TEXT] = "text",          [MTLS_FIELD_FIXED] = "bytes",
+	[MTLS_FIELD_BYTES] = "bytes",        [MTLS_FIELD_SECRET] = "bytes",
+	[MTLS_FIELD_TEXTS] = "list of text", [MTLS_FIELD_CHAIN] = "list of bytes",
+	[MTLS_FIELD_GROUP] = "group",
 };
 
 /* The numbers that a code field takes, or where they stand. */
@@ -173,6 +174,7 @@ static void describe_range(const struct mtls_field *f, struct mtls_buf *out)
 		__attribute__((fallthrough));
 	case MTLS_FIELD_TEXT:
 	case MTLS_FIELD_BYTES:
+	case MTLS_FIELD_SECRET:
 		(void)mtls_buf_printf(out, " %zu-%zu", f->min, f->max);
 		break;
 	default:
