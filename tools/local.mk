@@ -18,3 +18,7 @@ mtlsctl_LDADD = \
 
 TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh
 EXTRA_DIST += tests/tools/tap.sh tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_check.sh
+
+if E2E
+TESTS += tests/tools/test_check.sh
+endif

@@ -11,6 +11,9 @@ UNIT_SETTINGS = tests/unit/test_settings
 check_PROGRAMS += $(UNIT_SETTINGS)
 TESTS += $(UNIT_SETTINGS)
 tests_unit_test_settings_SOURCES = tests/unit/test_settings.c
+# The test lets allocations of our own code fail one after another.
+tests_unit_test_settings_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc,--wrap=malloc,--wrap=realloc \
+	-Wl,--wrap=reallocarray,--wrap=strdup,--wrap=strndup
 tests_unit_test_settings_LDADD = $(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 endif
 

@@ -316,6 +316,99 @@ static void files_are_loaded(void **state)
 	(void)rmdir(folder);
 }
 
+/* --- short memory: the linker sends our allocations here (not those of libConfuse) --- */
+
+static long allocations_left = -1; /* negative: no limit */
+static bool allocation_refused;
+
+void *__real_calloc(size_t count, size_t size);
+void *__real_malloc(size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__real_reallocarray(void *p, size_t count, size_t size);
+char *__real_strdup(const char *text);
+char *__real_strndup(const char *text, size_t len);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_realloc(void *p, size_t size);
+void *__wrap_reallocarray(void *p, size_t count, size_t size);
+char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t len);
+
+static bool short_of_memory(void)
+{
+	if (allocations_left < 0)
+		return false;
+	if (allocations_left == 0)
+		return allocation_refused = true;
+	allocations_left--;
+	return false;
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return short_of_memory() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return short_of_memory() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+	return short_of_memory() ? NULL : __real_realloc(p, size);
+}
+
+void *__wrap_reallocarray(void *p, size_t count, size_t size)
+{
+	return short_of_memory() ? NULL : __real_reallocarray(p, count, size);
+}
+
+char *__wrap_strdup(const char *text)
+{
+	return short_of_memory() ? NULL : __real_strdup(text);
+}
+
+char *__wrap_strndup(const char *text, size_t len)
+{
+	return short_of_memory() ? NULL : __real_strndup(text, len);
+}
+
+/* Whichever allocation fails, the load fails: no key silently keeps its default. */
+static void short_memory_is_an_error(void **state)
+{
+	static const struct {
+		enum kind kind;
+		const char *text;
+	} rows[] = {
+		{ PAM, "server_name = a\nservers = { unix:/a, tcp:b }\nkey_files = /k\n"
+		       "service sudo { presence = not-required }\nservice su { account = enforce "
+		       "}\n" },
+		{ AUTHD,
+		  "listen = unix:/x\nca a { files = { /a, /b } crl = /c }\nca b { files = /d "
+		  "role = host }\n" },
+		{ ACCOUNTD, "snapshot = /x/y\nshell = /bin/sh\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		long n = 0;
+		for (;; n++) {
+			struct mtls_diag diag = { 0 };
+			allocation_refused = false;
+			allocations_left = n;
+			int r = parse(rows[i].kind, rows[i].text, &diag);
+			allocations_left = -1;
+			if (r != (allocation_refused ? -ENOMEM : 0))
+				fail_msg("row %zu, allocation %ld: %d, '%s'", i, n, r, diag.text);
+			if (!allocation_refused)
+				break;
+			assert_true(n < 100000);
+		}
+		assert_true(n > 10);
+	}
+}
+
 /* --- documents --- */
 
 static char *read_document(const char *name)
@@ -490,6 +583,7 @@ int main(void)
 		cmocka_unit_test(wrong_files_are_refused),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(files_are_loaded),
+		cmocka_unit_test(short_memory_is_an_error),
 		cmocka_unit_test(pages_match_the_tables),
 		cmocka_unit_test(examples_are_accepted),
 	};
