@@ -5,6 +5,8 @@
  */
 #include <config.h>
 
+#include <errno.h>
+
 #include "pam_mtls/half.h"
 
 extern const struct half_ops mtls_half;
@@ -22,6 +24,8 @@ static int sign(void *ctx, enum mtls_sign_scheme scheme, const uint8_t *content,
 	const struct half_key *key = signing->key;
 	signing->reason = signer_client_sign(key->signer, key->credential->id, scheme, content, len,
 					     sig, sig_len, key->timeout_ms, &signing->diag);
+	if (signing->reason == MTLS_REASON_SIGNER_TIMEOUT)
+		return -ETIMEDOUT;
 	return signing->reason == MTLS_REASON_ALLOWED ? 0 : MTLS_E_CRYPTO;
 }
 

@@ -314,7 +314,7 @@ static void warn_of_end(const struct login *login)
 	(void)snprintf(text, sizeof(text),
 		       "Your certificate ends on %s, in %d %s. Renew it before it does.", date,
 		       days, days == 1 ? "day" : "days");
-	prompt_info(&login->items.prompt, text);
+	prompt_remark(&login->items.prompt, text);
 }
 
 int login_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)

@@ -60,8 +60,13 @@ void prompt_error(const struct prompt *prompt, const char *text)
 
 void prompt_info(const struct prompt *prompt, const char *text)
 {
+	show(prompt, PAM_TEXT_INFO, text);
+}
+
+void prompt_remark(const struct prompt *prompt, const char *text)
+{
 	if (!prompt->silent)
-		show(prompt, PAM_TEXT_INFO, text);
+		prompt_info(prompt, text);
 }
 
 static int ask(const struct prompt *prompt, int style, const char *text, struct mtls_buf *answer)

@@ -19,14 +19,23 @@
 /* Borrows the host program's conversation. */
 struct prompt {
 	const struct pam_conv *conv; /* NULL: none */
-	bool silent; /* PAM_SILENT: no news; questions and refusals stand, sudo always sets it */
+	/*
+	 * PAM_SILENT. sudo sets it always, so it cannot mean that nobody is asked, or told why they
+	 * are refused: it keeps back remarks only. A program that wants silence gives no
+	 * conversation.
+	 */
+	bool silent;
 };
 
 bool prompt_possible(const struct prompt *prompt);
 
-/* Shows @text; nothing happens where that is not possible. */
+/*
+ * Show @text; nothing happens where that is not possible: why something failed; what a question is
+ * about; what is good to know.
+ */
 void prompt_error(const struct prompt *prompt, const char *text);
 void prompt_info(const struct prompt *prompt, const char *text);
+void prompt_remark(const struct prompt *prompt, const char *text);
 
 /*
  * Asks, with or without echo; the answer is appended to @answer, which is empty before. Returns 0,

@@ -86,8 +86,8 @@ for kind in missing syntax key writable folder link relative twice argument; do
 		"setcred:~PAM_SUCCESS open:~PAM_SUCCESS close:~PAM_SUCCESS delete:~PAM_SUCCESS chauthtok:~PAM_SUCCESS" \
 		--user root --phases setcred,open,close,delete,chauthtok
 done
-# sudo always says PAM_SILENT, and people shall read there why they were refused.
-expect "silent" missing "auth:~PAM_AUTHINFO_UNAVAIL $config" --user root --silent
+expect "silent, as sudo is: the reason is told" missing "auth:~PAM_AUTHINFO_UNAVAIL $config" \
+	--user root --silent
 expect "no conversation" missing "auth:~PAM_AUTHINFO_UNAVAIL" --user root --noconv
 
 expect "a login of others is none of ours" good \
@@ -111,8 +111,7 @@ expect "no name, none given" good \
 expect "no name, asked for" good "prompt-on:~login: auth:~PAM_AUTHINFO_UNAVAIL user:~root" \
 	--answer root
 expect "no name, nobody to ask" good "auth:~PAM_CONV_ERR" --noconv
-expect "no name, silent" good "prompt-on:~login: auth:~PAM_AUTHINFO_UNAVAIL user:~root" \
-	--answer root --silent
+expect "no name, silent" good "prompt-on:~login: auth:~PAM_AUTHINFO_UNAVAIL" --silent --answer root
 expect "a locker asks for another" good \
 	"auth:~PAM_AUTH_ERR error:~You~cannot~unlock~another~person's~account~here.~(not-person)" \
 	--user root --run-as 65534

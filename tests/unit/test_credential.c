@@ -120,7 +120,7 @@ struct choose_row {
 	size_t count;
 	bool needs_secret[3];
 	bool secret_required;
-	bool silent;
+	bool alone;
 	enum mtls_reason list_reason;
 	const char *answer;
 	enum mtls_reason want;
@@ -160,7 +160,7 @@ static void choosing(void **state)
 			client.credentials[j] = credential((uint32_t)j, row->needs_secret[j]);
 		struct talk talk = { .answers = { row->answer } };
 		const struct pam_conv conv = { converse, &talk };
-		const struct prompt prompt = { .conv = &conv, .silent = row->silent };
+		const struct prompt prompt = { .conv = row->alone ? NULL : &conv };
 		struct credential_set set = CREDENTIAL_SET_EMPTY;
 		struct mtls_diag diag = { "" };
 		credential_collect(&set, &half, &client, row->secret_required, 1000, &diag);

@@ -85,24 +85,43 @@ static void answers(void **state)
 	}
 }
 
-static void silence_is_kept(void **state)
+static void nobody_there(void **state)
 {
 	(void)state;
-	struct fake fake = { .answer = "secret" };
 	const struct pam_conv empty = { NULL, NULL };
 	const struct prompt prompts[] = {
 		{ .conv = &empty },
 		{ .conv = NULL },
 	};
-	for (size_t i = 0; i < MTLS_COUNT(prompts); i++) {
+	for (size_t i = 0; i < 2; i++) {
 		_cleanup_buf_ struct mtls_buf secret = MTLS_BUF_SECRET(512);
 		assert_false(prompt_possible(&prompts[i]));
 		assert_int_equal(prompt_secret(&prompts[i], "?", &secret), -EIO);
 		assert_int_equal(prompt_line(&prompts[i], "?", &secret), -EIO);
 		prompt_error(&prompts[i], "x");
 		prompt_info(&prompts[i], "x");
+		prompt_remark(&prompts[i], "x");
 	}
+}
+
+/* PAM_SILENT, which sudo sets always. */
+static void silence_keeps_remarks_back(void **state)
+{
+	(void)state;
+	struct fake fake = { .answer = "secret" };
+	const struct pam_conv conv = { converse, &fake };
+	const struct prompt silent = { .conv = &conv, .silent = true }, loud = { .conv = &conv };
+	prompt_remark(&silent, "soon");
 	assert_int_equal(fake.calls, 0);
+	prompt_remark(&loud, "soon");
+	assert_int_equal(fake.calls, 1);
+	assert_string_equal(fake.text, "soon");
+	prompt_error(&silent, "refused");
+	prompt_info(&silent, "1: Alice");
+	assert_int_equal(fake.calls, 3);
+	_cleanup_buf_ struct mtls_buf secret = MTLS_BUF_SECRET(512);
+	assert_true(prompt_possible(&silent));
+	assert_int_equal(prompt_secret(&silent, "?", &secret), 0);
 }
 
 static void texts_are_shown(void **state)
@@ -117,12 +136,6 @@ static void texts_are_shown(void **state)
 	prompt_info(&prompt, "good");
 	assert_int_equal(fake.style, PAM_TEXT_INFO);
 	assert_string_equal(fake.text, "good");
-	const struct prompt silent = { .conv = &conv, .silent = true };
-	prompt_error(&silent, "refused");
-	assert_string_equal(fake.text, "refused");
-	prompt_info(&silent, "news");
-	assert_string_equal(fake.text, "refused");
-	assert_true(prompt_possible(&silent));
 }
 
 static void numbers(void **state)
@@ -211,7 +224,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers),
-		cmocka_unit_test(silence_is_kept),
+		cmocka_unit_test(nobody_there),
+		cmocka_unit_test(silence_keeps_remarks_back),
 		cmocka_unit_test(texts_are_shown),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(text_cannot_steer_a_terminal),
