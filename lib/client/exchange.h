@@ -47,11 +47,27 @@ struct mtls_exchange_request {
  */
 typedef int mtls_exchange_choose(void *ctx, char *const *candidates, size_t count);
 
+/*
+ * What a TLS alert of the server means to the person. The daemon sends these on purpose, each for
+ * one cause; PROTOCOL.md has the same table.
+ *
+ *	unknown_ca (48)               no path to an accepted CA                ISSUER_UNTRUSTED
+ *	decrypt_error (51)            CertificateVerify is wrong               BAD_SIGNATURE
+ *	certificate_required (116)    no certificate was sent                  CERT_REQUIRED
+ *	bad_certificate (42)          number, size or key size over a bound    CERT_BOUNDS
+ *	unsupported_certificate (43)  malformed, or a key that is not accepted CERT_REFUSED
+ *	certificate_revoked, _expired, _unknown (44-46), access_denied (49)    CERT_REFUSED
+ *	no_application_protocol (120), unexpected_message (10)                 PROTOCOL
+ *	any other                                                              HANDSHAKE
+ */
+enum mtls_reason mtls_exchange_alert_reason(unsigned int alert);
+
 struct mtls_exchange;
 
 /*
  * Before a key is known, to overlap with the signer's start: loads server CA and prepares a
- * session. Returns 0 or an error with reason CONFIG. @settings is borrowed until
+ * session. Returns 0, or -errno, MTLS_E_UNTRUSTED, _SYNTAX, _CONFIG, _TLS, all of which mean reason
+ * CONFIG. CA files must belong to root or to the effective user. @settings is borrowed until
  * mtls_exchange_free().
  */
 int mtls_exchange_new(const struct mtls_settings_client *settings, struct mtls_exchange **ret,
@@ -65,7 +81,18 @@ MTLS_DEFINE_CLEANUP(struct mtls_exchange *, mtls_exchange_free)
  *
  * Returns MTLS_REASON_ALLOWED *only* with verdict ALLOWED in *@ret_reply; else the reason (from the
  * daemon's reply, from the alert, or of our own), and @diag has a sentence for the log. *@ret_reply
- * is set whenever a well-formed reply with our nonce came, and is the caller's (mtls_msg_free()).
+ * is set whenever a well-formed reply with our nonce came, else it is NULL; it is the caller's
+ * (mtls_msg_free()).
+ *
+ * Reasons of our own: KEYLOG (SSLKEYLOGFILE is set and GnuTLS would honour it), UNREACHABLE (no
+ * connection, or it ended before the server said anything), TIMEOUT, SERVER_*, HANDSHAKE, the
+ * alerts' above, PROTOCOL (another ALPN, a session ticket, an unexpected end, more than one reply),
+ * VERSION, NONCE, CHOOSE (nobody chose), NAME_MISMATCH (allowed is not who was chosen),
+ * CERT_BOUNDS (the chain is over the limits of lib/wire/msg.h), SIGNER_TIMEOUT or SIGNER_FAILED
+ * (@key->sign said -ETIMEDOUT or anything else), BAD_REQUEST, CONFIG, INTERNAL.
+ *
+ * The time that @key->sign and @choose take is a person's, and prolongs the deadline. Never raises
+ * SIGPIPE. May be called again with another key: each run is a connection of its own.
  */
 enum mtls_reason mtls_exchange_run(struct mtls_exchange *exchange,
 				   const struct mtls_exchange_key *key,

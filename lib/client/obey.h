@@ -16,12 +16,13 @@ struct mtls_obey_local {
 	bool user_found;      /* getpwnam() of the reply's account on this machine */
 	uid_t user_uid;
 	uid_t min_uid;
-	bool allow_root; /* of pam_mtls.conf; the server's half is that no binding names uid 0 */
+	bool allow_root; /* of pam_mtls.conf; then min_uid does not bind uid 0 */
 };
 
 /*
  * MTLS_REASON_ALLOWED, or the first reason not to obey: verdict, name grammar, name equals
- * PAM_USER, local account exists, uid equal, uid 0, min_uid. Starts as denied.
+ * PAM_USER, local account exists, uid equal, uid 0, min_uid. The server's half of the last but one
+ * is that no binding names uid 0.
  */
 enum mtls_reason mtls_obey_verdict(const struct mtls_auth_reply *reply,
 				   const struct mtls_obey_local *local);

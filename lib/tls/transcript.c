@@ -22,6 +22,7 @@
 void mtls_transcript_init(struct mtls_transcript *transcript)
 {
 	mtls_buf_init(&transcript->messages, MESSAGES_MAX, false);
+	transcript->retried = 0;
 }
 
 void mtls_transcript_done(struct mtls_transcript *transcript)
@@ -53,44 +54,66 @@ static int append(struct mtls_buf *buf, uint8_t type, const uint8_t *body, size_
 	return mtls_buf_append(buf, body, len);
 }
 
-static int transcript_hash(const struct mtls_transcript *transcript, gnutls_session_t session,
-			   uint8_t *ret_hash)
+/* The hash that the cipher suite fixes; it is not known before the ServerHello. */
+static int hash_algorithm(gnutls_session_t session, gnutls_digest_algorithm_t *ret)
 {
 	const gnutls_digest_algorithm_t algorithm = gnutls_prf_hash_get(session);
 	const unsigned int len = gnutls_hash_get_len(algorithm);
 
 	if (len != 32 && len != 48)
 		return MTLS_E_TLS;
-	if (gnutls_hash_fast(algorithm, transcript->messages.data, transcript->messages.len,
-			     ret_hash) < 0)
-		return MTLS_E_TLS;
+	*ret = algorithm;
 	return (int)len;
 }
 
-/* After a HelloRetryRequest the first ClientHello counts only as its hash. */
-static int fold_first_hello(struct mtls_transcript *transcript, gnutls_session_t session)
+/* What stands for the first ClientHello after a HelloRetryRequest: a message with its hash. */
+static int hash_first_hello(const struct mtls_transcript *transcript,
+			    gnutls_digest_algorithm_t algorithm, size_t hash_len,
+			    gnutls_hash_hd_t hd)
 {
-	uint8_t hash[ANY_HASH_SIZE];
-	int len = transcript_hash(transcript, session, hash);
-	if (len < 0)
-		return len;
-	mtls_buf_reset(&transcript->messages);
-	return append(&transcript->messages, MESSAGE_HASH, hash, (size_t)len);
+	uint8_t message[HEADER_LEN + ANY_HASH_SIZE] = { MESSAGE_HASH, 0, 0, (uint8_t)hash_len };
+
+	if (gnutls_hash_fast(algorithm, transcript->messages.data, transcript->retried,
+			     message + HEADER_LEN) < 0 ||
+	    gnutls_hash(hd, message, HEADER_LEN + hash_len) < 0)
+		return MTLS_E_TLS;
+	return 0;
 }
 
-int mtls_transcript_add(struct mtls_transcript *transcript, gnutls_session_t session,
-			unsigned int type, const uint8_t *body, size_t len)
+static int transcript_hash(const struct mtls_transcript *transcript, gnutls_session_t session,
+			   uint8_t *ret_hash)
+{
+	const uint8_t *rest = transcript->messages.data + transcript->retried;
+	gnutls_digest_algorithm_t algorithm;
+	gnutls_hash_hd_t hd;
+	int err = 0;
+
+	int len = hash_algorithm(session, &algorithm);
+	if (len < 0)
+		return len;
+	if (transcript->messages.len == 0 || gnutls_hash_init(&hd, algorithm) < 0)
+		return MTLS_E_TLS;
+	if (transcript->retried)
+		err = hash_first_hello(transcript, algorithm, (size_t)len, hd);
+	if (err == 0 && gnutls_hash(hd, rest, transcript->messages.len - transcript->retried) < 0)
+		err = MTLS_E_TLS;
+	gnutls_hash_deinit(hd, ret_hash);
+	return err < 0 ? err : len;
+}
+
+int mtls_transcript_add(struct mtls_transcript *transcript, unsigned int type, const uint8_t *body,
+			size_t len)
 {
 	if (outside_transcript(type))
 		return 0;
 	if (type == HELLO_RETRY) {
-		int err = fold_first_hello(transcript, session);
-		if (err < 0)
-			return err;
+		if (transcript->retried)
+			return MTLS_E_PROTOCOL;
+		transcript->retried = transcript->messages.len;
 		type = GNUTLS_HANDSHAKE_SERVER_HELLO; /* its type on the wire */
 	}
 	if (type > UINT8_MAX)
-		return MTLS_E_TLS;
+		return MTLS_E_PROTOCOL;
 	return append(&transcript->messages, (uint8_t)type, body, len);
 }
 

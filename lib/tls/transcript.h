@@ -41,18 +41,20 @@ int mtls_transcript_client_verify(const uint8_t *digest, size_t digest_len, uint
  */
 struct mtls_transcript {
 	struct mtls_buf messages;
+	/* Bytes of the first ClientHello if a HelloRetryRequest followed it: only its hash counts.
+	 */
+	size_t retried;
 };
 
 void mtls_transcript_init(struct mtls_transcript *transcript);
 void mtls_transcript_done(struct mtls_transcript *transcript);
 
 /*
- * One message: @type as the hook gets it, the body without its header. Of what comes after a
- * HelloRetryRequest the first ClientHello stays as its hash, so the session must be asked for its
- * hash: @session. Returns 0, -ENOMEM, MTLS_E_LIMIT, MTLS_E_TLS.
+ * One message: @type as the hook gets it, the body without its header. Returns 0, -ENOMEM,
+ * MTLS_E_LIMIT, MTLS_E_PROTOCOL (a second HelloRetryRequest).
  */
-int mtls_transcript_add(struct mtls_transcript *transcript, gnutls_session_t session,
-			unsigned int type, const uint8_t *body, size_t len);
+int mtls_transcript_add(struct mtls_transcript *transcript, unsigned int type, const uint8_t *body,
+			size_t len);
 
 /*
  * The content that the client's CertificateVerify signs now, to @out (MTLS_TRANSCRIPT_CONTENT_MAX

@@ -119,7 +119,7 @@ static void messages_are_bounded(void **state)
 	(void)state;
 	mtls_transcript_init(&transcript);
 	for (int i = 0; i < 5 && err == 0; i++)
-		err = mtls_transcript_add(&transcript, NULL, GNUTLS_HANDSHAKE_CERTIFICATE_PKT, body,
+		err = mtls_transcript_add(&transcript, GNUTLS_HANDSHAKE_CERTIFICATE_PKT, body,
 					  sizeof(body));
 	assert_int_equal(err, MTLS_E_LIMIT);
 	uint8_t out[MTLS_TRANSCRIPT_CONTENT_MAX];
@@ -128,15 +128,24 @@ static void messages_are_bounded(void **state)
 	mtls_transcript_done(&transcript);
 
 	mtls_transcript_init(&transcript);
-	assert_int_equal(mtls_transcript_add(&transcript, NULL, 300, body, 1), MTLS_E_TLS);
-	assert_int_equal(mtls_transcript_add(&transcript, NULL, GNUTLS_HANDSHAKE_NEW_SESSION_TICKET,
-					     body, 1),
-			 0);
-	assert_int_equal(transcript.messages.len, 0);
+	assert_int_equal(mtls_transcript_add(&transcript, 300, body, 1), MTLS_E_PROTOCOL);
 	assert_int_equal(
-		mtls_transcript_add(&transcript, NULL, GNUTLS_HANDSHAKE_FINISHED, body, 258), 0);
+		mtls_transcript_add(&transcript, GNUTLS_HANDSHAKE_NEW_SESSION_TICKET, body, 1), 0);
+	assert_int_equal(transcript.messages.len, 0);
+	assert_int_equal(mtls_transcript_add(&transcript, GNUTLS_HANDSHAKE_FINISHED, body, 258), 0);
 	assert_memory_equal(transcript.messages.data, "\x14\x00\x01\x02", 4);
 	assert_int_equal(transcript.messages.len, 262);
+	mtls_transcript_done(&transcript);
+
+	/* One HelloRetryRequest is marked and has its type on the wire; a second is refused. */
+	const unsigned int retry = GNUTLS_HANDSHAKE_HELLO_RETRY_REQUEST;
+	mtls_transcript_init(&transcript);
+	assert_int_equal(mtls_transcript_add(&transcript, GNUTLS_HANDSHAKE_CLIENT_HELLO, body, 5),
+			 0);
+	assert_int_equal(mtls_transcript_add(&transcript, retry, body, 3), 0);
+	assert_int_equal(transcript.retried, 9);
+	assert_int_equal(transcript.messages.data[9], 2);
+	assert_int_equal(mtls_transcript_add(&transcript, retry, body, 3), MTLS_E_PROTOCOL);
 	mtls_transcript_done(&transcript);
 }
 
