@@ -27,7 +27,17 @@ pam_mtls_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared $(MODULE_LDFL
 	-Wl,--version-script=$(srcdir)/%D%/pam_mtls.map
 EXTRA_pam_mtls_la_DEPENDENCIES = %D%/pam_mtls.map
 
-EXTRA_DIST += %D%/pam_mtls.map
+pkglib_LTLIBRARIES = libmtls_exchange.la
+libmtls_exchange_la_SOURCES = %D%/half.c %D%/half.h
+libmtls_exchange_la_LIBADD = $(LIBMTLS_CLIENT) $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_TLS) \
+	$(LIBMTLS_WIRE) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
+libmtls_exchange_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared $(MODULE_LDFLAGS) \
+	-Wl,--version-script=$(srcdir)/%D%/half.map
+EXTRA_libmtls_exchange_la_DEPENDENCIES = %D%/half.map
+EXTRA_DIST += %D%/pam_mtls.map %D%/half.map
+
+TESTS += tests/check_exports.sh
+EXTRA_DIST += tests/check_exports.sh
 
 if HAVE_CMOCKA
 UNIT_PAM = tests/unit/test_result tests/unit/test_person tests/unit/test_pam_options \
