@@ -284,6 +284,23 @@ static int ask(struct signer_client *client, const struct mtls_msg *request, uin
 	return r < 0 ? r : receive_msg(client, answer, deadline, ret_msg, diag);
 }
 
+/* Which file it was and why stands in the end mark of a list only. */
+static enum mtls_reason unusable(struct signer_client *client, mtls_deadline deadline,
+				 struct mtls_diag *diag)
+{
+	_cleanup_(mtls_msg_freep) struct mtls_msg *end = NULL;
+	_cleanup_(listing_done) struct listing listing = { 0 };
+
+	(void)mtls_diag_set(diag, 0, "mtls-signer: %s",
+			    mtls_reason_token(MTLS_REASON_KEY_UNUSABLE));
+	int r = read_list(client, deadline, &listing, &end, NULL);
+	if (r < 0)
+		client->broken = true;
+	else if (end->u.signer_end.detail)
+		(void)mtls_diag_set(diag, 0, "%s", end->u.signer_end.detail);
+	return MTLS_REASON_KEY_UNUSABLE;
+}
+
 /* NULL when memory is short. */
 static struct mtls_msg *unlock_request(uint32_t id, const uint8_t *secret, size_t len)
 {
@@ -336,6 +353,8 @@ enum mtls_reason signer_client_unlock(struct signer_client *client, uint32_t id,
 		return give_up(client, r, diag, "unlock");
 	const struct mtls_signer_unlocked *u = &answer->u.signer_unlocked;
 	*ret_tries = u->tries_left;
+	if (u->reason == MTLS_REASON_KEY_UNUSABLE)
+		return unusable(client, deadline, diag);
 	if (u->reason != MTLS_REASON_ALLOWED)
 		return refused(client, u->reason, diag);
 	if (credential->u.signer_credential.chain_count == 0) {

@@ -34,13 +34,16 @@ install-signer-mode:
 	chmod 0711 $(DESTDIR)$(pkglibexecdir)/mtls-signer
 
 if HAVE_CMOCKA
-UNIT_SIGNER = tests/unit/test_signer_start tests/unit/test_signer_intake
+UNIT_SIGNER = tests/unit/test_signer_start tests/unit/test_signer_client \
+	tests/unit/test_signer_intake
 check_PROGRAMS += tests/unit/fake_signer $(UNIT_SIGNER)
 TESTS += $(UNIT_SIGNER)
 tests_unit_fake_signer_SOURCES = tests/unit/fake_signer.c
 tests_unit_test_signer_start_SOURCES = tests/unit/test_signer_start.c
 tests_unit_test_signer_start_CFLAGS = $(AM_CFLAGS) -pthread
 tests_unit_test_signer_start_LDADD = $(LIBMTLS_SIGNER_START) $(LIBMTLS_BASE) $(CMOCKA_LIBS) -lpthread
+tests_unit_test_signer_client_SOURCES = tests/unit/test_signer_client.c
+tests_unit_test_signer_client_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_signer_intake_SOURCES = tests/unit/test_signer_intake.c $(KEYFILES)
 tests_unit_test_signer_intake_LDADD = $(LIBMTLS_SIGNER_CORE) $(CMOCKA_LIBS)
 KEYFILES = tests/unit/keyfiles.c tests/unit/keyfiles.h tests/unit/certgen.c tests/unit/certgen.h
