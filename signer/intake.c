@@ -271,18 +271,16 @@ static int take_key(struct intake *intake, struct parts *parts, struct mtls_diag
 
 static int assemble(struct parts *parts, struct intake **ret, struct mtls_diag *diag)
 {
-	/* Only a PKCS#12 file has a key and no certificate to show for it. */
-	bool hidden = parts->locked && !parts->cert_count;
 	if (!parts->key && !parts->locked)
 		return mtls_diag_set(diag, MTLS_E_NOTFOUND, "no private key in it");
-	if (!parts->cert_count && !hidden)
+	if (!parts->cert_count && !parts->hidden)
 		return mtls_diag_set(diag, MTLS_E_NOTFOUND, "no certificate in it");
 	_cleanup_(intake_freep) struct intake *intake = calloc(1, sizeof(*intake));
 	if (!intake)
 		return -ENOMEM;
 	intake->locked = parts->locked;
 	intake->by_secret = parts->by_secret;
-	int r = hidden ? 0 : take_chain(intake, parts, diag);
+	int r = parts->hidden ? 0 : take_chain(intake, parts, diag);
 	if (r >= 0 && parts->key)
 		r = take_key(intake, parts, diag);
 	if (r < 0)

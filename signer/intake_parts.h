@@ -16,6 +16,7 @@ struct parts {
 	gnutls_x509_privkey_t key; /* owned; NULL: none, or locked */
 	size_t key_count;          /* private keys seen, readable or not */
 	bool locked;               /* a secret is needed */
+	bool hidden;               /* for the certificates too: PKCS#12 */
 	bool by_secret;
 };
 

@@ -187,6 +187,7 @@ static int attempt_without(gnutls_pkcs12_t p12, uint32_t iterations_max, struct 
 		return r;
 	parts->key_count = 1;
 	parts->locked = true;
+	parts->hidden = true;
 	return 0;
 }
 

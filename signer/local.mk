@@ -35,7 +35,7 @@ install-signer-mode:
 
 if HAVE_CMOCKA
 UNIT_SIGNER = tests/unit/test_signer_start tests/unit/test_signer_client \
-	tests/unit/test_signer_intake
+	tests/unit/test_signer_intake tests/unit/test_signer
 check_PROGRAMS += tests/unit/fake_signer $(UNIT_SIGNER)
 TESTS += $(UNIT_SIGNER)
 tests_unit_fake_signer_SOURCES = tests/unit/fake_signer.c
@@ -46,5 +46,8 @@ tests_unit_test_signer_client_SOURCES = tests/unit/test_signer_client.c
 tests_unit_test_signer_client_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_signer_intake_SOURCES = tests/unit/test_signer_intake.c $(KEYFILES)
 tests_unit_test_signer_intake_LDADD = $(LIBMTLS_SIGNER_CORE) $(CMOCKA_LIBS)
+tests_unit_test_signer_SOURCES = tests/unit/test_signer.c $(KEYFILES)
+tests_unit_test_signer_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) \
+	$(GNUTLS_LIBS) $(CMOCKA_LIBS)
 KEYFILES = tests/unit/keyfiles.c tests/unit/keyfiles.h tests/unit/certgen.c tests/unit/certgen.h
 endif

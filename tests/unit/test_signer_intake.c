@@ -204,6 +204,7 @@ static void reads_old_openssl_keys(void **state)
 enum damage {
 	NO_KEY,
 	NO_CERT,
+	NO_CERT_ENCRYPTED,
 	TWO_KEYS,
 	FOREIGN_KEY,
 	GARBAGE,
@@ -273,6 +274,8 @@ static void build_damaged(enum damage damage, struct mtls_buf *out)
 
 	if (damage == NO_CERT)
 		keyfile_plain(out, alice);
+	else if (damage == NO_CERT_ENCRYPTED)
+		keyfile_encrypted(out, alice, SECRET);
 	else if (damage == GARBAGE)
 		append_text(out, "\x30\x82\x01nonsense");
 	else if (damage == CUT_P12)
@@ -299,6 +302,8 @@ static void refuses_damage(void **state)
 	} rows[] = {
 		{ "no key", NO_KEY, MTLS_E_NOTFOUND, "no private key" },
 		{ "no certificate", NO_CERT, MTLS_E_NOTFOUND, "no certificate" },
+		{ "no certificate, encrypted key", NO_CERT_ENCRYPTED, MTLS_E_NOTFOUND,
+		  "no certificate" },
 		{ "two keys", TWO_KEYS, MTLS_E_UNSUPPORTED, "2 private keys" },
 		{ "another key", FOREIGN_KEY, MTLS_E_CERT, "belongs to the private key" },
 		{ "garbage", GARBAGE, MTLS_E_SYNTAX, "cannot be read" },
