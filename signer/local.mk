@@ -49,5 +49,16 @@ tests_unit_test_signer_intake_LDADD = $(LIBMTLS_SIGNER_CORE) $(CMOCKA_LIBS)
 tests_unit_test_signer_SOURCES = tests/unit/test_signer.c $(KEYFILES)
 tests_unit_test_signer_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) \
 	$(GNUTLS_LIBS) $(CMOCKA_LIBS)
-KEYFILES = tests/unit/keyfiles.c tests/unit/keyfiles.h tests/unit/certgen.c tests/unit/certgen.h
 endif
+KEYFILES = tests/unit/keyfiles.c tests/unit/keyfiles.h tests/unit/certgen.c tests/unit/certgen.h
+
+FUZZ_TARGETS += tests/fuzz/fuzz_signer tests/fuzz/fuzz_intake
+tests_fuzz_fuzz_signer_SOURCES = tests/fuzz/fuzz_signer.c $(KEYFILES) $(FUZZ_MAIN)
+tests_fuzz_fuzz_signer_LDADD = $(LIBMTLS_SIGNER_CORE)
+tests_fuzz_fuzz_signer_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_intake_SOURCES = tests/fuzz/fuzz_intake.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_intake_LDADD = $(LIBMTLS_SIGNER_CORE)
+tests_fuzz_fuzz_intake_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+EXTRA_DIST += tests/fuzz/fuzz_signer.in tests/fuzz/fuzz_intake.in
+
+dist_man_MANS += doc/mtls-signer.8
