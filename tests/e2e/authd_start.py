@@ -202,8 +202,8 @@ class Start:
             for line in maps:
                 area, mode = line.split()[:2]
                 low, high = (int(x, 16) for x in area.split("-"))
-                if mode[0] != "r" or "w" not in mode:
-                    continue
+                if not mode.startswith("rw") or high - low > 1 << 26:
+                    continue  # nothing of ours is that large; a sanitizer's shadow is
                 try:
                     mem.seek(low)
                     data = mem.read(high - low)
