@@ -10,15 +10,18 @@ mtlsctl_SOURCES = \
 	%D%/ctl_common.c %D%/ctl_common.h \
 	%D%/ctl_init.c \
 	%D%/ctl_issue.c \
+	%D%/ctl_try.c \
 	%D%/ctl_x509.c %D%/ctl_x509.h \
 	$(CTL_ACCOUNT_SOURCES)
 mtlsctl_LDADD = \
-	$(LIBMTLS_VERIFY) $(LIBMTLS_ACCTDB) $(LIBMTLS_CERT) $(LIBMTLS_CONF) $(LIBMTLS_NAME) \
+	$(LIBMTLS_CLIENT) $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) \
+	$(LIBMTLS_VERIFY) $(LIBMTLS_ACCTDB) $(LIBMTLS_CERT) $(LIBMTLS_CONF) $(LIBMTLS_TLS) \
+	$(LIBMTLS_WIRE) $(LIBMTLS_NAME) \
 	$(GNUTLS_LIBS) $(JANSSON_LIBS) $(LIBMTLS_BASE)
 
 TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh
-EXTRA_DIST += tests/tools/tap.sh tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_check.sh
+EXTRA_DIST += tests/tools/tap.sh tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_check.sh tests/tools/test_try.sh
 
 if E2E
-TESTS += tests/tools/test_check.sh
+TESTS += tests/tools/test_check.sh tests/tools/test_try.sh
 endif

@@ -29,6 +29,14 @@ static const struct ctl_command commands[] = {
 	  "the accounts that pam-mtls itself provides", "" },
 	{ "bind", ctl_bind, "add USER KEY|--cert FILE | remove USER KEY|--cert FILE | list [USER] [--json]",
 	  "which certificate belongs to which account", "" },
+	{ "try", ctl_try, "[--service S] [--user U] [--key FILE] [--conf FILE] [--passphrase-fd N] [--json]",
+	  "make the exchange as a login would, and show each step",
+	  "  --service S        the PAM service to name (mtlsctl)\n"
+	  "  --user U           the account to ask for; else the certificate decides\n"
+	  "  --key FILE         instead of the files in ~/.config/mtls\n"
+	  "  --conf FILE        instead of " MTLS_SYSCONFDIR "/pam_mtls.conf\n"
+	  "  --passphrase-fd N  read the passphrase from descriptor N instead of asking\n"
+	  "  --json             print one JSON object\n" },
 	{ "check", ctl_check, "[--dir DIR] [--dump-config] [--service S] [--json]",
 	  "look for mistakes in configuration, files and system",
 	  "  --dir DIR          instead of " MTLS_SYSCONFDIR "\n"

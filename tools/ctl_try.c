@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * mtlsctl try: the exchange as pam_mtls makes it in a program that the person starts, step by step,
+ * by the same code: settings, mtls-signer, exchange, the checks of the verdict. Lets nobody in.
+ * Runs as the person, never as root: root has no key of its own here.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/str.h"
+#include "lib/client/exchange.h"
+#include "lib/client/obey.h"
+#include "lib/settings/pam_mtls.h"
+#include "signer/client.h"
+#include "signer/start.h"
+#include "tools/ctl_common.h"
+
+#define CMD          "try"
+#define SERVICE      "mtlsctl"
+#define SERVICE_MAX  64
+#define ANSWER_MAX   16
+#define STEPS_FORMAT "%-14s %s\n"
+
+struct
+try {
+	const char *service;
+	const char *user;
+	const char *key_file;
+	const char *conf;
+	int passphrase_fd;
+	bool json;
+
+	struct mtls_settings_pam *settings;
+	struct signer_process process;
+	struct signer_client *signer;
+	const struct mtls_signer_credential *credential;
+	enum mtls_reason sign_reason; /* of the last signature that failed */
+	struct mtls_diag sign_diag;
+	struct mtls_msg *reply;
+	struct mtls_diag diag;
+	json_t *steps;
+};
+
+/* One line of what happened, at once or for the JSON object. */
+__attribute__((format(printf, 3, 4))) static void step(struct try *t, const char *name,
+						       const char *fmt, ...)
+{
+	char text[MTLS_DIAG_MAX];
+	struct mtls_diag clean = { 0 };
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vsnprintf(text, sizeof(text), fmt, ap) < 0)
+		text[0] = '\0';
+	va_end(ap);
+	(void)mtls_diag_set(&clean, 0, "%s", text);
+	if (t->json)
+		(void)json_array_append_new(
+			t->steps, json_pack("{s:s, s:s}", "step", name, "text", clean.text));
+	else
+		(void)printf(STEPS_FORMAT, name, clean.text);
+	(void)fflush(stdout);
+}
+
+static void format_day(int64_t when, char out[16])
+{
+	time_t seconds = (time_t)when;
+	struct tm tm;
+
+	if (!gmtime_r(&seconds, &tm) || !strftime(out, 16, "%Y-%m-%d", &tm))
+		(void)snprintf(out, 16, "?");
+}
+
+/* --- the signer --- */
+
+static enum mtls_reason start_signer(struct try *t, const char *home)
+{
+	char path[PATH_MAX];
+	int n = t->key_file ? snprintf(path, sizeof(path), "%s", t->key_file)
+			    : snprintf(path, sizeof(path), "%s/.config/mtls", home);
+	if (n < 0 || (size_t)n >= sizeof(path)) {
+		(void)mtls_diag_set(&t->diag, -ENAMETOOLONG, "the path of the keys is too long");
+		return MTLS_REASON_SIGNER_FAILED;
+	}
+	const char *const argv[] = {
+		"mtls-signer", "--source",   "file", t->key_file ? "--file" : "--dir",
+		path,          "--lifetime", "600",  NULL,
+	};
+	const struct signer_start start = {
+		.program = MTLS_SIGNER_PATH,
+		.identity = { .uid = getuid(), .gid = getgid() },
+		.argv = argv,
+	};
+	if (signer_start(&start, &t->process, &t->diag) < 0)
+		return MTLS_REASON_SIGNER_FAILED;
+	t->signer = signer_client_new(MTLS_TAKE_FD(t->process.fd));
+	if (!t->signer) {
+		(void)mtls_diag_set(&t->diag, -ENOMEM, "out of memory");
+		return MTLS_REASON_SIGNER_FAILED;
+	}
+	step(t, "signer", "looks for keys in '%s'", path);
+	return signer_client_list(t->signer, t->settings->signer_timeout_ms, &t->diag);
+}
+
+/* A number from 1 to @count, asked on the terminal; negative without one. */
+static int ask_number(const char *question, size_t count)
+{
+	char answer[ANSWER_MAX];
+	uint32_t number;
+
+	(void)fprintf(stderr, "%s (1-%zu)? ", question, count);
+	if (!isatty(STDIN_FILENO) || !fgets(answer, sizeof(answer), stdin)) {
+		(void)fputc('\n', stderr);
+		return -ENOTTY;
+	}
+	answer[strcspn(answer, "\n")] = '\0';
+	if (mtls_parse_u32(answer, &number) < 0 || number < 1 || number > count)
+		return -EINVAL;
+	return (int)number - 1;
+}
+
+static enum mtls_reason choose_credential(struct try *t)
+{
+	size_t count = signer_client_count(t->signer);
+	int index = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct mtls_signer_credential *c = signer_client_credential(t->signer, i);
+		char day[16];
+		format_day(c->not_after, day);
+		step(t, "key", "%zu: %s, issuer %s, until %s%s", i + 1, c->label, c->issuer, day,
+		     c->needs_secret ? "" : ", no passphrase");
+	}
+	if (count == 0)
+		return MTLS_REASON_NO_CREDENTIAL;
+	if (count > 1) {
+		index = ask_number("Which key", count);
+		if (index < 0) {
+			(void)mtls_diag_set(&t->diag, index,
+					    "several keys and no choice: name one with --key");
+			return MTLS_REASON_CONVERSATION;
+		}
+	}
+	t->credential = signer_client_credential(t->signer, (size_t)index);
+	return MTLS_REASON_ALLOWED;
+}
+
+static enum mtls_reason read_secret(struct try *t, struct mtls_buf *secret)
+{
+	int r = t->passphrase_fd >= 0 ? ctl_read_secret(t->passphrase_fd, secret)
+				      : ctl_ask_secret("Passphrase: ", secret);
+	if (r < 0) {
+		(void)mtls_diag_set(&t->diag, r, "cannot read the passphrase: %s",
+				    mtls_strerror(r));
+		return MTLS_REASON_CONVERSATION;
+	}
+	return secret->len ? MTLS_REASON_ALLOWED : MTLS_REASON_SECRET_EMPTY;
+}
+
+static enum mtls_reason unlock(struct try *t)
+{
+	_cleanup_buf_ struct mtls_buf secret = MTLS_BUF_SECRET(MTLS_SECRET_MAX);
+	enum mtls_presence presence = MTLS_PRESENCE_NONE;
+	uint32_t tries = MTLS_TRIES_UNKNOWN;
+
+	if (!t->credential->needs_secret) {
+		if (t->settings->presence != MTLS_PRESENCE_NOT_REQUIRED)
+			return MTLS_REASON_KEY_UNPROTECTED;
+		step(t, "unlock", "not needed, and presence = not-required");
+		return MTLS_REASON_ALLOWED;
+	}
+	enum mtls_reason reason = read_secret(t, &secret);
+	if (reason != MTLS_REASON_ALLOWED)
+		return reason;
+	reason = signer_client_unlock(t->signer, t->credential->id, secret.data, secret.len,
+				      t->settings->signer_timeout_ms, &presence, &tries, &t->diag);
+	if (reason == MTLS_REASON_ALLOWED)
+		step(t, "unlock", "the key is open");
+	return reason;
+}
+
+/* --- the exchange --- */
+
+static int sign(void *ctx, enum mtls_sign_scheme scheme, const uint8_t *content, size_t len,
+		uint8_t *sig, size_t *sig_len)
+{
+	struct try *t = ctx;
+
+	t->sign_reason = signer_client_sign(t->signer, t->credential->id, scheme, content, len, sig,
+					    sig_len, t->settings->signer_timeout_ms, &t->sign_diag);
+	if (t->sign_reason != MTLS_REASON_ALLOWED)
+		return MTLS_E_CRYPTO;
+	step(t, "signature", "made; the server has shown its certificate, and it is the right one");
+	return 0;
+}
+
+static int choose_account(void *ctx, char *const *candidates, size_t count)
+{
+	struct try *t = ctx;
+
+	for (size_t i = 0; i < count; i++)
+		step(t, "account", "%zu: %s", i + 1, candidates[i]);
+	return ask_number("Which account", count);
+}
+
+static enum mtls_reason exchange(struct try *t)
+{
+	_cleanup_(mtls_exchange_freep) struct mtls_exchange *exchange = NULL;
+	const char *tty = ttyname(STDIN_FILENO);
+	const struct mtls_exchange_key key = {
+		.chain = t->credential->chain,
+		.chain_count = t->credential->chain_count,
+		.key_type = t->credential->key_type,
+		.sign = sign,
+		.ctx = t,
+	};
+	const struct mtls_exchange_request request = {
+		.service = t->service,
+		.account = t->user,
+		.uid = getuid(),
+		.tty = tty && strncmp(tty, "/dev/", 5) == 0 ? tty + 5 : tty,
+	};
+
+	if (mtls_exchange_new(&t->settings->client, &exchange, &t->diag) < 0)
+		return MTLS_REASON_CONFIG;
+	enum mtls_reason reason = mtls_exchange_run(exchange, &key, &request,
+						    isatty(STDIN_FILENO) ? choose_account : NULL, t,
+						    &t->reply, &t->diag);
+	/* A signature that failed is the cause, the broken handshake only what follows. */
+	if (reason != MTLS_REASON_ALLOWED && t->sign_reason != MTLS_REASON_ALLOWED) {
+		t->diag = t->sign_diag;
+		return t->sign_reason;
+	}
+	return reason;
+}
+
+static enum mtls_reason obey(struct try *t)
+{
+	const struct mtls_auth_reply *reply = &t->reply->u.auth_reply;
+	const struct passwd *local =
+		reply->has_account && reply->account ? getpwnam(reply->account) : NULL;
+	const struct mtls_obey_local facts = {
+		.pam_user = t->user,
+		.user_found = local != NULL,
+		.user_uid = local ? local->pw_uid : (uid_t)-1,
+		.min_uid = t->settings->min_uid,
+		.allow_root = t->settings->allow_root,
+	};
+
+	enum mtls_reason reason = mtls_obey_verdict(reply, &facts);
+	if (reason == MTLS_REASON_ALLOWED)
+		step(t, "checks", "this machine would obey the verdict");
+	return reason;
+}
+
+static enum mtls_reason login(struct try *t)
+{
+	const struct passwd *person = getpwuid(getuid());
+
+	if (!person) {
+		(void)mtls_diag_set(&t->diag, MTLS_E_NOTFOUND, "uid %u has no account here",
+				    (unsigned int)getuid());
+		return MTLS_REASON_USER_UNKNOWN;
+	}
+	_cleanup_free_ char *home = strdup(person->pw_dir);
+	if (!home) {
+		(void)mtls_diag_set(&t->diag, -ENOMEM, "out of memory");
+		return MTLS_REASON_CONFIG;
+	}
+	if (mtls_settings_pam_load(t->conf, t->service, 0, NULL, &t->settings, &t->diag) < 0)
+		return MTLS_REASON_CONFIG;
+	step(t, "configuration", "'%s', service '%s'", t->conf, t->service);
+	enum mtls_reason reason = start_signer(t, home);
+	if (reason == MTLS_REASON_ALLOWED)
+		reason = choose_credential(t);
+	if (reason == MTLS_REASON_ALLOWED)
+		reason = unlock(t);
+	if (reason != MTLS_REASON_ALLOWED)
+		return reason;
+	reason = exchange(t);
+	if (reason != MTLS_REASON_ALLOWED)
+		return reason;
+	if (!t->reply || t->reply->type != MTLS_MSG_AUTH_REPLY)
+		return MTLS_REASON_PROTOCOL;
+	return obey(t);
+}
+
+/* --- the outcome --- */
+
+static const struct mtls_auth_reply *reply_of(const struct try *t)
+{
+	return t->reply && t->reply->type == MTLS_MSG_AUTH_REPLY ? &t->reply->u.auth_reply : NULL;
+}
+
+static void print_certificate(const struct mtls_cert_facts *cert)
+{
+	char day[16], sha256[65];
+
+	format_day(cert->not_after, day);
+	mtls_hex_encode(cert->sha256, sizeof(cert->sha256), sha256);
+	(void)printf(STEPS_FORMAT, "certificate", cert->subject);
+	(void)printf("%-14s issuer %s, serial %s, until %s\n", "", cert->issuer, cert->serial, day);
+	(void)printf("%-14s sha256:%s\n", "", sha256);
+}
+
+static void print_text(const struct try *t, enum mtls_reason reason)
+{
+	const struct mtls_auth_reply *reply = reply_of(t);
+	const char *advice = mtls_reason_advice(reason);
+	const char *text = mtls_reason_text(reason);
+
+	if (reply && reply->has_cert)
+		print_certificate(&reply->cert);
+	if (reply && reply->has_account)
+		(void)printf("%-14s %s, uid %u, gid %u%s%s\n", "account", reply->account,
+			     reply->uid, reply->gid, reply->rule ? ", by " : "",
+			     reply->rule ? reply->rule : "");
+	(void)printf("%-14s %s: %s (%s)\n", "verdict",
+		     reason == MTLS_REASON_ALLOWED ? "allowed" : "refused", text ? text : "?",
+		     mtls_reason_token(reason));
+	if (reason != MTLS_REASON_ALLOWED && t->diag.text[0])
+		(void)printf(STEPS_FORMAT, "detail", t->diag.text);
+	if (advice && *advice)
+		(void)printf(STEPS_FORMAT, "advice", advice);
+	if (reply && reply->audit_id)
+		(void)printf(STEPS_FORMAT, "audit id", reply->audit_id);
+}
+
+static json_t *json_certificate(const struct mtls_auth_reply *reply)
+{
+	char sha256[65];
+
+	if (!reply || !reply->has_cert)
+		return json_null();
+	mtls_hex_encode(reply->cert.sha256, sizeof(reply->cert.sha256), sha256);
+	return json_pack("{s:s, s:s, s:s, s:s, s:I}", "subject", reply->cert.subject, "issuer",
+			 reply->cert.issuer, "serial", reply->cert.serial, "sha256", sha256,
+			 "not_after", (json_int_t)reply->cert.not_after);
+}
+
+static json_t *json_account(const struct mtls_auth_reply *reply)
+{
+	if (!reply || !reply->has_account)
+		return json_null();
+	return json_pack("{s:s, s:I, s:I}", "name", reply->account, "uid", (json_int_t)reply->uid,
+			 "gid", (json_int_t)reply->gid);
+}
+
+static int print_json(struct try *t, enum mtls_reason reason)
+{
+	const struct mtls_auth_reply *reply = reply_of(t);
+	const char *detail = t->diag.text[0] && reason != MTLS_REASON_ALLOWED ? t->diag.text : NULL;
+	json_t *all =
+		json_pack("{s:b, s:s, s:s, s:s, s:s?, s:o, s:o, s:s?, s:s?, s:O}", "allowed",
+			  reason == MTLS_REASON_ALLOWED, "reason", mtls_reason_token(reason),
+			  "text", mtls_reason_text(reason), "advice", mtls_reason_advice(reason),
+			  "detail", detail, "account", json_account(reply), "certificate",
+			  json_certificate(reply), "rule", reply ? reply->rule : NULL, "audit_id",
+			  reply ? reply->audit_id : NULL, "steps", t->steps);
+	int r = all ? json_dumpf(all, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) : -1;
+
+	(void)putchar('\n');
+	json_decref(all);
+	return r;
+}
+
+static int run(struct try *t)
+{
+	if (getuid() == 0 || geteuid() != getuid())
+		return ctl_error(CMD, "run it as the person who wants to log in, not as root: "
+				      "runuser -u USER -- mtlsctl try");
+	t->steps = json_array();
+	if (!t->steps)
+		return ctl_error(CMD, "out of memory");
+	enum mtls_reason reason = login(t);
+	int code = reason == MTLS_REASON_ALLOWED ? CTL_OK : CTL_DENIED;
+	if (!t->json)
+		print_text(t, reason);
+	else if (print_json(t, reason) < 0)
+		code = ctl_error(CMD, "out of memory");
+	signer_client_free(t->signer);
+	signer_stop(&t->process);
+	mtls_msg_free(t->reply);
+	mtls_settings_pam_free(t->settings);
+	json_decref(t->steps);
+	return code;
+}
+
+static int parse_options(int argc, char **argv, struct try *t)
+{
+	static const struct option options[] = {
+		{ "service", required_argument, NULL, 's' },
+		{ "user", required_argument, NULL, 'u' },
+		{ "key", required_argument, NULL, 'k' },
+		{ "conf", required_argument, NULL, 'c' },
+		{ "passphrase-fd", required_argument, NULL, 'p' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	uint32_t number;
+
+	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		switch (c) {
+		case 's':
+			t->service = optarg;
+			break;
+		case 'u':
+			t->user = optarg;
+			break;
+		case 'k':
+			t->key_file = optarg;
+			break;
+		case 'c':
+			t->conf = optarg;
+			break;
+		case 'p':
+			if (mtls_parse_u32(optarg, &number) < 0 || number > INT_MAX)
+				return ctl_usage_error(CMD, "--passphrase-fd needs a number");
+			t->passphrase_fd = (int)number;
+			break;
+		case 'j':
+			t->json = true;
+			break;
+		case 'h':
+			ctl_print_help(stdout, CMD);
+			return -1;
+		default:
+			return ctl_usage_error(CMD, "unknown or incomplete option");
+		}
+	}
+	if (optind < argc)
+		return ctl_usage_error(CMD, "unexpected argument '%s'", argv[optind]);
+	return CTL_OK;
+}
+
+int ctl_try(int argc, char **argv)
+{
+	struct try t = {
+		.service = SERVICE,
+		.conf = MTLS_PAM_CONF,
+		.passphrase_fd = -1,
+		.process = SIGNER_PROCESS_NONE,
+		.sign_reason = MTLS_REASON_ALLOWED,
+	};
+	_cleanup_free_ char *key_file = NULL;
+
+	int code = parse_options(argc, argv, &t);
+	if (code != CTL_OK)
+		return code < 0 ? CTL_OK : code;
+	if (!*t.service || strlen(t.service) > SERVICE_MAX)
+		return ctl_usage_error(CMD, "--service needs 1 to %d bytes", SERVICE_MAX);
+	if (t.key_file) {
+		key_file = realpath(t.key_file, NULL);
+		if (!key_file)
+			return ctl_error(CMD, "'%s': %s", t.key_file, strerrordesc_np(errno));
+		t.key_file = key_file;
+	}
+	return run(&t);
+}
