@@ -65,6 +65,9 @@ static inline void dump_value(const struct mtls_field *f, const char *name, cons
 		(void)mtls_buf_printf(out, "%s\n", *(const bool *)at ? "true" : "false");
 		break;
 	case MTLS_FIELD_TEXT:
+		/* No space at the end of a line. */
+		if (!**(char *const *)at)
+			out->len--;
 		(void)mtls_buf_printf(out, "%s\n", *(char *const *)at);
 		break;
 	case MTLS_FIELD_FIXED:
