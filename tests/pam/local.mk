@@ -4,4 +4,7 @@ tests_pam_pam_host_SOURCES = tests/pam/pam_host.c
 tests_pam_pam_host_LDADD = $(PAM_LIBS)
 
 TESTS += tests/pam/module.sh
-EXTRA_DIST += tests/pam/module.sh
+EXTRA_DIST += tests/pam/module.sh tests/pam/flows.py
+if E2E
+TESTS += tests/pam/flows.py
+endif
