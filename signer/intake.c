@@ -324,8 +324,8 @@ static int read_parts(const struct intake_input *input, const char *secret, stru
 	int r;
 
 	if (pem_is(input->data, input->len))
-		r = parts_from_pem(input->data, input->len, input->key_data ? NULL : secret,
-				   input->iterations_max, parts, diag);
+		r = parts_from_pem(input->data, input->len, secret, input->iterations_max, parts,
+				   diag);
 	else if (is_der_cert(input->data, input->len))
 		r = parts_add_cert(parts, &datum, diag);
 	else

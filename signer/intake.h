@@ -24,7 +24,8 @@
 struct intake_input {
 	const uint8_t *data; /* PEM, PKCS#12, or a DER certificate */
 	size_t len;
-	const uint8_t *key_data; /* PEM private key from a file of its own; NULL: it is in data */
+	const uint8_t *key_data; /* PEM private key from a file of its own, used if there is none in
+				    data; NULL: none */
 	size_t key_len;
 	uint32_t iterations_max; /* INTAKE_ITERATIONS_MAX; a parameter for tests */
 };

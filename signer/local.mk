@@ -46,9 +46,9 @@ tests_unit_test_signer_client_SOURCES = tests/unit/test_signer_client.c
 tests_unit_test_signer_client_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_signer_intake_SOURCES = tests/unit/test_signer_intake.c $(KEYFILES)
 tests_unit_test_signer_intake_LDADD = $(LIBMTLS_SIGNER_CORE) $(CMOCKA_LIBS)
-tests_unit_test_signer_SOURCES = tests/unit/test_signer.c $(KEYFILES)
+tests_unit_test_signer_SOURCES = tests/unit/test_signer.c %D%/sandbox.c %D%/sandbox.h $(KEYFILES)
 tests_unit_test_signer_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) \
-	$(GNUTLS_LIBS) $(CMOCKA_LIBS)
+	$(GNUTLS_LIBS) $(SECCOMP_LIBS) $(CMOCKA_LIBS)
 endif
 KEYFILES = tests/unit/keyfiles.c tests/unit/keyfiles.h tests/unit/certgen.c tests/unit/certgen.h
 

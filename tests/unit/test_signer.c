@@ -16,8 +16,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +34,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/file.h"
 #include "signer/client.h"
+#include "signer/sandbox.h"
 #include "signer/start.h"
 #include "tests/unit/keyfiles.h"
 
@@ -703,6 +710,150 @@ static void is_shut_in(void **state)
 	stop(&talk);
 }
 
+static long try_exec(void)
+{
+	static char *const argv[] = { NULL };
+	return execve("/bin/true", argv, argv);
+}
+
+static long try_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM, 0);
+}
+
+static long try_fork(void)
+{
+	return fork();
+}
+
+static long try_create(void)
+{
+	return open(path_of("new"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+}
+
+static long try_write(void)
+{
+	return open("/dev/null", O_WRONLY | O_CLOEXEC);
+}
+
+static long try_read_write(void)
+{
+	return open("/dev/null", O_RDWR | O_CLOEXEC);
+}
+
+static long try_unlink(void)
+{
+	return unlink(path_of("nothing"));
+}
+
+static long try_chmod(void)
+{
+	return chmod("/nonexistent", 0777);
+}
+
+static long try_ptrace(void)
+{
+	return ptrace(PTRACE_ATTACH, getppid(), NULL, NULL);
+}
+
+static long try_kill(void)
+{
+	return kill(getppid(), 0);
+}
+
+static long try_peek(void)
+{
+	return process_vm_readv(getppid(), NULL, 0, NULL, 0, 0);
+}
+
+static long try_code(void)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+			       MAP_FAILED
+		       ? -1
+		       : 0;
+}
+
+static long try_uring(void)
+{
+	return syscall(SYS_io_uring_setup, 1, NULL);
+}
+
+static long may_read(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static long may_map(void)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+			       MAP_FAILED
+		       ? -1
+		       : 0;
+}
+
+static long may_signal_itself(void)
+{
+	return kill(getpid(), 0);
+}
+
+static long may_get_random(void)
+{
+	char bytes[8];
+	return getrandom(bytes, sizeof(bytes), 0);
+}
+
+static long is_dumpable(void)
+{
+	return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : -2;
+}
+
+static void sandbox_refuses(void **state)
+{
+	static const struct {
+		const char *name;
+		long (*call)(void);
+		bool allowed;
+	} rows[] = {
+		{ "execve", try_exec, false },
+		{ "socket", try_socket, false },
+		{ "fork", try_fork, false },
+		{ "open to create", try_create, false },
+		{ "open to write", try_write, false },
+		{ "open to read and write", try_read_write, false },
+		{ "unlink", try_unlink, false },
+		{ "chmod", try_chmod, false },
+		{ "ptrace", try_ptrace, false },
+		{ "kill", try_kill, false },
+		{ "process_vm_readv", try_peek, false },
+		{ "executable memory", try_code, false },
+		{ "io_uring_setup", try_uring, false },
+		{ "open to read", may_read, true },
+		{ "memory", may_map, true },
+		{ "a signal to itself", may_signal_itself, true },
+		{ "getrandom", may_get_random, true },
+		{ "not dumpable", is_dumpable, true },
+	};
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		int status;
+		(void)fflush(NULL);
+		pid_t pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			if (sandbox_enter(NULL) < 0)
+				_exit(2);
+			errno = 0;
+			long r = rows[i].call();
+			bool refused = r == -1 && errno == EPERM;
+			_exit(refused != rows[i].allowed && (refused || r >= 0) ? 0 : 1);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (status != 0)
+			fail_msg("%s: status 0x%x", rows[i].name, (unsigned int)status);
+	}
+}
+
 static int run_command(const char *const *argv, uid_t uid, char *out, size_t size)
 {
 	int fds[2], status;
@@ -845,6 +996,7 @@ int main(void)
 		TEST(signs_client_contents_only),
 		TEST(ends_by_itself),
 		TEST(is_shut_in),
+		TEST(sandbox_refuses),
 		TEST(command_line),
 		TEST(never_as_root),
 	};
