@@ -145,8 +145,8 @@ static int add_serial(struct mtls_crl *crl, struct mtls_der octets)
 {
 	struct serial serial;
 
-	/* No certificate that the policy accepts has such a number. */
-	if (!make_serial(octets, &serial))
+	/* No certificate that the policy accepts has such a number: negative, or too long. */
+	if ((octets.len && octets.data[0] & 0x80) || !make_serial(octets, &serial))
 		return 0;
 	if (crl->count == crl->room) {
 		const size_t room = crl->room ? crl->room * 2 : 64;
@@ -363,7 +363,7 @@ static bool verify_signature(const struct mtls_crl *crl, const struct mtls_cert 
 }
 
 /* A list of 100,000 entries takes 10 ms to hash: each key is asked once. */
-static bool signed_by(struct mtls_crl *crl, const struct mtls_cert *issuer)
+bool mtls_crl_genuine(struct mtls_crl *crl, const struct mtls_cert *issuer)
 {
 	const uint8_t *key = mtls_cert_spki_sha256(issuer);
 	int none = SIGNER_NONE;
@@ -395,7 +395,7 @@ enum mtls_crl_state mtls_crl_judge(struct mtls_crl *crl, const struct mtls_cert 
 	if (crl->this_update > now)
 		return MTLS_CRL_STATE_UNUSABLE;
 	*ret_why = "its signature is wrong";
-	if (!signed_by(crl, issuer))
+	if (!mtls_crl_genuine(crl, issuer))
 		return MTLS_CRL_STATE_UNUSABLE;
 	*ret_why = "it has expired";
 	if (crl->next_update < now)

@@ -41,6 +41,9 @@ enum mtls_crl_state {
 enum mtls_crl_state mtls_crl_judge(struct mtls_crl *crl, const struct mtls_cert *issuer,
 				   int64_t now, const char **ret_why);
 
+/* True if @issuer's key made the list's signature, whatever else is wrong with it. */
+bool mtls_crl_genuine(struct mtls_crl *crl, const struct mtls_cert *issuer);
+
 /* True if @cert's serial is on the list. */
 bool mtls_crl_lists(const struct mtls_crl *crl, const struct mtls_cert *cert);
 

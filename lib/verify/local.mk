@@ -13,3 +13,9 @@ tests_unit_test_verify_SOURCES = tests/unit/test_verify.c tests/unit/certgen.c t
 tests_unit_test_verify_LDADD = $(LIBMTLS_VERIFY) $(LIBMTLS_CERT) $(LIBMTLS_NAME) $(LIBMTLS_BASE) \
 	$(GNUTLS_LIBS) $(CMOCKA_LIBS)
 endif
+
+FUZZ_TARGETS += tests/fuzz/fuzz_cert
+tests_fuzz_fuzz_cert_SOURCES = tests/fuzz/fuzz_cert.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_cert_LDADD = $(LIBMTLS_VERIFY) $(LIBMTLS_CERT) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(GNUTLS_LIBS)
+tests_fuzz_fuzz_cert_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+EXTRA_DIST += tests/fuzz/fuzz_cert.in

@@ -155,7 +155,7 @@ static enum mtls_reason ask_crls(const struct question *q, const struct mtls_ver
 {
 	const struct mtls_cert *cert = q->path->certs[index], *issuer = q->path->certs[index + 1];
 	const char *why = "there is no CRL of its issuer";
-	bool present = false, absolved = false, revoked_once = false;
+	bool present = false, absolved = false, revoked_once = false, doubtful = false;
 
 	for (size_t i = 0; i < ca->crl_count; i++) {
 		const char *reason;
@@ -173,7 +173,14 @@ static enum mtls_reason ask_crls(const struct question *q, const struct mtls_ver
 			why = reason;
 		if (state == MTLS_CRL_STATE_EXPIRED && listed)
 			revoked_once = true;
+		/* A delta, say, or a list of tomorrow: newer perhaps than the one that absolves. */
+		if (state == MTLS_CRL_STATE_UNUSABLE && listed &&
+		    mtls_crl_genuine(ca->crls[i], issuer))
+			doubtful = true;
 	}
+	if (doubtful)
+		return refuse(q, index, MTLS_REASON_CRL_UNUSABLE,
+			      "a genuine CRL that cannot be used lists it");
 	if (absolved)
 		return OK;
 	if (revoked_once)
