@@ -187,7 +187,7 @@ static enum mtls_reason start_run(struct mtls_exchange *exchange,
 	struct mtls_diag why = { 0 };
 
 	exchange->key = key;
-	exchange->heard = exchange->ticket = false;
+	exchange->heard = exchange->ticket = exchange->proven = false;
 	exchange->callback_reason = MTLS_REASON_ALLOWED;
 	mtls_transcript_init(&exchange->transcript);
 	mtls_frame_init(&exchange->frame, false);
@@ -314,6 +314,9 @@ static enum mtls_reason judge(struct mtls_exchange *exchange, const struct mtls_
 	    !reply->has_account || !reply->account)
 		return mtls_exchange_fail(exchange, MTLS_REASON_PROTOCOL,
 					  "verdict and reason of the answer do not fit");
+	if (!exchange->proven)
+		return mtls_exchange_fail(exchange, MTLS_REASON_PROTOCOL,
+					  "the server allowed a key that it did not ask for");
 	if (chosen && !mtls_streq(chosen, reply->account))
 		return mtls_exchange_fail(exchange, MTLS_REASON_NAME_MISMATCH,
 					  "the server allowed another account than was chosen");

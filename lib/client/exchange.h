@@ -86,7 +86,8 @@ MTLS_DEFINE_CLEANUP(struct mtls_exchange *, mtls_exchange_free)
  *
  * Reasons of our own: KEYLOG (SSLKEYLOGFILE is set and GnuTLS would honour it), UNREACHABLE (no
  * connection, or it ended before the server said anything), TIMEOUT, SERVER_*, HANDSHAKE, the
- * alerts' above, PROTOCOL (another ALPN, a session ticket, an unexpected end, more than one reply),
+ * alerts' above, PROTOCOL (another ALPN, a session ticket, an unexpected end, more than one reply,
+ * allowed without having asked for the certificate),
  * VERSION, NONCE, CHOOSE (nobody chose), NAME_MISMATCH (allowed is not who was chosen),
  * CERT_BOUNDS (the chain is over the limits of lib/wire/msg.h), SIGNER_TIMEOUT or SIGNER_FAILED
  * (@key->sign said -ETIMEDOUT or anything else), BAD_REQUEST, CONFIG, INTERNAL.

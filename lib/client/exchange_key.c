@@ -125,6 +125,7 @@ static int sign_content(struct mtls_exchange *exchange, gnutls_sign_algorithm_t 
 		return GNUTLS_E_MEMORY_ERROR;
 	memcpy(ret_signature->data, signature, signature_len);
 	ret_signature->size = (unsigned int)signature_len;
+	exchange->proven = true;
 	return 0;
 }
 

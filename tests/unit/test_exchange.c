@@ -343,6 +343,7 @@ static void servers_that_misbehave_are_refused(void **state)
 		{ "no ALPN", { .alpn = "" }, MTLS_REASON_PROTOCOL, 0 },
 		{ "another ALPN", { .alpn = "h2" }, MTLS_REASON_PROTOCOL, 0 },
 		{ "session ticket", { .tickets = true }, MTLS_REASON_PROTOCOL, 0 },
+		{ "asks for no certificate", { .want_no_cert = true }, MTLS_REASON_PROTOCOL, 0 },
 		{ "offers a choice to nobody", { .act = ACT_CHOOSE }, MTLS_REASON_CHOOSE, 0 },
 	};
 	(void)state;
