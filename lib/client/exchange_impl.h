@@ -27,6 +27,7 @@ struct mtls_exchange {
 	uint8_t nonce[MTLS_NONCE_LEN];
 	bool heard;                       /* the server has sent a handshake message */
 	bool ticket;                      /* the server has sent a session ticket */
+	bool proven;                      /* the key has signed this handshake */
 	enum mtls_reason callback_reason; /* of a callback that stopped the handshake, or ALLOWED */
 };
 
