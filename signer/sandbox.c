@@ -125,9 +125,9 @@ static int add_argument_rules(scmp_filter_ctx ctx)
 		{ SCMP_SYS(openat), SCMP_A2_64(SCMP_CMP_MASKED_EQ, O_RDWR, O_RDWR) },
 		{ SCMP_SYS(openat), SCMP_A2_64(SCMP_CMP_MASKED_EQ, O_CREAT, O_CREAT) },
 		/* abort() signals its own process */
-		{ SCMP_SYS(kill), SCMP_A0_64(SCMP_CMP_NE, self) },
-		{ SCMP_SYS(tgkill), SCMP_A0_64(SCMP_CMP_NE, self) },
-		{ SCMP_SYS(prlimit64), SCMP_A0_64(SCMP_CMP_NE, 0) },
+		{ SCMP_SYS(kill), SCMP_A0_64(SCMP_CMP_NE, self, 0) },
+		{ SCMP_SYS(tgkill), SCMP_A0_64(SCMP_CMP_NE, self, 0) },
+		{ SCMP_SYS(prlimit64), SCMP_A0_64(SCMP_CMP_NE, 0, 0) },
 		/* no new code */
 		{ SCMP_SYS(mmap), SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC) },
 		{ SCMP_SYS(mprotect), SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC) },

@@ -55,8 +55,9 @@ typedef int mtls_exchange_choose(void *ctx, char *const *candidates, size_t coun
  *	decrypt_error (51)            CertificateVerify is wrong               BAD_SIGNATURE
  *	certificate_required (116)    no certificate was sent                  CERT_REQUIRED
  *	bad_certificate (42)          number, size or key size over a bound    CERT_BOUNDS
- *	unsupported_certificate (43)  malformed, or a key that is not accepted CERT_REFUSED
- *	certificate_revoked, _expired, _unknown (44-46), access_denied (49)    CERT_REFUSED
+ *	unsupported_certificate (43)  keyUsage without digitalSignature        KU_WRONG
+ *	certificate_unknown (46)      it cannot be read                        CERT_REFUSED
+ *	certificate_revoked, _expired (44, 45), access_denied (49)             CERT_REFUSED
  *	no_application_protocol (120), unexpected_message (10)                 PROTOCOL
  *	any other                                                              HANDSHAKE
  */
