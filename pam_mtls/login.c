@@ -262,10 +262,10 @@ static int keep(struct login *login)
 	if (!login->items.user &&
 	    pam_set_item(login->pamh, PAM_USER, reply->account) != PAM_SUCCESS)
 		return RESULT_NO_MEMORY;
-	if (session_keep(login->pamh, reply) < 0)
+	if (session_keep(login->pamh, reply, login->person.host == PERSON_HOST_SETUID) < 0)
 		return RESULT_NO_MEMORY;
 	/* Another thread or module of the host may have changed the name while we were away. */
-	return session_situation(login->pamh);
+	return session_situation(login->pamh, RESULT_AUTHENTICATE);
 }
 
 static int authenticate(struct login *login, int flags, int argc, const char **argv)
@@ -366,7 +366,7 @@ int login_later(pam_handle_t *pamh, enum result_entry entry, int flags, int argc
 {
 	_cleanup_(items_done) struct items items = { 0 };
 	struct mtls_diag diag = { "" };
-	int situation = session_situation(pamh);
+	int situation = session_situation(pamh, entry);
 	int rc = items_read(pamh, flags, &items);
 	if (rc < 0)
 		situation = situation_of(rc, MTLS_REASON_CONFIG);

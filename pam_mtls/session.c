@@ -20,6 +20,7 @@
 
 struct session {
 	char *account; /* owned */
+	bool caller;   /* who was proven is the caller of a setuid program */
 	char **env;    /* owned, "NAME=value" */
 };
 
@@ -71,11 +72,12 @@ static int add_cert(struct session *session, const struct mtls_cert_facts *cert)
 	return 0;
 }
 
-int session_keep(pam_handle_t *pamh, const struct mtls_auth_reply *reply)
+int session_keep(pam_handle_t *pamh, const struct mtls_auth_reply *reply, bool caller)
 {
 	_cleanup_(session_freep) struct session *session = calloc(1, sizeof(*session));
 	if (!session)
 		return -ENOMEM;
+	session->caller = caller;
 	session->account = strdup(reply->account ? reply->account : "");
 	if (!session->account)
 		return -ENOMEM;
@@ -102,11 +104,20 @@ static const struct session *find_session(pam_handle_t *pamh)
 	return pam_get_data(pamh, DATA_NAME, &data) == PAM_SUCCESS ? data : NULL;
 }
 
-int session_situation(pam_handle_t *pamh)
+/* The phases in which a setuid program has turned from who asks to whom they become. */
+static bool behind_account(enum result_entry entry)
+{
+	return entry == RESULT_SETCRED || entry == RESULT_OPEN_SESSION ||
+	       entry == RESULT_CLOSE_SESSION;
+}
+
+int session_situation(pam_handle_t *pamh, enum result_entry entry)
 {
 	const struct session *session = find_session(pamh);
 	if (!session)
 		return RESULT_NOT_OURS;
+	if (session->caller && behind_account(entry))
+		return MTLS_REASON_ALLOWED;
 	const void *user = NULL;
 	if (pam_get_item(pamh, PAM_USER, &user) != PAM_SUCCESS || !*session->account ||
 	    !mtls_streq(user, session->account))
