@@ -89,17 +89,6 @@ static void say_version(struct mtls_auth_reply *reply)
 	reply->version = MTLS_PROTOCOL_VERSION + 7;
 }
 
-/* Allowed in one field, denied in the other. */
-static void say_both(struct mtls_auth_reply *reply)
-{
-	reply->reason = MTLS_REASON_UNMAPPED;
-}
-
-static void say_denied(struct mtls_auth_reply *reply)
-{
-	reply->verdict = MTLS_VERDICT_DENIED;
-}
-
 static const struct mode modes[] = {
 	{ .name = "honest" },
 	{ .name = "uid0", .lie = say_uid0 },
@@ -111,8 +100,6 @@ static const struct mode modes[] = {
 	{ .name = "other-account", .lie = say_other_account },
 	{ .name = "nobody", .lie = say_nobody },
 	{ .name = "version", .lie = say_version },
-	{ .name = "reason", .lie = say_both },
-	{ .name = "denied", .lie = say_denied },
 	{ .name = "garbage", .raw = "HTTP/1.1 200 OK\r\n\r\n" },
 	{ .name = "silent", .silent = true },
 	{ .name = "hang-up", .hang_up = true },
@@ -152,8 +139,10 @@ static int handshake(gnutls_session_t session)
 	do
 		rc = gnutls_handshake(session);
 	while (rc < 0 && !gnutls_error_is_fatal(rc));
-	if (rc < 0)
+	if (rc < 0) {
 		fprintf(stderr, "handshake: %s\n", gnutls_strerror(rc));
+		(void)gnutls_alert_send_appropriate(session, rc);
+	}
 	return rc;
 }
 

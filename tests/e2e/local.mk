@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # End to end: each script runs in a private root over a staged installation of this build. They need
 # root; --disable-e2e leaves them out (make distcheck, whose prefix no private root covers).
-check_PROGRAMS += %D%/evil_authd
+check_PROGRAMS += %D%/evil_authd %D%/evil_signer
 tests_e2e_evil_authd_SOURCES = %D%/evil_authd.c
 tests_e2e_evil_authd_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_TLS) $(LIBMTLS_BASE)
+tests_e2e_evil_signer_SOURCES = %D%/evil_signer.c
+tests_e2e_evil_signer_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(GNUTLS_LIBS)
 
 # Loaded by real programs before the sanitizer's runtime, so it is built without one.
 check_LTLIBRARIES += %D%/libasan_shim.la
@@ -17,15 +19,16 @@ tests_e2e_libnss_hang_la_SOURCES = %D%/nss_hang.c
 tests_e2e_libnss_hang_la_CFLAGS = $(tests_e2e_libasan_shim_la_CFLAGS)
 tests_e2e_libnss_hang_la_LDFLAGS = $(tests_e2e_libasan_shim_la_LDFLAGS)
 
-E2E_TESTS = %D%/no_leaks.py
+E2E_TESTS = \
+	%D%/no_leaks.py \
+	%D%/login_path.py \
+	%D%/phases.py \
+	%D%/matrix.py
 
 EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clean_machine.sh \
 	tests/results.py tests/mutants/run.py \
 	tests/certs/pki.py \
 	%D%/demo.py \
-	%D%/login_path.py \
-	%D%/matrix.py \
-	%D%/phases.py \
 	%D%/reasons_complete.py \
 	%D%/rows.py \
 	%D%/lib/__init__.py \
@@ -69,7 +72,8 @@ demo:
 # One row of the matrix for a mutant: exit status 3 if it was seen to enter.
 mutant-row:
 	@$(AM_TESTS_ENVIRONMENT) $(PYTHON3) -B $(srcdir)/%D%/matrix.py --mutant '$(MUTANT_ROW)'
-mutants: all
+mutants: all-am
+	@$(MAKE) $(AM_MAKEFLAGS) check TESTS=
 	@$(AM_TESTS_ENVIRONMENT) $(PYTHON3) -B $(srcdir)/tests/mutants/run.py $(MUTANTS)
 clean-e2e:
 	rm -rf '$(E2E_STAGE)'

@@ -10,7 +10,7 @@ from lib.world import World
 
 # What bob holds instead of his certificate: the reason, and the daemon's own where it sees one.
 REFUSALS = (
-    ("another key for his certificate", "other-key", "bad-signature", "bad-signature"),
+    ("another key for his certificate", "other-key", "key-unusable", None),
     ("a certificate of another CA", "wrong-ca", "issuer-untrusted", "issuer-untrusted"),
     ("an expired certificate", "expired", "cert-expired", "cert-expired"),
     ("a certificate without a binding", "stranger", "unmapped", "unmapped"),
@@ -40,7 +40,10 @@ def test(out):
             expect_entered(out, name, attempt)
             out.result(f"name={person} " in attempt.shown, f"{name}: is {person} afterwards",
                        attempt)
-    expect_entered(out, "sudo by alice", Attempt(world, Sudo(), "alice"))
+    attempt = Attempt(world, Sudo(), "alice")
+    expect_entered(out, "sudo by alice", attempt)
+    out.result("uid=0 " in attempt.shown and "subject=CN=alice,O=Example" in attempt.shown,
+               "sudo by alice: root afterwards, who knows the certificate", attempt)
     expect_entered(out, "pam_host as setuid program of bob", Attempt(world, PamHost(), "bob"))
     expect_entered(out, "unprivileged host of bob", Attempt(world, Locker(), "bob"))
     for kind in ("p12", "P-384", "Ed25519", "RSA-2048", "level1-leaf"):

@@ -10,7 +10,7 @@ import signal
 
 from lib.hosts import Locker, Login, PamHost, Su, Sudo
 
-FOUR = ("pam_host", "login", "su", "sudo")
+ALL = ("pam_host", "login", "su", "sudo", "locker")
 HOSTS = {host.name: host for host in (PamHost(), Login(), Su(), Sudo(), Locker())}
 
 
@@ -28,7 +28,7 @@ class Row:
     told       False: the person cannot be told
     """
 
-    def __init__(self, name, token, change=None, audit=None, code="PAM_AUTH_ERR", hosts=FOUR,
+    def __init__(self, name, token, change=None, audit=None, code="PAM_AUTH_ERR", hosts=ALL,
                  prepare=None, first=None, second=None, person="bob", empty="",
                  told=True):
         self.name, self.token, self.change, self.audit, self.code = name, token, change, audit, code
@@ -87,13 +87,17 @@ def hung(world):
 
 def short_patience(world):
     """So that a row about a hung process takes half a second."""
-    pam_has(exchange_timeout_ms=500, signer_timeout_ms=500)(world)
+    pam_has(exchange_timeout="500ms", signer_timeout="500ms")(world)
 
 
 def signer_is(script):
     def change(world):
         world.replace_program(world.signer, "#!/bin/sh\n" + script)
     return change
+
+
+def evil_signer(mode, key=None):
+    return lambda world: world.evil_signer(mode, key=key and world.pki.at(key))
 
 
 def damaged_key(world):
@@ -105,7 +109,7 @@ def damaged_key(world):
 
 def honest_root(world):
     """A verdict for root, which pam_mtls obeys where it is allowed to."""
-    pam_has(allow_root=True, min_uid=0)(world)
+    pam_has(allow_root=True)(world)
     world.evil("honest", account="root", uid=0)
 
 
@@ -127,7 +131,10 @@ def frozen_lookup(world):
 
 ROWS = [
     # The certificate.
-    Row("another key for that certificate", "bad-signature", holds("other-key"), "bad-signature"),
+    Row("another key for that certificate", "key-unusable", holds("other-key"),
+        code=UNAVAILABLE),
+    Row("another key, and a signer that does not mind", "bad-signature",
+        evil_signer("honest", key="mismatch.key"), "bad-signature", prepare=evil_signer("honest")),
     Row("wrong CA", "issuer-untrusted", holds("wrong-ca"), "issuer-untrusted"),
     Row("host-CA certificate as user", "cert-role", holds("host-ca-leaf"), "cert-role"),
     Row("expired", "cert-expired", holds("expired"), "cert-expired"),
@@ -136,7 +143,8 @@ ROWS = [
     Row("CRL out of date", "crl-unusable", stale_crl, "crl-unusable"),
     Row("no EKU", "eku-missing", holds("no-eku"), "eku-missing"),
     Row("server EKU only", "eku-wrong", holds("server-eku"), "eku-wrong"),
-    Row("keyUsage without digitalSignature", "ku-wrong", holds("no-signing"), "ku-wrong"),
+    # An alert has no word for it; the record does.
+    Row("keyUsage without digitalSignature", "certificate-refused", holds("no-signing"), "ku-wrong"),
     Row("RSA key of 1,024 bits", "certificate-bounds", holds("short-rsa"), "certificate-bounds"),
     Row("RSA key of 16,384 bits", "certificate-bounds", holds("huge-rsa"), "certificate-bounds"),
     Row("RSA key below min_rsa_bits", "cert-weak", authd_has(min_rsa_bits=3072), "cert-weak",
@@ -158,7 +166,7 @@ ROWS = [
         "account-refused"),
     Row("snapshot damaged", "lookup-failed", damaged_snapshot, "lookup-failed", code=UNAVAILABLE),
     Row("account source hangs", "lookup-timeout", frozen_lookup, "lookup-timeout",
-        code=UNAVAILABLE, prepare=authd_has(lookup_timeout_ms=300)),
+        code=UNAVAILABLE, prepare=authd_has(lookup_timeout="300ms")),
     # The server.
     Row("dead daemon", "unreachable", dead, code=UNAVAILABLE),
     Row("hung daemon", "timeout", hung, code=UNAVAILABLE, prepare=short_patience),
@@ -182,7 +190,7 @@ ROWS = [
     Row("verdict naming uid 0", "local-uid", evil("uid0"), prepare=evil("honest")),
     Row("verdict with a uid that is not the local one", "local-uid", evil("other-uid"),
         prepare=evil("honest")),
-    Row("verdict for root without allow_root", "root", pam_has(min_uid=0), prepare=honest_root,
+    Row("verdict for root without allow_root", "root", pam_has(), prepare=honest_root,
         hosts=("su", "pam_host"), first={"target": "root"},
         empty="sudo asks for the caller; login reads no key for root"),
     Row("min_uid of this machine", "min-uid", pam_has(min_uid=50000)),
@@ -192,21 +200,22 @@ ROWS = [
         prepare=evil("honest")),
     Row("verdict of another version", "version", evil("version"), code=UNAVAILABLE,
         prepare=evil("honest")),
-    Row("verdict that contradicts its reason", "protocol", evil("reason"), code=UNAVAILABLE,
-        prepare=evil("honest")),
     Row("TLS 1.2", "handshake", evil("tls12"), code=UNAVAILABLE, prepare=evil("honest")),
     Row("no ALPN", "protocol", evil("no-alpn"), code=UNAVAILABLE, prepare=evil("honest")),
     Row("silence after the handshake", "timeout", evil("silent"), code=UNAVAILABLE,
         prepare=lambda world: (short_patience(world), world.evil("honest"))),
     # The key and the person.
     Row("no credential", "no-credential", holds(None), code=UNAVAILABLE),
-    Row("unprotected key", "key-unprotected", holds("unprotected"),
-        hosts=FOUR + ("locker",)),
-    Row("wrong passphrase", "secret-wrong", second={"passphrase": "wrong"},
-        hosts=FOUR + ("locker",)),
-    Row("empty passphrase", "secret-empty", second={"passphrase": ""}, code=UNAVAILABLE,
-        hosts=FOUR + ("locker",)),
+    Row("unprotected key", "key-unprotected", holds("unprotected")),
+    Row("wrong passphrase", "secret-wrong", second={"passphrase": "wrong"}),
+    Row("empty passphrase", "secret-empty", second={"passphrase": ""}, code=UNAVAILABLE),
     Row("damaged key", "key-unusable", damaged_key, code=UNAVAILABLE),
+    Row("signer that talks nonsense", "signer-failed", evil_signer("garbage"), code=UNAVAILABLE,
+        prepare=evil_signer("honest")),
+    Row("signer that asks for no secret", "key-unprotected", evil_signer("no-secret"),
+        prepare=evil_signer("honest")),
+    Row("signer that saw no secret", "key-unprotected", evil_signer("no-presence"),
+        prepare=evil_signer("honest")),
     Row("signer that ends", "signer-failed", signer_is("exit 1\n"), code=UNAVAILABLE),
     Row("signer that hangs", "signer-timeout", signer_is("exec sleep 100\n"), code=UNAVAILABLE,
         prepare=short_patience),
@@ -228,6 +237,9 @@ ROWS = [
     Row("PAM_USER changed between phases", "user-changed", code="PAM_PERM_DENIED",
         hosts={"pam_host": PamHost(phases="auth,acct")}, second={"extra": ("--change-user", "carol")},
         empty="does not change PAM_USER"),
+    Row("PAM_USER changed before the session", "user-changed", code="PAM_SESSION_ERR",
+        hosts={"pam_host": PamHost(kind="root", phases="auth,open")},
+        second={"extra": ("--change-user", "carol")}, empty="does not change PAM_USER"),
 ]
 
 # Reasons that no host program can be brought to show: the test of the part that decides.

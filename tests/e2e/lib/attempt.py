@@ -8,17 +8,15 @@ TABLE = reasons.load()
 
 
 class Attempt:
-    """What happened when a person used a host: the outcome, audit reasons, reasons in the log."""
+    """
+    What happened when a person used a host: the outcome, audit reasons, reasons in the log. To be
+    asked before the next attempt, which moves the marks in the logs.
+    """
 
     def __init__(self, world, host, person, **options):
         self.world = world
         world.mark()
-        self.kept = None
         self.outcome = host.enter(person, **options)
-
-    def keep(self):
-        """Keeps the description, before the next attempt moves the marks in the logs."""
-        self.kept = str(self)
 
     @property
     def entered(self):
@@ -39,7 +37,11 @@ class Attempt:
         """Empty if it entered as it should, else what is wrong."""
         if TROUBLE.search(self.outcome.text):
             return f"something crashed: {self}"
-        return "" if self.entered else f"not entered: {self}"
+        if not self.entered:
+            return f"not entered: {self}"
+        if not wait_for(self.logged, 5) or set(self.logged()) != {"allowed"}:
+            return f"entered, but not without another word: {self}"
+        return ""
 
     def why_not_refused(self, token, audit=None, told=True):
         """
@@ -64,8 +66,6 @@ class Attempt:
         return set(self.logged()) <= {token, "allowed"}
 
     def __str__(self):
-        if self.kept:
-            return self.kept
         return (f"{self.outcome}\nlogged={self.logged()} audited={self.audited()}\n"
                 f"authd: {self.world.daemon.log.lines()[-5:]}\n"
                 f"log: {self.world.syslog.lines()[-8:]}")

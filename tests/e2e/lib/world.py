@@ -146,7 +146,7 @@ class World:
             if line.startswith("u "):
                 system_user(line.split()[1])
         write("/etc/login.defs", "UID_MIN 1000\nUID_MAX 60000\nGID_MIN 1000\nGID_MAX 60000\n"
-              "FAIL_DELAY 0\nLOGIN_RETRIES 1\nLOGIN_TIMEOUT 60\nENCRYPT_METHOD SHA512\n")
+              "LOGIN_RETRIES 1\nLOGIN_TIMEOUT 60\nENCRYPT_METHOD SHA512\n")
         write("/etc/profile", "PS1='ready> '\nexport PS1\n")
         write("/etc/securetty", "")
         write("/etc/sudoers", SUDOERS, 0o440)
@@ -198,18 +198,21 @@ class World:
         os.chown(home, pwd_entry("alice").pw_uid, pwd_entry("alice").pw_gid)
         for name, certificate in (("alice", "alice"), ("bob", "good"), ("carol", "carol")):
             self.bind(name, certificate)
+        run("mtlsctl", "bind", "add", "alice", "subject:CN=alice,O=Example")
         for kind in ("P-384", "Ed25519", "RSA-2048", "huge-rsa"):
             self.bind("bob", kind)
         for name in PEOPLE[:3]:
             self.give(name, {"bob": "good"}.get(name, name))
 
     def _pam(self):
-        stack = (f"auth sufficient {self.module}\nauth required pam_deny.so\n"
-                 f"account required pam_permit.so\naccount required {self.module}\n"
-                 f"session required pam_permit.so\nsession optional {self.module}\n"
+        later = (f"account required pam_permit.so\naccount required {self.module}\n"
+                 f"session required pam_permit.so\nsession required {self.module}\n"
                  "password required pam_deny.so\n")
+        sufficient = f"auth sufficient {self.module}\nauth required pam_deny.so\n"
         for service in SERVICES:
-            self.install("/etc/pam.d/" + service, stack)
+            # The PAM host shall see the module's own code.
+            auth = f"auth required {self.module}\n" if service.startswith("mtls-") else sufficient
+            self.install("/etc/pam.d/" + service, auth + later)
 
     # Changing one thing, and back.
 
@@ -275,10 +278,25 @@ class World:
 
     def replace_program(self, path, script):
         """Another program under the same path and mode, until passing()."""
+        self._move_away(path)
+        write(path, script, 0o755)
+
+    def _move_away(self, path):
         if path not in self.originals:
             self.originals[path] = path + ".original"
             os.rename(path, path + ".original")
-        write(path, script, 0o755)
+
+    def evil_signer(self, mode, certificate="good", key=None):
+        """A signer that lies in the place of mtls-signer."""
+        self._move_away(self.signer)
+        shutil.copy(os.path.join(environment("top_builddir"), "tests/e2e/evil_signer"), self.signer)
+        os.chmod(self.signer, 0o755)
+        shutil.copy(key or self.pki.key, "/run/mtls-test/evil.key")
+        shutil.copy(self.pki.leaf[certificate], "/run/mtls-test/evil.crt")
+        os.chmod("/run/mtls-test/evil.key", 0o644)
+        os.chmod("/run/mtls-test/evil.crt", 0o644)
+        write("/run/mtls-test/evil-signer",
+              f"{mode} /run/mtls-test/evil.crt /run/mtls-test/evil.key\n")
 
     def ghost(self, certificate):
         """A binding to an account that has vanished since."""
