@@ -72,10 +72,13 @@ def later_phases(out):
                done.text)
     for phase, code in (("acct", "PAM_PERM_DENIED"), ("setcred", "PAM_CRED_ERR"),
                         ("open", "PAM_SESSION_ERR"), ("close", "PAM_SESSION_ERR")):
-        done = Flow(phases=f"auth,{phase}", extra=("--change-user", "carol"))
-        out.result(done.has("auth: PAM_SUCCESS", f"{phase}: {code}") and
-                   done.finds(r"^error: .*\(user-changed\)$"),
-                   f"{phase} after PAM_USER was changed", done.text)
+        for kind in ("root", "setuid"):
+            done = Flow(kind=kind, phases=f"auth,{phase}", extra=("--change-user", "carol"))
+            # sudo names its target after the account phase; who was proven is the caller.
+            good = kind == "setuid" and phase != "acct"
+            out.result(done.has("auth: PAM_SUCCESS", f"{phase}: {'PAM_SUCCESS' if good else code}") and
+                       done.finds(r"^error: .*\(user-changed\)$") != good,
+                       f"{phase} after PAM_USER was changed, {kind} host", done.text)
 
 
 def codes(world, out):
