@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -46,21 +47,13 @@ int ctl_error(const char *name, const char *fmt, ...)
 	return CTL_FAILED;
 }
 
-/* A signal that came while the terminal was silent; raised again when it is not any more. */
-static volatile sig_atomic_t caught;
-
-static void remember(int number)
-{
-	caught = number;
-}
-
 /* Byte by byte: what stands behind the line belongs to somebody else. */
 int ctl_read_secret(int fd, struct mtls_buf *secret)
 {
 	for (;;) {
 		char c;
 		ssize_t n = read(fd, &c, 1);
-		if (n < 0 && errno == EINTR && !caught)
+		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
@@ -73,7 +66,35 @@ int ctl_read_secret(int fd, struct mtls_buf *secret)
 	}
 }
 
-static int ask_silently(int tty, const char *prompt, struct mtls_buf *secret)
+/* A signal that came while the terminal was silent; raised again when it is not any more. */
+static volatile sig_atomic_t caught;
+
+static void remember(int number)
+{
+	caught = number;
+}
+
+/*
+ * Waits for a line. Signals are blocked but for the time of ppoll(), so that none can slip in
+ * between looking at `caught` and waiting.
+ */
+static int wait_line(int tty, const sigset_t *unblocked)
+{
+	struct pollfd poll = { .fd = tty, .events = POLLIN };
+
+	for (;;) {
+		int n = ppoll(&poll, 1, NULL, unblocked);
+		if (caught)
+			return -EINTR;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0)
+			return 0;
+	}
+}
+
+static int ask_silently(int tty, const char *prompt, const sigset_t *unblocked,
+			struct mtls_buf *secret)
 {
 	struct termios before, silent;
 
@@ -85,6 +106,8 @@ static int ask_silently(int tty, const char *prompt, struct mtls_buf *secret)
 		return -errno;
 	int r = mtls_fd_write_all(tty, prompt, strlen(prompt));
 	if (r >= 0)
+		r = wait_line(tty, unblocked);
+	if (r >= 0)
 		r = ctl_read_secret(tty, secret);
 	(void)tcsetattr(tty, TCSAFLUSH, &before);
 	(void)mtls_fd_write_all(tty, "\n", 1);
@@ -95,17 +118,23 @@ int ctl_ask_secret(const char *prompt, struct mtls_buf *secret)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
 	struct sigaction old[MTLS_COUNT(signals)];
-	struct sigaction action = { .sa_handler = remember }; /* no SA_RESTART: read() ends */
+	struct sigaction action = { .sa_handler = remember };
+	sigset_t blocked, unblocked;
 
 	_cleanup_close_ int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (tty < 0)
 		return -ENOTTY;
 	caught = 0;
+	(void)sigemptyset(&blocked);
+	for (size_t i = 0; i < MTLS_COUNT(signals); i++)
+		(void)sigaddset(&blocked, signals[i]);
+	(void)sigprocmask(SIG_BLOCK, &blocked, &unblocked);
 	for (size_t i = 0; i < MTLS_COUNT(signals); i++)
 		(void)sigaction(signals[i], &action, &old[i]);
-	int r = ask_silently(tty, prompt, secret);
+	int r = ask_silently(tty, prompt, &unblocked, secret);
 	for (size_t i = 0; i < MTLS_COUNT(signals); i++)
 		(void)sigaction(signals[i], &old[i], NULL);
+	(void)sigprocmask(SIG_SETMASK, &unblocked, NULL);
 	if (caught)
 		(void)raise(caught);
 	caught = 0;

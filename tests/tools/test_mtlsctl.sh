@@ -171,6 +171,17 @@ ok 'a passphrase over the limit is refused'
 secret='correct horse'
 run 1 setsid "$mtlsctl" issue person --dir "$dir" --out "$work/tty.pem" && said err 'no terminal'
 ok 'without a terminal it says so'
+ask1() { run "$1" python3 "$top_srcdir/tests/tools/ask.py" "$2" -- "$mtlsctl" issue person --dir "$dir" --out "$work/$3"; }
+ask2() { run "$1" python3 "$top_srcdir/tests/tools/ask.py" "$2" "$3" -- "$mtlsctl" issue person --dir "$dir" --out "$work/$4"; }
+ask2 0 'typed words' 'typed words' typed.pem && openssl pkey -in "$work/typed.pem" -passin 'pass:typed words' -noout &&
+	said out 'The same again: ' && ! grep -q 'typed words' "$work/out"
+ok 'the passphrase is asked twice, and not shown'
+ask2 1 'typed words' 'other words' differ.pem && said out 'the two passphrases differ' && [ ! -e "$work/differ.pem" ]
+ok 'two passphrases that differ'
+ask1 1 '' nothing.pem && said out 'the passphrase is empty' && [ ! -e "$work/nothing.pem" ]
+ok 'an empty answer'
+ask1 130 '^C' interrupted.pem && [ ! -e "$work/interrupted.pem" ]
+ok 'the interrupt key ends it, and the terminal shows what is typed again'
 for bad in '../x' 'a b' '' "$(printf 'a\nb')"; do
 	issue 2 "$bad" --out "$work/bad.pem" && said err 'not an account name'
 	ok "the account name '$(echo "$bad" | tr '\n' '?')' is refused"
