@@ -23,7 +23,8 @@ E2E_TESTS = \
 	%D%/no_leaks.py \
 	%D%/login_path.py \
 	%D%/phases.py \
-	%D%/matrix.py
+	%D%/matrix.py \
+	%D%/readme_setup.py
 
 EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clean_machine.sh \
 	tests/results.py tests/mutants/run.py \

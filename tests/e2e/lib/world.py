@@ -108,14 +108,14 @@ class World:
 
     def _programs(self):
         os.makedirs(PROGRAMS, exist_ok=True)
-        self._program("tests/pam/pam_host")
-        self._sanitizer()
+        self.sanitizer()
         write(PROGRAMS + "/entered", ENTERED, 0o755)
 
     @staticmethod
-    def _sanitizer():
+    def sanitizer():
         """A sanitized module loads only into programs that loaded the runtime first, and setuid
         programs take no LD_PRELOAD: so every program of the private root loads it."""
+        World._program("tests/pam/pam_host")
         linked = run("ldd", PROGRAMS + "/pam_host").stdout
         runtime = re.search(r"=> (\S*/libasan\.so\S*)", linked)
         if runtime:

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""README.md, "First real set-up", as an administrator reads it: the commands are taken from the text
+and typed on a machine that has nothing of ours but the installed files. So the text stays true."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+from lib import private, tap
+from lib.authd import Daemon
+from lib.hosts import SECRET
+from lib.private import environment
+from lib.terminal import converse
+from lib.world import PROGRAMS, TROUBLE, World, write
+
+PHRASE = "correct horse"
+PASSWORD = "the old password"
+ASK_PASSWORD = r"\[sudo\] password[^\n]*: ?"
+# What Debian gives: root's path, and the one of everybody else.
+ROOT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+PERSON = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games"}
+
+
+class Readme:
+    """The section: `steps` has the command lines by the number of the step, `text` all of it."""
+
+    def __init__(self, path):
+        with open(path, encoding="utf-8") as file:
+            self.text = file.read().split("## First real set-up", 1)[1].split("\n## ", 1)[0]
+        self.steps = {}
+        number = 0
+        for line in self.text.splitlines():
+            start = re.match(r"(\d+)\. ", line)
+            if start:
+                number = int(start.group(1))
+                self.steps[number] = []
+            elif line.startswith("       ") and number:
+                self.steps[number].append(line.strip())
+            elif line and not line.startswith("   "):
+                number = 0
+
+    def quoted(self, before):
+        """The `command` that follows these words."""
+        return re.search(re.escape(before) + r"[^`]*`([^`]+)`", self.text).group(1)
+
+
+def typed(line, user="root", answers=()):
+    """The finished terminal after typing the line into a shell."""
+    paths = ROOT if user == "root" else PERSON
+    return converse(["bash", "-c", line], list(answers), user=user, environment=paths)
+
+
+class Walk:
+    def __init__(self, out):
+        self.out = out
+        self.readme = Readme(os.path.join(environment("top_srcdir"), "README.md"))
+
+    def step(self, number, name, user="root", answers=()):
+        """Every command of the step succeeds; the last one's terminal."""
+        done = None
+        for line in self.readme.steps[number]:
+            done = typed(line, user, answers)
+            self.out.result(done.status == 0 and not TROUBLE.search(done.text),
+                            f"step {number}, {name}: {line}", f"{done.status}: {done.text}")
+        return done
+
+    def good(self, name, done):
+        """`mtlsctl check` without a complaint."""
+        self.asked(name, done.status == 0 and "0 errors, 0 warnings" in done.text, done)
+
+    def asked(self, name, passed, done):
+        self.out.result(passed and not TROUBLE.search(done.text), name,
+                        f"{done.status}: {done.text}")
+
+
+def fresh_machine():
+    """As Debian leaves it, with bob, who may use sudo by his password."""
+    for name in ("mtls-authd", "mtls-accountd", "mtls-signer", "mtls-ssh-keys", "bob", "alice"):
+        subprocess.run(["userdel", "-r", name], check=False, stderr=subprocess.DEVNULL)
+    for path in (environment("MTLS_CONFDIR"), environment("MTLS_STATEDIR")):
+        shutil.rmtree(path, ignore_errors=True)
+    subprocess.run(["useradd", "-m", "-s", "/bin/bash", "bob"], check=True)
+    subprocess.run(["chpasswd"], input=f"bob:{PASSWORD}\n".encode(), check=True)
+    write("/etc/sudoers", "Defaults env_reset, secure_path=\"" + ROOT["PATH"] + "\"\n"
+          "Defaults lecture=never\nbob ALL=(ALL:ALL) ALL\n", 0o440)
+    shutil.rmtree("/etc/sudoers.d", ignore_errors=True)
+    os.makedirs(PROGRAMS, exist_ok=True)
+    World.sanitizer()
+
+
+def install(walk):
+    """`make install` was done by the test suite; the rest of its line is typed."""
+    last = walk.readme.steps[1][-1]
+    walk.out.result("make install && " in last, "step 1 installs, then makes the users", last)
+    done = typed(last.split("make install && ", 1)[1])
+    users = [u for u in ("mtls-authd", "mtls-signer")
+             if subprocess.run(["getent", "passwd", u], check=False,
+                               stdout=subprocess.DEVNULL).returncode]
+    walk.asked("step 1 makes the users", done.status == 0 and not users, done)
+
+
+def in_and_back(walk, by_password):
+    """Step 7 and the way back."""
+    line = re.search(r"^7\.[^`]*`([^`]+)`", walk.readme.text, re.M).group(1)
+    done = typed(line, "bob", [(SECRET, PHRASE, True)])
+    walk.asked(f"step 7: {line}", "uid=0(root)" in done.text, done)
+    walk.asked("step 7 asks for no password", not re.search(ASK_PASSWORD, done.text), done)
+    done = typed(line, "bob", [(SECRET, "", True)] + by_password)
+    walk.asked("an empty passphrase falls through to the password", "uid=0(root)" in done.text, done)
+    back = walk.readme.quoted("**The way back**")
+    done = typed(back)
+    walk.asked(f"the way back: {back}", done.status == 0, done)
+    done = typed(line, "bob", by_password)
+    walk.asked("afterwards sudo asks for the password and nothing else",
+               "uid=0(root)" in done.text and not re.search(SECRET, done.text), done)
+
+
+def accounts(walk):
+    line = walk.readme.quoted("Accounts that exist nowhere else:")
+    done = typed(line)
+    walk.asked(line, done.status == 0, done)
+    with open("/etc/nsswitch.conf", encoding="utf-8") as file:
+        text = file.read()
+    write("/etc/nsswitch.conf", re.sub(r"^((?:passwd|group):\s+files)\b", r"\1 mtls", text,
+                                       flags=re.M))
+    done = typed("id alice")
+    walk.asked("mtls behind files: the account exists for every program",
+               "(alice)" in done.text, done)
+    walk.good("mtlsctl check with accounts of its own", typed("mtlsctl check"))
+
+
+def test(out):
+    walk = Walk(out)
+    fresh_machine()
+    install(walk)
+    walk.step(2, "init")
+    daemon = Daemon(walk.readme.steps[3][0].split(), environment("MTLS_RUNDIR") + "/authd.sock",
+                    "/run/mtls-test/authd.log")
+    daemon.start()
+    new = [(r"Passphrase for the new key: ", PHRASE, True), (r"again: ", PHRASE, True)]
+    walk.step(4, "certificate", answers=new)
+    dry = typed(walk.readme.steps[5][0], "bob", [(SECRET, PHRASE, True)])
+    walk.asked(f"step 5 as bob: {walk.readme.steps[5][0]}", dry.status == 0, dry)
+    check = walk.readme.steps[5][1]
+    walk.good(f"step 5 as root: {check}", typed(check))
+    walk.step(6, "PAM")
+    walk.good(f"{check}, now with a service", typed(check))
+    in_and_back(walk, [(ASK_PASSWORD, PASSWORD, True)])
+    accounts(walk)
+    status = daemon.stop()
+    out.result(status == 0, "mtls-authd ends as asked", daemon.log.lines())
+
+
+if __name__ == "__main__":
+    private.enter()
+    sys.exit(tap.run(test))
