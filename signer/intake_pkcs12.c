@@ -51,8 +51,10 @@ static int verify_mac(struct walk *walk, struct mtls_diag *diag)
 	gnutls_mac_algorithm_t mac = GNUTLS_MAC_UNKNOWN;
 	uint8_t salt[64];
 	unsigned int salt_size = sizeof(salt), iterations = 0;
+	char *oid = NULL; /* asked for because GnuTLS 3.7 leaks it otherwise */
 
-	int r = gnutls_pkcs12_mac_info(walk->p12, &mac, salt, &salt_size, &iterations, NULL);
+	int r = gnutls_pkcs12_mac_info(walk->p12, &mac, salt, &salt_size, &iterations, &oid);
+	gnutls_free(oid);
 	if (r == GNUTLS_E_INVALID_REQUEST) /* there is none */
 		return 0;
 	if (r < 0)
