@@ -100,10 +100,12 @@ void ctl_accounts_done(struct ctl_accounts *accounts)
 int ctl_accounts_dispatch(const struct ctl_action *actions, const char *usage, int argc,
 			  char **argv)
 {
-	if (argc >= 2 && (mtls_streq(argv[1], "--help") || mtls_streq(argv[1], "-h"))) {
-		(void)fputs(usage, stdout);
-		return CTL_OK;
-	}
+	/* Before the action or behind it. */
+	for (int i = 1; i < argc && i <= 2; i++)
+		if (mtls_streq(argv[i], "--help") || mtls_streq(argv[i], "-h")) {
+			(void)fputs(usage, stdout);
+			return CTL_OK;
+		}
 	for (; argc >= 2 && actions->name; actions++)
 		if (mtls_streq(argv[1], actions->name))
 			return actions->run(argc - 1, argv + 1);

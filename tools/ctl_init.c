@@ -117,8 +117,35 @@ static int plan_pair(struct init *in, enum pair_index i, struct mtls_diag *diag)
 	return 0;
 }
 
+/* Keys go into a folder that nobody else can put something into, or move away from under us. */
+static int check_folder(const struct init *in, const char *name, struct mtls_diag *diag)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	int r = path_of(in, name, path, sizeof(path));
+	if (r < 0)
+		return mtls_diag_set(diag, r, "'%s': path too long", in->dir);
+	if (stat(path, &st) < 0)
+		return errno == ENOENT ? 0
+				       : mtls_diag_set(diag, -errno, "'%s': %s", path,
+						       strerrordesc_np(errno));
+	if (S_ISDIR(st.st_mode) && (st.st_uid == 0 || st.st_uid == geteuid()) &&
+	    !(st.st_mode & (S_IWGRP | S_IWOTH)))
+		return 0;
+	return mtls_diag_set(diag, MTLS_E_UNTRUSTED,
+			     "'%s' must be a folder that nobody else owns or may write to (uid %u, "
+			     "mode %04o); nothing was made",
+			     path, (unsigned int)st.st_uid, (unsigned int)st.st_mode & 07777);
+}
+
 static int plan(struct init *in, struct mtls_diag *diag)
 {
+	for (size_t i = 0; i < MTLS_COUNT(folders); i++) {
+		int r = check_folder(in, folders[i].name, diag);
+		if (r < 0)
+			return r;
+	}
 	for (int i = 0; i < PAIRS; i++) {
 		int r = plan_pair(in, (enum pair_index)i, diag);
 		if (r < 0)

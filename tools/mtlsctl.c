@@ -2,9 +2,11 @@
 /* The administrator's tool: a table of subcommands, one file each. */
 #include <config.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/base/str.h"
@@ -81,8 +83,22 @@ static int flushed(int code)
 	return CTL_FAILED;
 }
 
+/*
+ * A closed descriptor 0, 1 or 2 would go to the next file that is opened: the lock, a key, the
+ * snapshot; and a message into it. Opened for reading, so that output still fails.
+ */
+static int occupy_stdio(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
+			return -1;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (occupy_stdio() < 0)
+		return CTL_FAILED;
 	/* TLS secrets are written to no file, whoever asks. A closed pipe is an error, no signal.
 	 */
 	(void)unsetenv("SSLKEYLOGFILE");

@@ -62,6 +62,11 @@ before=$(serial)
 check "dry run says what it would do" 0 "nothing was changed" account add carol --dry-run
 check "dry run changes nothing" 0 "$before" serial
 
+sh -c 'exec "$0" account add dan --shell /no/shell 2>&-' "$ctl"
+check "without standard error, its messages go to no file" 0 "dan" account list
+check "such as the lock" 0 "empty" stat -c %F "$MTLS_STATEDIR/snapshot/.lock"
+check "dan goes" 0 "never used" account remove dan
+
 check "bind a key" 0 "is bound to 'alice'" bind add alice "spki-sha256:$digest"
 check "x509 passwd" 0 "alice:*:2000200001" "$ask" x509 passwd "spki-sha256:$digest"
 check "a subject as a person types it" 0 "is bound to 'bob'" \
@@ -110,7 +115,7 @@ check "remove it again" 1 "no account 'alice'" account remove alice
 check "its uid is not given out again" 1 "never given out again" account add eve --uid 2000200001
 check "its name may be, with a word" 0 "note: a removed account was called 'alice'" \
 	account add alice
-check "and a new uid" 0 "alice:*:2000200005" "$ask" mtls passwd alice
+check "and a new uid" 0 "alice:*:2000200006" "$ask" mtls passwd alice
 check "usage" 2 "Usage" account
 check "unknown action" 2 "unknown action" bind show
 rm -f "$MTLS_STATEDIR/snapshot/accounts.cdb"

@@ -31,6 +31,11 @@ for command in $("$mtlsctl" --help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
 	run 2 "$mtlsctl" "$command" --no-such-option
 	ok "$command refuses unknown options"
 done
+for action in 'account add' 'account remove' 'account list' 'bind add' 'bind remove' 'bind list'; do
+	# shellcheck disable=SC2086
+	run 0 "$mtlsctl" $action --help && said out "Usage: mtlsctl ${action% *}"
+	ok "$action --help"
+done
 
 # --- init: refusals come before anything is made ---
 run 2 "$mtlsctl" init --dir "$dir" && said err '--name is needed'
@@ -42,6 +47,17 @@ ok 'init needs an absolute path'
 run 0 "$mtlsctl" init --dir "$dir" --name auth.example.org --dry-run && said out "would make $dir/server.pem" &&
 	[ ! -e "$dir" ]
 ok 'init --dry-run makes nothing'
+
+mkdir -p "$work/open/private" && chmod 0777 "$work/open/private"
+run 1 "$mtlsctl" init --dir "$work/open" --name a.example && said err "'$work/open/private' must be a folder" &&
+	[ ! -e "$work/open/user-ca" ] && [ -z "$(ls "$work/open/private")" ]
+ok 'init makes nothing where others may write'
+if [ "$(id -u)" = 0 ]; then
+	chmod 0755 "$work/open/private" && chown 12345 "$work/open/private"
+	run 1 "$mtlsctl" init --dir "$work/open" --name a.example && said err 'uid 12345' &&
+		[ ! -e "$work/open/user-ca" ]
+	ok "init makes nothing in another's folder"
+fi
 
 # --- init ---
 umask 000
