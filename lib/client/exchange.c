@@ -75,6 +75,11 @@ static int see_message(gnutls_session_t session, unsigned int type, unsigned int
 		exchange->heard = true;
 	if (type == GNUTLS_HANDSHAKE_NEW_SESSION_TICKET)
 		exchange->ticket = true;
+	if (incoming && type == GNUTLS_HANDSHAKE_CERTIFICATE_VERIFY) {
+		exchange->callback_reason = mtls_peer_bounds(session, exchange->diag);
+		if (exchange->callback_reason != MTLS_REASON_ALLOWED)
+			return GNUTLS_E_CERTIFICATE_ERROR;
+	}
 	int err = mtls_transcript_add(&exchange->transcript, type, body->data, body->size);
 	if (err == 0)
 		return 0;

@@ -20,6 +20,7 @@
 #define SAN_COUNT_MAX  256
 #define EKU_COUNT_MAX  64
 #define OID_BUFFER_LEN 128
+#define EXPONENT_MAX   8 /* octets; an exponent as long as the modulus is as slow as signing */
 
 MTLS_DEFINE_CLEANUP(gnutls_x509_crt_t, gnutls_x509_crt_deinit)
 
@@ -102,6 +103,49 @@ static int import_leaf(gnutls_session_t session, gnutls_x509_crt_t *ret)
 		return MTLS_E_IDENTITY;
 	*ret = MTLS_TAKE(leaf);
 	return 0;
+}
+
+/* True for a key without such an exponent, too. */
+static bool exponent_short(gnutls_x509_crt_t leaf)
+{
+	gnutls_datum_t modulus = { 0 }, exponent = { 0 };
+	unsigned int zeros = 0;
+
+	int rc = gnutls_x509_crt_get_pk_rsa_raw(leaf, &modulus, &exponent);
+	if (rc < 0)
+		return rc == GNUTLS_E_INVALID_REQUEST;
+	while (zeros < exponent.size && exponent.data[zeros] == 0)
+		zeros++;
+	const bool is_short = exponent.size - zeros <= EXPONENT_MAX;
+	gnutls_free(modulus.data);
+	gnutls_free(exponent.data);
+	return is_short;
+}
+
+static bool key_bounded(gnutls_session_t session)
+{
+	_cleanup_(gnutls_x509_crt_deinitp) gnutls_x509_crt_t leaf = NULL;
+	unsigned int bits = 0;
+
+	if (import_leaf(session, &leaf) < 0)
+		return false;
+	return gnutls_x509_crt_get_pk_algorithm(leaf, &bits) >= 0 &&
+	       bits <= MTLS_TLS_KEY_BITS_MAX && exponent_short(leaf);
+}
+
+enum mtls_reason mtls_peer_bounds(gnutls_session_t session, struct mtls_diag *diag)
+{
+	unsigned int count = 0;
+	const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &count);
+	bool bounded = chain && count > 0 && count <= MTLS_CHAIN_MAX;
+
+	for (unsigned int i = 0; bounded && i < count; i++)
+		bounded = chain[i].size <= MTLS_CERT_MAX;
+	if (bounded && key_bounded(session))
+		return MTLS_REASON_ALLOWED;
+	(void)mtls_diag_set(diag, MTLS_E_IDENTITY,
+			    "the server's certificates or its key are over the limits");
+	return MTLS_REASON_SERVER_UNTRUSTED;
 }
 
 static bool has_server_auth(gnutls_x509_crt_t leaf)

@@ -20,6 +20,14 @@ int mtls_peer_trust(gnutls_certificate_credentials_t credentials, const uint8_t 
 		    struct mtls_diag *diag);
 
 /*
+ * Bounds on the server's chain that need no signature: number and sizes of its certificates, size
+ * and exponent of the leaf's key. For the moment before CertificateVerify is computed, which GnuTLS
+ * does before it asks anybody about the chain: a stranger's key could make us compute for hours.
+ * Returns MTLS_REASON_ALLOWED, or SERVER_UNTRUSTED with @diag.
+ */
+enum mtls_reason mtls_peer_bounds(gnutls_session_t session, struct mtls_diag *diag);
+
+/*
  * Judges the certificate of the server that @session speaks to; for the verify callback, so that no
  * client certificate is shown to a stranger. It must chain to the trusted CAs of the session's
  * credentials, be valid now, not be a CA, carry serverAuth explicitly, and have @name among its

@@ -442,6 +442,72 @@ static void servers_must_be_ours(void **state)
 	certgen_free(other_ca);
 }
 
+/*
+ * A server's certificate by @issuer over an RSA key of @bits whose public exponent has
+ * @exponent_octets. Nobody holds the private key; who checks a signature by it works all the same.
+ */
+static struct certgen *costly_certificate(unsigned int bits, unsigned int exponent_octets,
+					  struct certgen *issuer)
+{
+	struct certgen *cert =
+		certgen_new(&(struct certgen_options){ SERVER_AUTH, .key = CERTGEN_RSA2048,
+						       .ku = GNUTLS_KEY_DIGITAL_SIGNATURE },
+			    issuer);
+	gnutls_datum_t m = { .data = malloc(bits / 8), .size = bits / 8 };
+	gnutls_datum_t e = { .data = malloc(exponent_octets), .size = exponent_octets };
+	gnutls_pubkey_t key;
+
+	memset(m.data, 0xa5, m.size);
+	memset(e.data, 0x5b, e.size);
+	assert_int_equal(gnutls_pubkey_init(&key), 0);
+	assert_int_equal(gnutls_pubkey_import_rsa_raw(key, &m, &e), 0);
+	assert_int_equal(gnutls_x509_crt_set_pubkey(cert->crt, key), 0);
+	assert_int_equal(
+		gnutls_x509_crt_sign2(cert->crt, issuer->crt, issuer->key, GNUTLS_DIG_SHA256, 0),
+		0);
+	gnutls_pubkey_deinit(key);
+	free(m.data);
+	free(e.data);
+	return cert;
+}
+
+static int64_t cpu_ms(void)
+{
+	struct timespec ts;
+	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts), 0);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Before the name of the server is known to be ours, it must not make root compute for seconds. */
+static void costly_server_keys_are_refused(void **state)
+{
+	static const struct {
+		const char *name;
+		unsigned int bits, exponent_octets;
+		enum mtls_reason want;
+	} rows[] = {
+		{ "2,048 bits, forged", 2048, 3, MTLS_REASON_HANDSHAKE },
+		{ "8,192 bits, forged", 8192, 3, MTLS_REASON_HANDSHAKE },
+		{ "8,192 bits, long exponent", 8192, 1024, MTLS_REASON_SERVER_UNTRUSTED },
+		{ "8,200 bits", 8200, 3, MTLS_REASON_SERVER_UNTRUSTED },
+		{ "16,384 bits, long exponent", 16384, 2048, MTLS_REASON_SERVER_UNTRUSTED },
+		{ "48,000 bits, long exponent", 48000, 6000, MTLS_REASON_SERVER_UNTRUSTED },
+	};
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		struct certgen *cert =
+			costly_certificate(rows[i].bits, rows[i].exponent_octets, user_ca);
+		struct trial trial = { .server = cert, .script = { .forged = true } };
+		const int64_t start = cpu_ms();
+		check(rows[i].name, &trial, rows[i].want);
+		if (cpu_ms() - start > 250)
+			fail_msg("row '%s': %lld ms of CPU", rows[i].name,
+				 (long long)(cpu_ms() - start));
+		assert_int_equal(trial.holder.asked, 0);
+		certgen_free(cert);
+	}
+}
+
 static void keys_that_fail_are_named(void **state)
 {
 	struct certgen *other = certgen_new(&(struct certgen_options){ LOGIN }, user_ca);
@@ -754,6 +820,7 @@ int main(void)
 		cmocka_unit_test(servers_that_misbehave_are_refused),
 		cmocka_unit_test(alerts_are_translated),
 		cmocka_unit_test(servers_must_be_ours),
+		cmocka_unit_test(costly_server_keys_are_refused),
 		cmocka_unit_test(keys_that_fail_are_named),
 		cmocka_unit_test(a_person_chooses),
 		cmocka_unit_test(key_logs_are_refused),

@@ -66,18 +66,68 @@ static int watch(gnutls_session_t session, unsigned int type, unsigned int when,
 	return 0;
 }
 
-static void use_certificate(struct server *server, struct certgen *cert, struct certgen *client_ca)
+static int forged_info(gnutls_privkey_t key, unsigned int flags, void *ctx)
+{
+	(void)key;
+	(void)ctx;
+	if (flags & GNUTLS_PRIVKEY_INFO_PK_ALGO)
+		return GNUTLS_PK_RSA;
+	if (flags & GNUTLS_PRIVKEY_INFO_PK_ALGO_BITS)
+		return 2048;
+	return (flags & GNUTLS_PRIVKEY_INFO_HAVE_SIGN_ALGO) &&
+	       GNUTLS_FLAGS_TO_SIGN_ALGO(flags) == GNUTLS_SIGN_RSA_PSS_RSAE_SHA256;
+}
+
+static int forge(gnutls_privkey_t key, gnutls_sign_algorithm_t algorithm, void *ctx,
+		 unsigned int flags, const gnutls_datum_t *data, gnutls_datum_t *signature)
+{
+	struct certgen *cert = ctx;
+	unsigned int bits = 0;
+
+	(void)key;
+	(void)algorithm;
+	(void)flags;
+	(void)data;
+	must(gnutls_x509_crt_get_pk_algorithm(cert->crt, &bits), "key size");
+	signature->size = bits / 8;
+	signature->data = gnutls_malloc(signature->size);
+	memset(signature->data, 0x5a, signature->size);
+	return 0;
+}
+
+static void use_forged_key(struct server *server, struct certgen *cert)
+{
+	gnutls_pcert_st *pcert = gnutls_calloc(1, sizeof(*pcert));
+	gnutls_privkey_t key;
+
+	must(gnutls_pcert_import_x509(pcert, cert->crt, 0), "certificate");
+	must(gnutls_privkey_init(&key), "key");
+	must(gnutls_privkey_import_ext4(key, cert, forge, forge, NULL, NULL, forged_info, 0),
+	     "key");
+	gnutls_certificate_set_flags(server->credentials, GNUTLS_CERTIFICATE_SKIP_KEY_CERT_MATCH);
+	must(gnutls_certificate_set_key(server->credentials, NULL, 0, pcert, 1, key), "set key");
+}
+
+static void use_true_key(struct server *server, struct certgen *cert)
 {
 	gnutls_datum_t pem = certgen_pem(cert), key = certgen_key_pem(cert);
-	gnutls_datum_t ca = certgen_pem(client_ca);
-	must(gnutls_certificate_allocate_credentials(&server->credentials), "credentials");
 	must(gnutls_certificate_set_x509_key_mem2(server->credentials, &pem, &key,
 						  GNUTLS_X509_FMT_PEM, NULL, 0),
 	     "key");
-	must(gnutls_certificate_set_x509_trust_mem(server->credentials, &ca, GNUTLS_X509_FMT_PEM),
-	     "CA");
 	gnutls_free(pem.data);
 	gnutls_free(key.data);
+}
+
+static void use_certificate(struct server *server, struct certgen *cert, struct certgen *client_ca)
+{
+	gnutls_datum_t ca = certgen_pem(client_ca);
+	must(gnutls_certificate_allocate_credentials(&server->credentials), "credentials");
+	if (server->script->forged)
+		use_forged_key(server, cert);
+	else
+		use_true_key(server, cert);
+	must(gnutls_certificate_set_x509_trust_mem(server->credentials, &ca, GNUTLS_X509_FMT_PEM),
+	     "CA");
 	gnutls_free(ca.data);
 }
 

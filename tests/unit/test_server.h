@@ -49,6 +49,7 @@ struct server_script {
 	const char *alpn;     /* NULL: ours; "": none */
 	bool tickets;
 	bool want_no_cert; /* does not ask for a certificate */
+	bool forged;       /* has no key: its signature is 0x5a.. of its key's size */
 };
 
 /* What the child saw: bits of its exit status. */
