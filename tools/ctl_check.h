@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "lib/acctdb/reader.h"
 #include "lib/base/err.h"
 #include "lib/settings/accountd.h"
 #include "lib/settings/authd.h"
@@ -50,6 +51,8 @@ void check_settings(struct check *check);     /* the three files; fills the sett
 void check_server(struct check *check);       /* the daemon's certificate and key */
 void check_authorities(struct check *check);  /* CAs of persons, hosts, servers; CRLs */
 void check_system(struct check *check);       /* users, programs, NSS, accounts */
+/* Accounts and bindings against the machine's own files. */
+void check_accounts(struct check *check, const struct mtls_acctdb *db);
 void check_connections(struct check *check);  /* does a daemon listen */
 void check_pam_services(struct check *check); /* /etc/pam.d and arguments there */
 

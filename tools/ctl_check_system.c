@@ -177,6 +177,11 @@ static bool check_snapshot(struct check *check)
 			  "the next change of an account writes it with the new window",
 			  "'%s' was written for the ids %u-%u", path, db.header.window.min,
 			  db.header.window.max);
+	if (!mtls_streq(path, MTLS_STATEDIR "/snapshot/accounts.cdb"))
+		check_add(check, CHECK_ERROR, "accounts", "remove 'snapshot' from accountd.conf",
+			  "libnss_mtls reads '%s', not '%s'",
+			  MTLS_STATEDIR "/snapshot/accounts.cdb", path);
+	check_accounts(check, &db);
 	mtls_acctdb_close(&db);
 	return accounts;
 }

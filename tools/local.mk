@@ -6,6 +6,7 @@ mtlsctl_SOURCES = \
 	%D%/ctl_check.c %D%/ctl_check.h \
 	%D%/ctl_check_cert.c \
 	%D%/ctl_check_pam.c \
+	%D%/ctl_check_accounts.c \
 	%D%/ctl_check_system.c \
 	%D%/ctl_common.c %D%/ctl_common.h \
 	%D%/ctl_init.c \

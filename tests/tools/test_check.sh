@@ -20,12 +20,13 @@ rm -rf "$dir"
 # Stands in for the daemon: connecting is all that `check` does.
 mkdir -p "$MTLS_RUNDIR"
 python3 -c '
-import socket, sys, time
+import socket, sys
 s = socket.socket(socket.AF_UNIX)
 s.bind(sys.argv[1])
 s.listen(64)
 print("listening", flush=True)
-time.sleep(600)' "$MTLS_RUNDIR/authd.sock" >"$work/listening" &
+while True:
+    s.accept()[0].close()' "$MTLS_RUNDIR/authd.sock" >"$work/listening" &
 listener=$!
 trap 'kill $listener; rm -rf "$work"' EXIT
 until grep -q listening "$work/listening" 2>/dev/null; do kill -0 $listener || exit 99; done
@@ -160,6 +161,50 @@ echo rubbish >"$MTLS_STATEDIR/snapshot/accounts.cdb"
 check 3 && said out "$MTLS_STATEDIR/snapshot/accounts.cdb"
 ok 'a snapshot that is rubbish'
 rm -rf "$MTLS_STATEDIR/snapshot"
+
+# Accounts and bindings that something else of the machine came across later.
+cp -a /etc/nsswitch.conf "$work/nsswitch.conf"
+printf 'passwd: files mtls\ngroup: files mtls\n' >/etc/nsswitch.conf
+useradd -u 7001 local-bob
+"$mtlsctl" account add net-alice >/dev/null
+"$mtlsctl" bind add local-bob subject:CN=bob >/dev/null
+check 0 && said out '1 accounts, 1 groups, 1 bindings' && said out '0 errors, 0 warnings'
+ok 'content with an account and a binding'
+keep /etc/passwd
+echo 'net-alice:x:7002:7002::/:/bin/sh' >>/etc/passwd
+found error "'net-alice' is an account of pam-mtls and of /etc/passwd" 'a local account of the same name'
+keep /etc/group
+echo 'net-alice:x:7002:' >>/etc/group
+found error "'net-alice' is a group of pam-mtls and of /etc/group" 'a local group of the same name'
+uid=$(id -u net-alice)
+keep /etc/subuid
+echo "local-bob:$uid:65536" >>/etc/subuid
+found error "the uid $uid of 'net-alice' is held" 'subordinate ids over an account'
+keep /etc/subgid
+echo "local-bob:$uid:65536" >>/etc/subgid
+found error "the gid $uid of 'net-alice' is held" 'subordinate ids over a group'
+keep /etc/passwd
+sed -i '/^local-bob:/d' /etc/passwd
+found warning "'local-bob', whom no source of accounts knows" 'a binding to nobody'
+keep /etc/passwd
+sed -i '/^local-bob:/s/:7001:/:0:/' /etc/passwd
+found error "bound to 'local-bob', which is root" 'a binding to what became root'
+keep "$MTLS_STATEDIR/snapshot/accounts.cdb"
+python3 - "$MTLS_STATEDIR/snapshot/accounts.cdb" <<'END'
+import sys
+path = sys.argv[1]
+data = bytearray(open(path, "rb").read())
+data[data.rindex(b"/home/net-alice")] ^= 1
+open(path, "wb").write(data)
+END
+found error 'damaged' 'a damaged record'
+echo "snapshot = $MTLS_STATEDIR/elsewhere/accounts.cdb" >"$dir/accountd.conf"
+cp -a "$MTLS_STATEDIR/snapshot" "$MTLS_STATEDIR/elsewhere"
+check 3 && said out "libnss_mtls reads '$MTLS_STATEDIR/snapshot/accounts.cdb'"
+ok 'a snapshot that libnss_mtls does not read'
+rm -rf "$MTLS_STATEDIR/snapshot" "$MTLS_STATEDIR/elsewhere" "$dir/accountd.conf"
+userdel local-bob
+cp -a "$work/nsswitch.conf" /etc/nsswitch.conf
 
 run 0 "$mtlsctl" check --dump-config --service sudo && said out 'presence = "required" # default' &&
 	said out "server_name = \"auth.example.org\" # $dir/pam_mtls.conf:3"
