@@ -32,8 +32,9 @@ static int on_message(gnutls_session_t session, unsigned int type, unsigned int 
 		conn->flight_out = true;
 	if (!incoming || type != GNUTLS_HANDSHAKE_CERTIFICATE_VERIFY || when != GNUTLS_HOOK_PRE)
 		return 0;
-	mtls_path_free(conn->path);
-	conn->path = NULL;
+	/* One comes in a handshake; GnuTLS shows us what comes behind it before it refuses that. */
+	if (conn->state != CONN_HANDSHAKE || conn->path)
+		return GNUTLS_E_UNEXPECTED_PACKET;
 	conn->chain = chain_judge(session, conn->env->config->anchors, &conn->env->config->bounds,
 				  &conn->path, &conn->chain_diag);
 	return conn->chain == MTLS_REASON_ALLOWED ? 0 : GNUTLS_E_CERTIFICATE_ERROR;
