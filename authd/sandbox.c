@@ -3,8 +3,11 @@
 #include <config.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <seccomp.h>
 
@@ -32,7 +35,7 @@ static const char *const lookup_refused[] = {
 	"fsopen", "fsmount", "open_tree", "pivot_root", "chroot", "setns", "unshare", "bpf",
 	"perf_event_open", "kexec_load", "kexec_file_load", "init_module", "finit_module",
 	"delete_module", "add_key", "request_key", "keyctl", "userfaultfd", "swapon", "swapoff",
-	"reboot", "settimeofday", "clock_settime", "io_uring_setup",
+	"reboot", "settimeofday", "clock_settime", "io_uring_setup", "pidfd_getfd",
 };
 /* clang-format on */
 
@@ -74,11 +77,41 @@ int sandbox_worker(void)
 	return r < 0 ? r : seccomp_load(ctx);
 }
 
+/* The kernel looks at the lower half of these arguments only. */
+#define LOW_HALF UINT64_C(0xffffffff)
+
+/*
+ * Calls that a process may make for itself but not against others of its uid, which the worker and
+ * the supervisor are. Making them the owner of a descriptor would send them its signals.
+ */
+static int refuse_against_others(scmp_filter_ctx ctx)
+{
+	const uint32_t refuse = SCMP_ACT_ERRNO(EPERM);
+	const struct {
+		int number;
+		struct scmp_arg_cmp arg;
+	} rows[] = {
+		{ SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()) },
+		{ SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_NE, 0) },
+		{ SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, F_SETOWN) },
+		{ SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, F_SETOWN_EX) },
+		{ SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, FIOSETOWN) },
+		{ SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, SIOCSPGRP) },
+	};
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < MTLS_COUNT(rows); i++)
+		r = seccomp_rule_add(ctx, refuse, rows[i].number, 1, rows[i].arg);
+	return r;
+}
+
 int sandbox_lookup(void)
 {
 	_cleanup_(releasep) scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
 	if (!ctx)
 		return -ENOMEM;
 	int r = add_all(ctx, SCMP_ACT_ERRNO(EPERM), lookup_refused, MTLS_COUNT(lookup_refused));
+	if (r >= 0)
+		r = refuse_against_others(ctx);
 	return r < 0 ? r : seccomp_load(ctx);
 }

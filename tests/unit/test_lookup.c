@@ -1,17 +1,32 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Packets between workers and lookup processes, and the NSS order without x509. */
+/*
+ * Packets between workers and lookup processes, the NSS order without x509, and what a lookup
+ * process may not do to others.
+ */
 #include <config.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "authd/lookup.h"
 #include "authd/lookup_proto.h"
+#include "authd/sandbox.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/err.h"
 
@@ -158,6 +173,114 @@ static void kinds_have_names(void **state)
 	assert_int_equal(lookup_kind_parse("passwd"), MTLS_E_SYNTAX);
 }
 
+static int own_fd(pid_t pid)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return 0;
+	return fcntl(fds[0], F_SETOWN, pid);
+}
+
+static int own_fd_ex(pid_t pid)
+{
+	const struct f_owner_ex owner = { .type = F_OWNER_PID, .pid = pid };
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return 0;
+	return fcntl(fds[0], F_SETOWN_EX, &owner);
+}
+
+static int own_fd_ioctl(pid_t pid)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return 0;
+	return ioctl(fds[0], FIOSETOWN, &pid);
+}
+
+static int signal_process(pid_t pid)
+{
+	return kill(pid, 0);
+}
+
+static int signal_thread(pid_t pid)
+{
+	return (int)syscall(SYS_tkill, pid, 0);
+}
+
+static int signal_group_thread(pid_t pid)
+{
+	return (int)syscall(SYS_tgkill, pid, pid, 0);
+}
+
+static int limit(pid_t pid)
+{
+	const struct rlimit cpu = { 1000, 1000 };
+	return prlimit(pid, RLIMIT_CPU, &cpu, NULL);
+}
+
+static const struct {
+	const char *name;
+	int (*attempt)(pid_t pid);
+} harms[] = {
+	{ "kill", signal_process }, { "tkill", signal_thread },   { "tgkill", signal_group_thread },
+	{ "F_SETOWN", own_fd },     { "F_SETOWN_EX", own_fd_ex }, { "FIOSETOWN", own_fd_ioctl },
+	{ "prlimit", limit },
+};
+
+/* In a child. 0, or the number of the first row that is wrong. */
+static int try_harms(pid_t victim, int want)
+{
+	struct rlimit own;
+
+	for (size_t i = 0; i < MTLS_COUNT(harms); i++) {
+		errno = 0;
+		(void)harms[i].attempt(victim);
+		if (errno != want)
+			return (int)i + 1;
+	}
+	/* What abort() and getrlimit() need goes on working. */
+	bool fine = syscall(SYS_tgkill, getpid(), getpid(), 0) == 0 &&
+		    getrlimit(RLIMIT_NOFILE, &own) == 0;
+	return fine ? 0 : 100;
+}
+
+static int in_child(pid_t victim, bool sandboxed)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (sandboxed &&
+		    (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || sandbox_lookup() < 0))
+			_exit(101);
+		_exit(try_harms(victim, sandboxed ? EPERM : 0));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Workers and the supervisor have the same uid: only the filter stands between. */
+static void others_are_out_of_reach(void **state)
+{
+	(void)state;
+	pid_t victim = fork();
+	if (victim == 0)
+		for (;;)
+			(void)pause();
+	const int without = in_child(victim, false), with = in_child(victim, true);
+	(void)kill(victim, SIGKILL);
+	(void)waitpid(victim, NULL, 0);
+	if (with > 0 && (size_t)with <= MTLS_COUNT(harms))
+		fail_msg("'%s' is not refused", harms[with - 1].name);
+	assert_int_equal(without, 0);
+	assert_int_equal(with, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +290,7 @@ int main(void)
 		cmocka_unit_test(answers_are_bounded),
 		cmocka_unit_test(x509_is_taken_out_of_the_order),
 		cmocka_unit_test(kinds_have_names),
+		cmocka_unit_test(others_are_out_of_reach),
 	};
 	return cmocka_run_group_tests_name("lookup", tests, NULL, NULL);
 }
