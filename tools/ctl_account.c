@@ -23,6 +23,7 @@ static const char usage[] =
 	"       mtlsctl account list [--json]\n"
 	"\n"
 	"Accounts of pam-mtls, with a private group each. Ids are never used a second time.\n"
+	"'remove' takes the name of a further group too.\n"
 	"  --uid N       this id (in id_min..id_max of accountd.conf) instead of the next free "
 	"one\n"
 	"  --groups A,B  further groups of pam-mtls; one that does not exist is made\n"
@@ -243,13 +244,20 @@ static int run_remove(int argc, char **argv)
 	if (code)
 		return code;
 	const struct mtls_acctset_user *user = mtls_acctset_user(accounts.set, name);
+	bool group = !user && mtls_acctset_group(accounts.set, name);
 	uint32_t uid = user ? user->uid : 0;
-	int r = mtls_acctset_remove_user(accounts.set, name, (uint64_t)time(NULL), &diag);
+	uint64_t now = (uint64_t)time(NULL);
+	int r = group ? mtls_acctset_remove_group(accounts.set, name, now, &diag)
+		      : mtls_acctset_remove_user(accounts.set, name, now, &diag);
 	if (r < 0)
 		return ctl_accounts_fail(CTL_FAILED, "%s", mtls_diag_text(&diag, r));
 	code = ctl_accounts_commit(&accounts, dry_run);
 	if (code)
 		return code;
+	if (group) {
+		(void)printf("group '%s' removed; its gid is never used again\n", name);
+		return CTL_OK;
+	}
 	(void)printf("account '%s' removed with its bindings; uid %" PRIu32
 		     " is never used again; its files and processes stay\n",
 		     name, uid);

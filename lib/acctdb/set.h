@@ -79,6 +79,9 @@ int mtls_acctset_add_member(struct mtls_acctset *set, const char *group, const c
 /* Removes the user, its private group, its memberships and its bindings; leaves tombstones. */
 int mtls_acctset_remove_user(struct mtls_acctset *set, const char *name, uint64_t time,
 			     struct mtls_diag *diag);
+/* A group that is no user's private one; its members leave it, its gid gets a tombstone. */
+int mtls_acctset_remove_group(struct mtls_acctset *set, const char *name, uint64_t time,
+			      struct mtls_diag *diag);
 /* @key must be canonical; @name may be another source's account, then only its name is held. */
 int mtls_acctset_bind(struct mtls_acctset *set, const char *key, const char *name,
 		      struct mtls_diag *diag);

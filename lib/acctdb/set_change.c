@@ -64,7 +64,8 @@ static const char *taken(const struct mtls_acctset *set, uint32_t id)
 static int allocate(struct mtls_acctset *set, uint32_t *ret_id, struct mtls_diag *diag)
 {
 	uint32_t next = set->next.uid > set->next.gid ? set->next.uid : set->next.gid;
-	if (next < set->window.min)
+	/* Another window since: from its start. What was given out is in use or has a tombstone. */
+	if (next < set->window.min || next > set->window.max)
 		next = set->window.min;
 	for (uint64_t id = next; id <= set->window.max; id++) {
 		if (taken(set, (uint32_t)id))
@@ -292,6 +293,28 @@ int mtls_acctset_remove_user(struct mtls_acctset *set, const char *name, uint64_
 	if (private)
 		mtls_acctset_uproot_group(set, private);
 	mtls_acctset_uproot_user(set, user);
+	return 0;
+}
+
+int mtls_acctset_remove_group(struct mtls_acctset *set, const char *name, uint64_t time,
+			      struct mtls_diag *diag)
+{
+	struct mtls_acctset_group *group = mtls_acctset_find_group(set, name);
+	if (!group)
+		return mtls_diag_set(diag, MTLS_E_NOTFOUND, "there is no group '%s' of mtls", name);
+	if (mtls_acctset_group_is_private(set, group))
+		return mtls_diag_set(diag, MTLS_E_DENIED,
+				     "'%s' is the private group of the account '%s'", name, name);
+	int r = mtls_acctset_plant_tombstone(set, true, group->gid, time, name, strlen(name));
+	if (r < 0)
+		return mtls_diag_set(diag, r, "cannot remove '%s': %s", name, mtls_strerror(r));
+	while (group->member_count) {
+		struct mtls_acctset_user *user = mtls_acctset_find_user(set, group->members[0]);
+		if (!user)
+			return mtls_diag_set(diag, MTLS_E_BUG, "a member of '%s' is missing", name);
+		mtls_acctset_leave(group, user);
+	}
+	mtls_acctset_uproot_group(set, group);
 	return 0;
 }
 

@@ -116,6 +116,10 @@ check "its uid is not given out again" 1 "never given out again" account add eve
 check "its name may be, with a word" 0 "note: a removed account was called 'alice'" \
 	account add alice
 check "and a new uid" 0 "alice:*:2000200006" "$ask" mtls passwd alice
+printf 'team:x:4343:\n' >>/etc/group
+check "a group that became local stops changes" 1 "'team' is a local group" account remove bob
+check "until it is removed" 0 "group 'team' removed" account remove team
+check "changes go on" 0 "never used again" account remove bob
 check "usage" 2 "Usage" account
 check "unknown action" 2 "unknown action" bind show
 rm -f "$MTLS_STATEDIR/snapshot/accounts.cdb"

@@ -561,6 +561,54 @@ static void window_runs_out(void **state)
 	fails_with(MTLS_E_LIMIT, add(set, "a4", 0, &uid, &diag), &diag, "tombstone in the window");
 }
 
+/* An administrator moves the window below all ids that were given out. */
+static void window_moves_down(void **state)
+{
+	struct place *p = *state;
+	const struct mtls_id_window low = { 5000, 5001 };
+	struct mtls_acctdb_txn *txn = begin(p, NULL);
+	(void)must_add(mtls_acctdb_txn_set(txn), "alice");
+	assert_int_equal(mtls_acctset_remove_user(mtls_acctdb_txn_set(txn), "alice", 1, NULL), 0);
+	commit(txn);
+	struct mtls_diag diag = { "" };
+	uint32_t uid;
+	assert_int_equal(mtls_acctdb_begin(&p->at, &low, NULL, &txn, NULL), 0);
+	struct mtls_acctset *set = mtls_acctdb_txn_set(txn);
+	assert_int_equal(must_add(set, "bob"), 5000);
+	assert_int_equal(must_add(set, "carol"), 5001);
+	fails_with(MTLS_E_LIMIT, add(set, "dave", 0, &uid, &diag), &diag, "both in use");
+	assert_int_equal(mtls_acctset_remove_user(set, "bob", 1, NULL), 0);
+	fails_with(MTLS_E_LIMIT, add(set, "dave", 0, &uid, &diag), &diag, "one has a tombstone");
+	mtls_acctdb_txn_free(txn);
+}
+
+/* The name of a group that became local would stop every change, were there no way to drop it. */
+static void group_goes(void **state)
+{
+	struct place *p = *state;
+	struct mtls_acctdb_txn *txn = begin(p, NULL);
+	struct mtls_acctset *set = mtls_acctdb_txn_set(txn);
+	struct mtls_diag diag = { "" };
+	uint32_t gid, again;
+	(void)must_add(set, "alice");
+	(void)must_add(set, "bob");
+	assert_int_equal(mtls_acctset_add_group(set, "staffers", &gid, NULL), 0);
+	assert_int_equal(mtls_acctset_add_member(set, "staffers", "alice", NULL), 0);
+	assert_int_equal(mtls_acctset_add_member(set, "staffers", "bob", NULL), 0);
+	fails_with(MTLS_E_DENIED, mtls_acctset_remove_group(set, "alice", 7, &diag), &diag,
+		   "private");
+	fails_with(MTLS_E_NOTFOUND, mtls_acctset_remove_group(set, "none", 7, &diag), &diag,
+		   "none");
+	assert_int_equal(mtls_acctset_remove_group(set, "staffers", 7, NULL), 0);
+	assert_null(mtls_acctset_group(set, "staffers"));
+	assert_int_equal(mtls_acctset_user(set, "alice")->gid_count, 0);
+	assert_int_equal(mtls_acctset_user(set, "bob")->gid_count, 0);
+	assert_true(mtls_acctset_has_tombstone(set, true, gid));
+	assert_int_equal(mtls_acctset_add_group(set, "staffers", &again, NULL), 0);
+	assert_int_not_equal(gid, again);
+	commit(txn);
+}
+
 /* Every byte of a small snapshot changed, every length cut: no lookup finds anything untrue. */
 static void look_around(const struct mtls_acctdb *db)
 {
@@ -799,6 +847,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(bindings, setup, teardown),
 		cmocka_unit_test_setup_teardown(groups_of_users, setup, teardown),
 		cmocka_unit_test(window_runs_out),
+		cmocka_unit_test_setup_teardown(window_moves_down, setup, teardown),
+		cmocka_unit_test_setup_teardown(group_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(damage_is_no_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_may_own_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(files_and_lock, setup, teardown),
