@@ -80,9 +80,6 @@ static enum mtls_reason add_claimed(const struct person_facts *facts, struct per
 static enum mtls_reason identify_root(const struct person_facts *facts, struct person *person)
 {
 	const struct mtls_settings_pam *settings = facts->settings;
-	/* The person is elsewhere, and so is the key: the relay's business. */
-	if (is_set(facts->rhost))
-		return MTLS_REASON_NO_SOURCE;
 	person->change_user = true;
 	person->presence_required = true;
 	bool has_files = settings->key_files && settings->key_files[0];
@@ -106,7 +103,14 @@ enum mtls_reason person_identify(const struct person_facts *facts, struct person
 				 .local = person_is_local(facts),
 				 .presence_required = true };
 	enum mtls_reason reason = MTLS_REASON_NO_SOURCE;
-	if (is_set(facts->claimed_name) && !facts->claimed)
+	/*
+	 * The person is elsewhere, and so is the key: the relay's business. Before the name is
+	 * looked at: sshd shows our words to whoever connects, and they must not tell which
+	 * accounts exist.
+	 */
+	if (person.host == PERSON_HOST_ROOT && is_set(facts->rhost))
+		reason = MTLS_REASON_NO_SOURCE;
+	else if (is_set(facts->claimed_name) && !facts->claimed)
 		reason = MTLS_REASON_USER_UNKNOWN;
 	else if (person.host == PERSON_HOST_SETUID)
 		reason = identify_setuid(facts, &person);

@@ -77,6 +77,7 @@ static const struct row rows[] = {
 	{ "login as root, signer user is uid 0", 0, 0, &root,  "root",    &root,     &fake_signer, true, false, NULL, MTLS_REASON_CONFIG, PERSON_HOST_ROOT, NONE, NULL, true, false, true },
 	{ "login as a system account",   0,    0,    &root,    "daemon",  &daemon_user, NULL, false, false, NULL,  MTLS_REASON_MIN_UID, PERSON_HOST_ROOT, NONE, NULL, true, false, true },
 	{ "login as nobody knows",       0,    0,    &root,    "ghost",   NULL,      &signer, true,  false, NULL,  MTLS_REASON_USER_UNKNOWN, PERSON_HOST_ROOT, NONE, NULL, true, false, false },
+	{ "remote, as nobody knows",     0,    0,    &root,    "ghost",   NULL,      &signer, true,  false, "far", MTLS_REASON_NO_SOURCE, PERSON_HOST_ROOT, NONE, NULL, true, false, false },
 	{ "login of one without home",   0,    0,    &root,    "homeless", &homeless, NULL,   false, false, NULL,  MTLS_REASON_NO_SOURCE, PERSON_HOST_ROOT, NONE, NULL, true, false, true },
 	{ "sshd: the key is elsewhere",  0,    0,    &root,    "bob",     &bob,      &signer, true,  false, "10.0.0.7", MTLS_REASON_NO_SOURCE, PERSON_HOST_ROOT, NONE, NULL, true, false, false },
 	{ "su bob by root: bob's, with its secret", 0, 0, &root, "bob",   &bob,      NULL,    false, true,  NULL,  OK, PERSON_HOST_ROOT, HOME, &bob, true, true, true },
