@@ -262,7 +262,9 @@ static int keep(struct login *login)
 	if (!login->items.user &&
 	    pam_set_item(login->pamh, PAM_USER, reply->account) != PAM_SUCCESS)
 		return RESULT_NO_MEMORY;
-	if (session_keep(login->pamh, reply, login->person.host == PERSON_HOST_SETUID) < 0)
+	/* sudo's way; su proves the target, and has no other name to come to. */
+	bool caller = login->person.host == PERSON_HOST_SETUID && reply->uid == getuid();
+	if (session_keep(login->pamh, reply, caller) < 0)
 		return RESULT_NO_MEMORY;
 	/* Another thread or module of the host may have changed the name while we were away. */
 	return session_situation(login->pamh, RESULT_AUTHENTICATE);

@@ -81,6 +81,21 @@ def later_phases(out):
                        f"{phase} after PAM_USER was changed, {kind} host", done.text)
 
 
+def another_account(world, out):
+    """su: who was proven is the target, so PAM_USER has no reason to change."""
+    world.bind("carol", "good")
+    done = Flow(user="carol", phases=ALL)
+    out.result(done.has(*[f"{phase}: PAM_SUCCESS" for phase in ALL.split(",")], "user: carol"),
+               "all phases of a setuid program for another account", done.text)
+    for phase, code in (("acct", "PAM_PERM_DENIED"), ("setcred", "PAM_CRED_ERR"),
+                        ("open", "PAM_SESSION_ERR"), ("close", "PAM_SESSION_ERR")):
+        done = Flow(user="carol", phases=f"auth,{phase}", extra=("--change-user", "bob"))
+        out.result(done.has("auth: PAM_SUCCESS", f"{phase}: {code}") and
+                   done.finds(r"^error: .*\(user-changed\)$"),
+                   f"{phase} after PAM_USER was changed, not from the caller's account", done.text)
+    world.unbind("carol", "good")
+
+
 def codes(world, out):
     for name, answer, code, token in (
             ("wrong passphrase", "wrong", "PAM_AUTH_ERR", "secret-wrong"),
@@ -200,6 +215,7 @@ def test(out):
     world = World()
     services(world)
     later_phases(out)
+    another_account(world, out)
     codes(world, out)
     choices(world, out)
     presence(world, out)
