@@ -143,8 +143,7 @@ ROWS = [
     Row("CRL out of date", "crl-unusable", stale_crl, "crl-unusable"),
     Row("no EKU", "eku-missing", holds("no-eku"), "eku-missing"),
     Row("server EKU only", "eku-wrong", holds("server-eku"), "eku-wrong"),
-    # An alert has no word for it; the record does.
-    Row("keyUsage without digitalSignature", "certificate-refused", holds("no-signing"), "ku-wrong"),
+    Row("keyUsage without digitalSignature", "ku-wrong", holds("no-signing"), "ku-wrong"),
     Row("RSA key of 1,024 bits", "certificate-bounds", holds("short-rsa"), "certificate-bounds"),
     Row("RSA key of 16,384 bits", "certificate-bounds", holds("huge-rsa"), "certificate-bounds"),
     Row("RSA key below min_rsa_bits", "cert-weak", authd_has(min_rsa_bits=3072), "cert-weak",

@@ -120,7 +120,7 @@ static void *reader(void *arg)
 static void set_home(uint8_t *file, size_t size, const char *key, size_t key_len, int version)
 {
 	size_t len;
-	char home[16];
+	char home[32];
 	uint8_t *value = fixture_find(file, size, key, key_len, &len);
 	uint8_t *at = value ? memmem(value, len, "/home/v", 7) : NULL;
 	if (!at)
