@@ -8,6 +8,7 @@
 #include "authd/chain.h"
 #include "authd/conn_impl.h"
 #include "lib/base/clock.h"
+#include "lib/tls/intake.h"
 #include "lib/tls/tls.h"
 
 /* The human budget: the person may have to touch a key. Only once we have said all of ours. */
@@ -19,17 +20,29 @@ static uint32_t sign_budget(const struct conn *conn)
 	return root ? settings->sign_timeout_ms : settings->tcp_sign_timeout_ms;
 }
 
+/* Before GnuTLS decodes the certificates. */
+static int bound_certificates(struct conn *conn, const gnutls_datum_t *msg)
+{
+	int r = mtls_tls_certificate_message(msg->data, msg->size);
+	if (r == 0)
+		return 0;
+	conn->chain = r == MTLS_E_LIMIT ? MTLS_REASON_CERT_BOUNDS : MTLS_REASON_CERT_REFUSED;
+	(void)mtls_diag_set(&conn->chain_diag, r, "the certificates as sent: %s", mtls_strerror(r));
+	return GNUTLS_E_CERTIFICATE_ERROR;
+}
+
 /* Sees every handshake message before and after GnuTLS deals with it. */
 static int on_message(gnutls_session_t session, unsigned int type, unsigned int when,
 		      unsigned int incoming, const gnutls_datum_t *msg)
 {
 	struct conn *conn = gnutls_session_get_ptr(session);
 
-	(void)msg;
 	if (incoming)
 		conn->heard = true;
 	else if (type == GNUTLS_HANDSHAKE_FINISHED && when == GNUTLS_HOOK_POST)
 		conn->flight_out = true;
+	if (incoming && type == GNUTLS_HANDSHAKE_CERTIFICATE_PKT && when == GNUTLS_HOOK_PRE)
+		return bound_certificates(conn, msg);
 	if (!incoming || type != GNUTLS_HANDSHAKE_CERTIFICATE_VERIFY || when != GNUTLS_HOOK_PRE)
 		return 0;
 	/* One comes in a handshake; GnuTLS shows us what comes behind it before it refuses that. */

@@ -20,6 +20,7 @@
 #include "lib/base/str.h"
 #include "lib/client/connect.h"
 #include "lib/client/exchange_impl.h"
+#include "lib/tls/intake.h"
 #include "lib/tls/peer.h"
 #include "lib/tls/tls.h"
 
@@ -75,6 +76,13 @@ static int see_message(gnutls_session_t session, unsigned int type, unsigned int
 		exchange->heard = true;
 	if (type == GNUTLS_HANDSHAKE_NEW_SESSION_TICKET)
 		exchange->ticket = true;
+	if (incoming && type == GNUTLS_HANDSHAKE_CERTIFICATE_PKT &&
+	    mtls_tls_certificate_message(body->data, body->size) < 0) {
+		exchange->callback_reason =
+			mtls_exchange_fail(exchange, MTLS_REASON_SERVER_UNTRUSTED,
+					   "the server's certificates are over the limits");
+		return GNUTLS_E_CERTIFICATE_ERROR;
+	}
 	if (incoming && type == GNUTLS_HANDSHAKE_CERTIFICATE_VERIFY) {
 		exchange->callback_reason = mtls_peer_bounds(session, exchange->diag);
 		if (exchange->callback_reason != MTLS_REASON_ALLOWED)

@@ -7,6 +7,7 @@ LIBMTLS_TLS += $(LIBMTLS_TLS_CONTENT)
 libmtls_tls_content_la_SOURCES = %D%/transcript_content.c %D%/transcript.h
 libmtls_tls_la_SOURCES = \
 	%D%/tls.c %D%/tls.h \
+	%D%/intake.c %D%/intake.h \
 	%D%/peer.c %D%/peer.h \
 	%D%/transcript.c %D%/transcript.h
 

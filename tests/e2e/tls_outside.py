@@ -38,6 +38,23 @@ def huge_key(path):
     return path
 
 
+def crowded_leaf(path, key, count, copies):
+    """A certificate over the public key of @key whose subject has @count names of 9 octets; some
+    copies of it are a chain."""
+    import pki  # pylint: disable=import-outside-toplevel
+    public = subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-outform", "DER"],
+                            check=True, stdout=subprocess.PIPE).stdout
+    algorithm = pki.der(0x30, bytes.fromhex("06082a8648ce3d040302"))
+    name = pki.der(0x31, pki.der(0x30, bytes.fromhex("0601010c00")))
+    times = pki.der(0x30, pki.der(0x17, b"250101000000Z") + pki.der(0x17, b"350101000000Z"))
+    body = pki.der(0x30, bytes.fromhex("a003020102020101") + algorithm + pki.der(0x30, name) +
+                   times + pki.der(0x30, name * count) + public)
+    whole = pki.der(0x30, body + algorithm + pki.der(0x03, bytes.fromhex("003006020101020101")))
+    pem = subprocess.run(["openssl", "x509", "-inform", "DER"], input=whole, check=True,
+                         stdout=subprocess.PIPE).stdout.decode()
+    pki.write(path, pem * copies)
+
+
 class Outside:
     def __init__(self, out, alone):
         self.out, self.alone = out, alone
@@ -191,6 +208,24 @@ class Outside:
                             tokens == ["certificate-bounds"] * 2,
                             f"16,384-bit RSA leaf, {name}: refused", f"{got} {tokens}")
             self.out.result(spent <= 60, f"16,384-bit RSA leaf, {name}: in milliseconds",
+                            f"two handshakes took {spent} ms of the worker's CPU")
+
+    def crowded(self):
+        """So do chains of many tiny elements: a decoder needs the square of their number."""
+        from lib.alone import cpu_ms  # pylint: disable=import-outside-toplevel
+        key, leaf = self.alone.at("bob.key"), self.alone.at("crowded.crt")
+        for count, copies in ((1600, 4), (7200, 1)):
+            crowded_leaf(leaf, key, count, copies)
+            made = wire.context(leaf, key)
+            before = cpu_ms(self.alone.worker())
+            got = [wire.outcome(self.path, made, GOOD) for _ in range(2)]
+            spent = cpu_ms(self.alone.worker()) - before
+            tokens = self.alone.audit.tokens()
+            self.alone.audit.mark()
+            self.out.result(got == ["alert bad certificate"] * 2 and
+                            tokens == ["certificate-bounds"] * 2,
+                            f"{copies} certificates of {count} names: refused", f"{got} {tokens}")
+            self.out.result(spent <= 60, f"{copies} certificates of {count} names: in milliseconds",
                             f"two handshakes took {spent} ms of the worker's CPU")
 
     def one_handshake_one_verdict(self):
@@ -408,7 +443,7 @@ def test(out):
         alone.audit.mark()
         worker = alone.worker()
         for part in (outside.passing, outside.roles, outside.choices, outside.versions,
-                     outside.protocols, outside.certificates, outside.huge,
+                     outside.protocols, outside.certificates, outside.huge, outside.crowded,
                      outside.one_handshake_one_verdict, outside.messages, outside.garbage,
                      outside.slow_loris, outside.budgets, outside.limits):
             part()

@@ -21,6 +21,7 @@
 #include <gnutls/abstract.h>
 #include <gnutls/x509.h>
 
+#include "lib/tls/intake.h"
 #include "lib/tls/peer.h"
 #include "lib/tls/tls.h"
 #include "tests/unit/certgen.h"
@@ -404,6 +405,78 @@ static void codes_are_converted(void **state)
 	assert_int_equal(mtls_tls_error(-99999), MTLS_E_TLS);
 }
 
+static uint8_t message[16 * (MTLS_CERT_MAX + 8)];
+static size_t message_len;
+
+static void put(size_t number, unsigned int octets)
+{
+	while (octets-- > 0)
+		message[message_len++] = (uint8_t)(number >> (8 * octets));
+}
+
+/* A message of @certs certificates, each a SEQUENCE of @nulls elements and @pad octets in one. */
+static int intake(size_t certs, size_t nulls, size_t pad)
+{
+	const size_t body = 2 * nulls + (pad ? pad + 4 : 0), cert = body + 4;
+
+	message_len = 0;
+	put(0, 1);
+	put(certs * (cert + 5), 3);
+	for (size_t i = 0; i < certs; i++) {
+		put(cert, 3);
+		put(0x3082, 2);
+		put(body, 2);
+		for (size_t k = 0; k < nulls; k++)
+			put(0x0500, 2);
+		if (pad) {
+			put(0x0482, 2);
+			put(pad, 2);
+			memset(message + message_len, 0xff, pad);
+			message_len += pad;
+		}
+		put(0, 2);
+	}
+	return mtls_tls_certificate_message(message, message_len);
+}
+
+static void certificate_messages_are_bounded(void **state)
+{
+	static const struct {
+		const char *name;
+		size_t certs, nulls, pad;
+		int want;
+	} rows[] = {
+		{ "one", 1, 10, 100, 0 },
+		{ "none", 0, 0, 0, 0 },
+		{ "as many as may be", MTLS_CHAIN_MAX, 10, 100, 0 },
+		{ "one more", MTLS_CHAIN_MAX + 1, 10, 100, MTLS_E_LIMIT },
+		{ "as large as may be", 1, 0, MTLS_CERT_MAX - 8, 0 },
+		{ "larger", 1, 0, MTLS_CERT_MAX - 7, MTLS_E_LIMIT },
+		{ "as many elements as may be", 2, MTLS_TLS_ELEMENTS_MAX - 1, 0, 0 },
+		{ "one element more", 2, MTLS_TLS_ELEMENTS_MAX, 0, MTLS_E_LIMIT },
+	};
+	static const uint8_t broken[][12] = {
+		{ 0, 0, 0, 7, 0, 0, 2, 0x05, 0x01, 0, 0 }, /* an element runs out */
+		{ 0, 0, 0, 7, 0, 0, 2, 0x30, 0x80, 0, 0 }, /* indefinite length */
+		{ 0, 0, 0, 7, 0, 0, 2, 0x1f, 0x00, 0, 0 }, /* a high tag */
+		{ 0, 0, 0, 7, 0, 0, 9, 0x05, 0x00, 0, 0 }, /* a certificate runs out */
+		{ 0, 0, 0, 7, 0, 0, 2, 0x05, 0x00, 0, 9 }, /* its extensions do */
+		{ 0, 0, 0, 8, 0, 0, 2, 0x05, 0x00, 0, 0 }, /* the list does */
+		{ 0, 0, 0, 6, 0, 0, 1, 0x05, 0, 0, 0 },    /* half an element; a byte behind */
+		{ 9, 0, 0, 7, 0, 0, 2, 0x05, 0x00, 0, 0 }, /* the context does */
+	};
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++)
+		if (intake(rows[i].certs, rows[i].nulls, rows[i].pad) != rows[i].want)
+			fail_msg("row '%s'", rows[i].name);
+	for (size_t i = 0; i < MTLS_COUNT(broken); i++)
+		if (mtls_tls_certificate_message(broken[i], 11) != MTLS_E_SYNTAX)
+			fail_msg("broken %zu", i);
+	assert_int_equal(intake(1, 3, 5), 0);
+	for (size_t len = 0; len < message_len; len++)
+		assert_int_equal(mtls_tls_certificate_message(message, len), MTLS_E_SYNTAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -413,6 +486,7 @@ int main(void)
 		cmocka_unit_test(sessions_are_checked),
 		cmocka_unit_test(schemes_map_both_ways),
 		cmocka_unit_test(codes_are_converted),
+		cmocka_unit_test(certificate_messages_are_bounded),
 	};
 	return cmocka_run_group_tests(tests, make_cas, free_cas);
 }
