@@ -62,9 +62,10 @@ static void write_log(pam_handle_t *pamh, const struct report *report)
 		prompt_clean(&line, reply->audit_id, ' ', FIELD_MAX);
 	}
 	if (report->detail && *report->detail) {
-		(void)mtls_buf_append_str(&line, " detail='");
-		prompt_clean(&line, report->detail, 0, DETAIL_MAX);
-		(void)mtls_buf_append_str(&line, "'");
+		/* It quotes names, of the person's files too: none of them may end the field. */
+		(void)mtls_buf_append_str(&line, " detail=\"");
+		prompt_clean(&line, report->detail, '"', DETAIL_MAX);
+		(void)mtls_buf_append_str(&line, "\"");
 	}
 	const char *text = mtls_buf_cstr(&line);
 	pam_syslog(pamh, log_priority(report->situation), "%s",

@@ -19,7 +19,7 @@ struct report {
 };
 
 /*
- * Logs `reason=TOKEN service='...' user='...' account='...' audit=ID detail='...'`. The person
+ * Logs `reason=TOKEN service='...' user='...' account='...' audit=ID detail="..."`. The person
  * reads the reason with its token in brackets, unless it is the success.
  */
 void report_outcome(pam_handle_t *pamh, const struct report *report);
