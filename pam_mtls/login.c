@@ -307,12 +307,12 @@ static void warn_of_end(const struct login *login)
 	const struct mtls_auth_reply *reply = &login->reply->u.auth_reply;
 	if (!reply->has_cert)
 		return;
-	int64_t left = reply->cert.not_after - (int64_t)time(NULL);
-	if (left >= (int64_t)WARN_DAYS * DAY_SECONDS)
+	int64_t now = (int64_t)time(NULL), end = reply->cert.not_after;
+	if (end >= now + (int64_t)WARN_DAYS * DAY_SECONDS)
 		return;
 	char date[PROMPT_DATE_MAX], text[TEXT_MAX];
-	prompt_date(reply->cert.not_after, date);
-	int days = left < 0 ? 0 : (int)(left / DAY_SECONDS);
+	prompt_date(end, date);
+	int days = end < now ? 0 : (int)((end - now) / DAY_SECONDS);
 	(void)snprintf(text, sizeof(text),
 		       "Your certificate ends on %s, in %d %s. Renew it before it does.", date,
 		       days, days == 1 ? "day" : "days");
@@ -342,8 +342,9 @@ int login_authenticate(pam_handle_t *pamh, int flags, int argc, const char **arg
 		.prompt = &login.items.prompt,
 	};
 	report_outcome(pamh, &report);
-	/* Guessing somebody's passphrase at a login prompt shall be slow. */
-	if (situation == MTLS_REASON_SECRET_WRONG && login.person.host == PERSON_HOST_ROOT)
+	/* Guessing a passphrase shall be slow: at a login prompt, a locked screen, an open shell.
+	 */
+	if (situation == MTLS_REASON_SECRET_WRONG)
 		(void)pam_fail_delay(pamh, FAIL_DELAY_USEC);
 	return result_to_pam(RESULT_AUTHENTICATE, situation);
 }

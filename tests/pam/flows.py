@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests/e2e"))
 # pylint: disable=wrong-import-position
@@ -104,6 +105,21 @@ def codes(world, out):
         done = Flow(answers=(answer, "second answer"))
         out.result(done.has(f"auth: {code}") and done.finds(rf"^error: .*\({token}\)$") and
                    done.text.count("prompt-") == 1, f"{name}: {code}, asked once", done.text)
+    for kind, name in (("setuid", "a setuid program"), ("root", "a root program"),
+                       ("user", "an unprivileged program")):
+        start = time.monotonic()
+        done = Flow(kind=kind, answers=("wrong",))
+        # libpam waits half as long at the least.
+        out.result(done.has("auth: PAM_AUTH_ERR") and time.monotonic() - start >= 0.9,
+                   f"guessing is slow in {name}", done.text)
+    world.give("bob", None)
+    also("bob", "/dev/null", "x\" reason=allowed user='root'.p12")
+    world.syslog.mark()
+    Flow()
+    lines = [line for line in world.syslog.lines() if "pam_mtls" in line]
+    out.result(len(lines) == 1 and lines[0].count('"') == 2 and " detail=\"" in lines[0] and
+               lines[0].endswith('"'), "a file's name ends no field of the log", "\n".join(lines))
+    world.give("bob", "good")
     world.daemon.kill()
     done = Flow(phases="auth")
     out.result(done.has("auth: PAM_AUTHINFO_UNAVAIL") and done.finds(r"\(unreachable\)$"),
