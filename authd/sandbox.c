@@ -91,8 +91,8 @@ static int refuse_against_others(scmp_filter_ctx ctx)
 		int number;
 		struct scmp_arg_cmp arg;
 	} rows[] = {
-		{ SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()) },
-		{ SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_NE, 0) },
+		{ SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid(), 0) },
+		{ SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_NE, 0, 0) },
 		{ SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, F_SETOWN) },
 		{ SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, F_SETOWN_EX) },
 		{ SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, FIOSETOWN) },
