@@ -12,7 +12,7 @@ from lib.authd import Daemon
 from lib.hosts import SECRET
 from lib.private import environment
 from lib.terminal import converse
-from lib.world import PROGRAMS, TROUBLE, World, write
+from lib.world import PROGRAMS, TROUBLE, write
 
 PHRASE = "correct horse"
 PASSWORD = "the old password"
@@ -86,7 +86,6 @@ def fresh_machine():
           "Defaults lecture=never\nbob ALL=(ALL:ALL) ALL\n", 0o440)
     shutil.rmtree("/etc/sudoers.d", ignore_errors=True)
     os.makedirs(PROGRAMS, exist_ok=True)
-    World.sanitizer()
 
 
 def install(walk):

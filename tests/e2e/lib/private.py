@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Brings a test into its private root (tests/private_root.sh)."""
 import os
+import re
+import shutil
+import subprocess
 import sys
 
 from lib import tap
 
+PROGRAMS = "/usr/local/libexec/mtls-tests"  # of the tests, for everybody
+SANITIZER = "/run/mtls-test/sanitizer"  # reports of AddressSanitizer
+PRELOAD = "/etc/ld.so.preload"
 MARK = "/run/mtls-private-root"  # below a tmpfs that only the private root has
 
 
@@ -20,9 +26,33 @@ def inside():
     return os.path.exists(MARK)
 
 
+def preload_sanitizer():
+    """
+    A sanitized module loads only into programs that loaded the runtime first, and setuid programs
+    take no LD_PRELOAD: so every program of the private root loads it. True if that is new.
+    """
+    build = environment("top_builddir")
+    linked = subprocess.run(["ldd", os.path.join(build, "tests/pam/pam_host")], check=False,
+                            stdout=subprocess.PIPE, encoding="utf-8").stdout
+    runtime = re.search(r"=> (\S*/libasan\.so\S*)", linked)
+    if not runtime or os.path.getsize(PRELOAD):
+        return False
+    os.makedirs(PROGRAMS, exist_ok=True)
+    os.makedirs(SANITIZER)
+    os.chmod(SANITIZER, 0o1777)
+    with open(SANITIZER + "/report", "w", encoding="utf-8") as report:
+        os.fchmod(report.fileno(), 0o666)
+    shim = shutil.copy(os.path.join(build, "tests/e2e/.libs/libasan_shim.so"), PROGRAMS)
+    with open(PRELOAD, "w", encoding="utf-8") as preload:
+        preload.write(f"{shim} {runtime.group(1)}\n")
+    return True
+
+
 def enter():
     """Returns inside a private root with the built tree installed; outside it starts one."""
     if inside():
+        if preload_sanitizer():
+            os.execv(sys.executable, [sys.executable, "-B"] + sys.argv)
         return
     if os.geteuid() != 0:
         tap.skip_all("needs root")

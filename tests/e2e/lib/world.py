@@ -20,15 +20,13 @@ import sys
 
 from lib import private
 from lib.authd import Daemon
-from lib.private import environment
+from lib.private import PROGRAMS, SANITIZER, environment
 from lib.records import Audit, Syslog, Tail
 
 sys.path.insert(0, os.path.join(environment("top_srcdir"), "tests/certs"))
 import pki  # noqa: E402 pylint: disable=wrong-import-position
 
 PASSPHRASE = pki.PASSPHRASE
-PROGRAMS = "/usr/local/libexec/mtls-tests"
-SANITIZER = "/run/mtls-test/sanitizer"
 SERVICES = ("login", "su", "sudo", "mtls-test", "mtls-locker")
 PEOPLE = ("alice", "bob", "carol", "mallory")
 ENTERED = """#!/bin/sh
@@ -108,22 +106,8 @@ class World:
 
     def _programs(self):
         os.makedirs(PROGRAMS, exist_ok=True)
-        self.sanitizer()
+        self._program("tests/pam/pam_host")
         write(PROGRAMS + "/entered", ENTERED, 0o755)
-
-    @staticmethod
-    def sanitizer():
-        """A sanitized module loads only into programs that loaded the runtime first, and setuid
-        programs take no LD_PRELOAD: so every program of the private root loads it."""
-        World._program("tests/pam/pam_host")
-        linked = run("ldd", PROGRAMS + "/pam_host").stdout
-        runtime = re.search(r"=> (\S*/libasan\.so\S*)", linked)
-        if runtime:
-            shim = os.path.join(environment("top_builddir"), "tests/e2e/.libs/libasan_shim.so")
-            write(SANITIZER + "/report", "", 0o666)
-            os.chmod(SANITIZER, 0o1777)
-            shutil.copy(shim, PROGRAMS)
-            write("/etc/ld.so.preload", f"{PROGRAMS}/libasan_shim.so {runtime.group(1)}\n")
 
     @staticmethod
     def _program(name):
