@@ -51,7 +51,10 @@ static void reply(struct conn *conn, enum conn_state state)
 			    mtls_diag_text(&diag, r));
 		return;
 	}
-	/* The record comes first: no verdict without one. */
+	/*
+	 * The record comes first: a crash between the two leaves no login without one. A record
+	 * that cannot be written is counted and logged; a full disk must not lock everybody out.
+	 */
 	if (state == CONN_REPLY)
 		conn_audit(conn, conn->request.reason, conn->request.detail.text);
 	conn_enter(conn, state);

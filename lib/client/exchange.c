@@ -63,7 +63,8 @@ static int verify_server(gnutls_session_t session)
 
 	exchange->callback_reason =
 		mtls_peer_verify(session, exchange->settings->server_name, exchange->diag);
-	return exchange->callback_reason == MTLS_REASON_ALLOWED ? 0 : GNUTLS_E_CERTIFICATE_ERROR;
+	exchange->server_verified = exchange->callback_reason == MTLS_REASON_ALLOWED;
+	return exchange->server_verified ? 0 : GNUTLS_E_CERTIFICATE_ERROR;
 }
 
 static int see_message(gnutls_session_t session, unsigned int type, unsigned int when,
@@ -201,6 +202,7 @@ static enum mtls_reason start_run(struct mtls_exchange *exchange,
 
 	exchange->key = key;
 	exchange->heard = exchange->ticket = exchange->proven = false;
+	exchange->server_verified = false;
 	exchange->callback_reason = MTLS_REASON_ALLOWED;
 	mtls_transcript_init(&exchange->transcript);
 	mtls_frame_init(&exchange->frame, false);

@@ -28,6 +28,7 @@ struct mtls_exchange {
 	bool heard;                       /* the server has sent a handshake message */
 	bool ticket;                      /* the server has sent a session ticket */
 	bool proven;                      /* the key has signed this handshake */
+	bool server_verified;             /* by the callback; nothing else says so */
 	enum mtls_reason callback_reason; /* of a callback that stopped the handshake, or ALLOWED */
 };
 

@@ -173,6 +173,10 @@ enum mtls_reason mtls_exchange_io_handshake(struct mtls_exchange *exchange)
 		(void)gnutls_alert_send_appropriate(exchange->session, rc);
 		return reason;
 	}
+	/* A handshake without a server certificate would never have called back. */
+	if (!exchange->server_verified)
+		return mtls_exchange_fail(exchange, MTLS_REASON_SERVER_UNTRUSTED,
+					  "the server showed no certificate");
 	struct mtls_diag why = { 0 };
 	if (mtls_tls_session_check(exchange->session, &why) < 0)
 		return mtls_exchange_fail(exchange, MTLS_REASON_PROTOCOL, "%s", why.text);
