@@ -66,7 +66,7 @@ endif
 
 # The main job, shown in a private root.
 .PHONY: clean-e2e demo demo-ready mutants mutant-row
-demo-ready: all-am
+demo-ready: all-am tests/pam/pam_host %D%/libnss_hang.la
 	@$(MAKE) $(AM_MAKEFLAGS) $(E2E_STAMP)
 demo:
 	@$(AM_TESTS_ENVIRONMENT) $(PYTHON3) -B $(srcdir)/%D%/demo.py
