@@ -8,6 +8,8 @@ from lib.attempt import Attempt, expect_entered, expect_refused
 from lib.hosts import Locker, Login, PamHost, Su, Sudo
 from lib.world import World
 
+TCP = "tcp:127.0.0.1:17443"
+
 # What bob holds instead of his certificate: the reason, and the daemon's own where it sees one.
 REFUSALS = (
     ("another key for his certificate", "other-key", "key-unusable", None),
@@ -30,9 +32,31 @@ def sudo_path(out, world):
     expect_entered(out, "sudo by bob, all as before", Attempt(world, sudo, "bob"))
 
 
+def tcp_path(out, world):
+    """The daemon by TCP, behind a first server that is not there; the same refusals."""
+    listen = ["unix:" + world.socket, TCP]
+    world.change_settings("authd.conf", {**world.authd_settings(), "listen": listen})
+    servers = [f"unix:{world.rundir}/nobody.sock", TCP]
+    world.change_settings("pam_mtls.conf", {**world.pam_settings(), "servers": servers})
+    world.restart()
+    for host in (Sudo(), Login()):
+        attempt = Attempt(world, host, "bob")
+        expect_entered(out, f"{host.name} by TCP", attempt)
+        peers = [record.get("peer", {}).get("transport") for record in world.audit.records()]
+        out.result(peers == ["tcp"], f"{host.name} by TCP: the record says so", str(peers))
+    for what, file, token, audit in REFUSALS:
+        world.give("bob", file)
+        expect_refused(out, f"sudo by TCP with {what}", Attempt(world, Sudo(), "bob"), token, audit)
+    world.give("bob", "host-ca-leaf")
+    expect_refused(out, "sudo by TCP with a certificate of the CA for machines",
+                   Attempt(world, Sudo(), "bob"), "role", "role")
+    world.passing()
+
+
 def test(out):
     world = World()
     sudo_path(out, world)
+    tcp_path(out, world)
     for host in (Su(), Login()):
         for person in ("bob", "alice"):
             name = f"{host.name} by {person}"
