@@ -72,6 +72,7 @@ clone() {
 keep=no
 [ "${1-}" != --keep ] || { keep=yes && shift; }
 root=${1-$(mktemp -d "${TMPDIR:-/tmp}/clean-machine.XXXXXX")}
+chmod 755 "$root" # it is the root folder of everybody in there
 times=''
 timed "a fresh Debian with git" make_machine
 timed "git clone" clone
