@@ -3,7 +3,9 @@
 # From nothing: a fresh Debian in a folder (debootstrap, plus git and ca-certificates), a clone of
 # HEAD, the README's two commands, and how long each took. As root.
 #
-#	clean_machine.sh [--keep] [FOLDER]
+#	clean_machine.sh [--keep] [--ci] [FOLDER]
+#
+# --keep leaves the machine's folder; --ci runs .ci/run there instead of the two commands.
 #
 # Packages come from where this machine's own come from.
 set -eu
@@ -69,15 +71,20 @@ clone() {
 }
 
 [ "$(id -u)" = 0 ] || die "needs root"
-keep=no
+keep=no ci=no
 [ "${1-}" != --keep ] || { keep=yes && shift; }
+[ "${1-}" != --ci ] || { ci=yes && shift; }
 root=${1-$(mktemp -d "${TMPDIR:-/tmp}/clean-machine.XXXXXX")}
 chmod 755 "$root" # it is the root folder of everybody in there
 times=''
 timed "a fresh Debian with git" make_machine
 timed "git clone" clone
-timed "./quickstart" in_machine sh -c 'cd /root/project && exec ./quickstart'
-timed "./quickstart check" in_machine sh -c 'cd /root/project && exec ./quickstart check'
-timed "./quickstart check, again" in_machine sh -c 'cd /root/project && exec ./quickstart check'
+if [ "$ci" = yes ]; then
+	timed ".ci/run" in_machine sh -c 'cd /root/project && exec bash .ci/run </dev/null'
+else
+	timed "./quickstart" in_machine sh -c 'cd /root/project && exec ./quickstart'
+	timed "./quickstart check" in_machine sh -c 'cd /root/project && exec ./quickstart check'
+	timed "./quickstart check, again" in_machine sh -c 'cd /root/project && exec ./quickstart check'
+fi
 [ "$keep" = yes ] || rm -rf "$root" "$root.log"
 printf '%s' "$times"
