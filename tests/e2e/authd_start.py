@@ -343,5 +343,5 @@ def test(out):
         alone.daemon.kill()
 
 
-private.enter()
+private.enter(preload=False)
 sys.exit(tap.run(test))

@@ -455,5 +455,5 @@ def test(out):
     out.note(alone.daemon.log.lines()[-1])
 
 
-private.enter()
+private.enter(preload=False)
 sys.exit(tap.run(test))

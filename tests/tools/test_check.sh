@@ -164,8 +164,8 @@ rm -rf "$MTLS_STATEDIR/snapshot"
 
 # Accounts and bindings that something else of the machine came across later.
 cp -a /etc/nsswitch.conf "$work/nsswitch.conf"
+useradd -u 7001 local-bob # first: useradd cannot load a sanitized module
 printf 'passwd: files mtls\ngroup: files mtls\n' >/etc/nsswitch.conf
-useradd -u 7001 local-bob
 "$mtlsctl" account add net-alice >/dev/null
 "$mtlsctl" bind add local-bob subject:CN=bob >/dev/null
 check 0 && said out '1 accounts, 1 groups, 1 bindings' && said out '0 errors, 0 warnings'
@@ -176,7 +176,7 @@ found error "'net-alice' is an account of pam-mtls and of /etc/passwd" 'a local 
 keep /etc/group
 echo 'net-alice:x:7002:' >>/etc/group
 found error "'net-alice' is a group of pam-mtls and of /etc/group" 'a local group of the same name'
-uid=$(id -u net-alice)
+uid=$("$mtlsctl" account list | awk '$1 == "net-alice" { print $2 }')
 keep /etc/subuid
 echo "local-bob:$uid:65536" >>/etc/subuid
 found error "the uid $uid of 'net-alice' is held" 'subordinate ids over an account'
@@ -215,7 +215,10 @@ ok '--dump-config of a file that is not trusted fails'
 chmod 0644 "$dir/pam_mtls.conf"
 
 # Times: the same files, seen later.
-if command -v faketime >/dev/null; then
+if ldd "$mtlsctl" | grep -q libasan; then
+	n=$((n + 1))
+	echo "ok $n - times # SKIP faketime does not go with AddressSanitizer"
+elif command -v faketime >/dev/null; then
 	for row in '+800 days:warning:expires on' '+900 days:error:expired on' '+4000 days:error:is outdated since'; do
 		run "$(case $row in *error*) echo 3 ;; *) echo 0 ;; esac)" faketime "${row%%:*}" "$mtlsctl" check &&
 			said out "${row##*:}"
