@@ -94,9 +94,16 @@ class Copy:
 
     def row(self, name):
         """Exit status of matrix.py: 0 if the row was refused as it should, 3 if it entered."""
-        return call(["make", "-s", "-C", self.build, f"abs_top_srcdir={self.src}",
-                     f"abs_top_builddir={self.build}", "mutant-row", f"MUTANT_ROW={name}"],
-                    self.log)
+        status = os.path.join(self.build, "mutant-row.status")
+        if os.path.exists(status):
+            os.unlink(status)
+        call(["make", "-s", "-C", self.build, f"abs_top_srcdir={self.src}",
+              f"abs_top_builddir={self.build}", "mutant-row", f"MUTANT_ROW={name}"], self.log)
+        try:
+            with open(status, encoding="utf-8") as file:
+                return int(file.read())
+        except (FileNotFoundError, ValueError):
+            return -1
 
     def unit(self, name):
         env = dict(os.environ, top_srcdir=self.src, top_builddir=self.build,
