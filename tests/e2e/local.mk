@@ -20,6 +20,7 @@ tests_e2e_libnss_hang_la_CFLAGS = $(tests_e2e_libasan_shim_la_CFLAGS)
 tests_e2e_libnss_hang_la_LDFLAGS = $(tests_e2e_libasan_shim_la_LDFLAGS)
 
 E2E_TESTS = \
+	%D%/reasons_complete.py \
 	%D%/no_leaks.py \
 	%D%/login_path.py \
 	%D%/phases.py \
@@ -27,10 +28,9 @@ E2E_TESTS = \
 	%D%/readme_setup.py
 
 EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clean_machine.sh \
-	tests/results.py tests/mutants/run.py \
+	tests/results.py tests/mutants \
 	tests/certs/pki.py \
 	%D%/demo.py \
-	%D%/reasons_complete.py \
 	%D%/rows.py \
 	%D%/lib/__init__.py \
 	%D%/lib/attempt.py \

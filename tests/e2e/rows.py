@@ -226,6 +226,10 @@ ROWS = [
     Row("unknown account", "user-unknown", code="PAM_USER_UNKNOWN", second={"target": "not-here"},
         hosts=("pam_host",), empty="refuses unknown accounts itself"),
     Row("no server_name", "config", pam_has(server_name=None), code=UNAVAILABLE),
+    Row("no certificate where one is demanded", "certificate-required",
+        pam_has(**{"service mtls-test": {"account": "enforce"}}),
+        code="PAM_PERM_DENIED", hosts={"pam_host": PamHost(phases="acct")},
+        first={"extra": ("--phases", "auth,acct")}, second={}, empty="have no other way in"),
     Row("no conversation", "conversation", code="PAM_CONV_ERR",
         hosts=("pam_host",), second={"extra": ("--noconv",)},
         empty="always has one", told=False),
@@ -243,4 +247,17 @@ ROWS = [
 
 # Reasons that no host program can be brought to show: the test of the part that decides.
 UNIT = {
+    "account-not-peer": ("tests/unit/test_request.c",
+                         "pam_mtls refuses before it asks for another: not-person"),
+    "bad-choice": ("tests/unit/test_request.c", "pam_mtls names only what it was offered"),
+    "role": ("tests/unit/test_roles.c", "the hosts connect as the table of roles expects"),
+    "bad-request": ("tests/unit/test_request.c", "pam_mtls sends no malformed request"),
+    "busy": ("tests/unit/test_result.c",
+             "stands only in the record of a connection that ends with the daemon"),
+    "internal": ("tests/unit/test_request.c", "no input leads to it"),
+    "choice-timeout": ("tests/unit/test_result.c",
+                       "needs a minute's wait; tests/e2e/tls_outside.py shows the daemon's part"),
+    "certificate-refused": ("tests/unit/test_exchange.c",
+                            "the signer refuses to show what cannot be decoded"),
+    "not-local": ("tests/unit/test_result.c", "no source of this version is a device"),
 }

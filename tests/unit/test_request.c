@@ -303,6 +303,7 @@ static void out_of_turn(void **state)
 	assert_int_equal(request_answer(&request, account(LOOKUP_FOUND, "alice", ALICE)),
 			 REQUEST_REPLY);
 	assert_int_equal(request.verdict, MTLS_VERDICT_DENIED);
+	assert_int_equal(request.reason, MTLS_REASON_INTERNAL);
 	request_done(&request);
 
 	request_init(&request, &env, &peer, w->path, "a1");
