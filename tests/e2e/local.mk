@@ -70,7 +70,7 @@ demo-ready: all-am tests/pam/pam_host %D%/libnss_hang.la
 	@$(MAKE) $(AM_MAKEFLAGS) $(E2E_STAMP)
 demo:
 	@$(AM_TESTS_ENVIRONMENT) $(PYTHON3) -B $(srcdir)/%D%/demo.py
-# One row of the matrix for a mutant. The status of matrix.py goes to a file: make has only one of its own.
+# One row of the matrix for a mutant. Its status goes to a file: make has only one of its own.
 mutant-row:
 	@$(AM_TESTS_ENVIRONMENT) $(PYTHON3) -B $(srcdir)/%D%/matrix.py --mutant '$(MUTANT_ROW)'; \
 	echo $$? >mutant-row.status
