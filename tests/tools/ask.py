@@ -19,6 +19,8 @@ pid = os.fork()
 if pid == 0:
     os.close(terminal)
     os.login_tty(other)
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
+        signal.signal(number, signal.SIG_DFL)  # a shell's background job ignores them
     os.execv(command[0], command)
 # The parent keeps the other side too: its settings stay readable until the end.
 seen = b""
