@@ -120,7 +120,8 @@ def try_mutant(mutant, copy):
     if copy.patch(mutant.path):
         return "does not apply"
     if mutant.unit:
-        if copy.make(mutant.unit):
+        # Some run programs of the build.
+        if copy.make("all") or copy.make(mutant.unit):
             return "does not build"
         return "" if copy.unit(mutant.unit) else f"survives {mutant.unit}"
     if copy.make("all") or copy.make("demo-ready"):
