@@ -184,8 +184,9 @@ gnutls_datum_t certgen_crl(const struct certgen_crl *options, struct certgen *is
 	CHECK(gnutls_x509_crl_init(&crl));
 	CHECK(gnutls_x509_crl_set_version(crl, 2));
 	CHECK(gnutls_x509_crl_set_this_update(crl, this_update));
-	CHECK(gnutls_x509_crl_set_next_update(crl, options->next_update ? options->next_update
-									: now + 86400));
+	const int64_t next_update = options->next_update ? options->next_update : now + 86400;
+	if (!options->no_next_update)
+		CHECK(gnutls_x509_crl_set_next_update(crl, next_update));
 	CHECK(gnutls_x509_crl_set_number(crl, number, sizeof(number)));
 	for (size_t i = 0; i < options->revoked_count; i++)
 		CHECK(gnutls_x509_crl_set_crt(crl, options->revoked[i]->crt, this_update));

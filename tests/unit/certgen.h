@@ -75,6 +75,7 @@ struct certgen_crl {
 	size_t revoked_count;
 	int64_t this_update; /* 0: an hour ago */
 	int64_t next_update; /* 0: in a day */
+	bool no_next_update; /* leaves it out */
 	gnutls_digest_algorithm_t digest;
 };
 

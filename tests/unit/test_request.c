@@ -240,6 +240,32 @@ static void verdicts(void **state)
 	w->path->role = MTLS_ROLE_USER;
 }
 
+/* A setting must not open what no binding may name. */
+static void root_is_refused_whatever_min_uid_says(void **state)
+{
+	const struct world *w = *state;
+	const struct request_env env = { .anchors = w->anchors, .bounds = { 8, 4, 2048, 4096 } };
+	const struct play play = { "uid 0",
+				   ROOT,
+				   0,
+				   0,
+				   0,
+				   "alice",
+				   LOOKUP_FOUND,
+				   "alice",
+				   LOOKUP_FOUND,
+				   "alice",
+				   0,
+				   MTLS_REASON_ACCOUNT_REFUSED };
+	struct request request;
+
+	request_init(&request, &env, &play.peer, w->path, "a1");
+	run(&request, &play);
+	assert_int_equal(request.reason, MTLS_REASON_ACCOUNT_REFUSED);
+	assert_int_equal(request.verdict, MTLS_VERDICT_DENIED);
+	request_done(&request);
+}
+
 static void choices(void **state)
 {
 	static const struct {
@@ -326,6 +352,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verdicts),
+		cmocka_unit_test(root_is_refused_whatever_min_uid_says),
 		cmocka_unit_test(choices),
 		cmocka_unit_test(out_of_turn),
 	};

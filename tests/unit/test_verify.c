@@ -731,6 +731,22 @@ static void crl_issuers_need_the_right(void **state)
 	mtls_anchors_free(anchors);
 }
 
+/* Without nextUpdate nobody knows when it stops being the whole truth. */
+static void crls_say_until_when(void **state)
+{
+	struct mtls_anchors *anchors = usual_anchors();
+	struct certgen *sent[] = { leaf, middle, NULL };
+	struct mtls_diag diag = { 0 };
+	(void)state;
+	gnutls_datum_t crl = certgen_crl(&(struct certgen_crl){ .no_next_update = true }, middle);
+	assert_int_equal(mtls_anchors_add_crl(anchors, "corp", crl.data, crl.size, NULL), 0);
+	assert_int_equal(mtls_anchors_set_crl_policy(anchors, "corp", MTLS_VERIFY_CRL_IF_PRESENT),
+			 0);
+	assert_int_equal(judge(anchors, &usual, sent, time(NULL), &diag), MTLS_REASON_CRL_UNUSABLE);
+	gnutls_free(crl.data);
+	mtls_anchors_free(anchors);
+}
+
 /* A byte of the number's OID is changed: cRLNumber (2.5.29.20) becomes another extension. */
 static void crl_extensions_are_understood(void **state)
 {
@@ -817,6 +833,7 @@ int main(void)
 		cmocka_unit_test(policy_looks_at_the_whole_path),
 		cmocka_unit_test(crls_decide),
 		cmocka_unit_test(crl_issuers_need_the_right),
+		cmocka_unit_test(crls_say_until_when),
 		cmocka_unit_test(crl_extensions_are_understood),
 		cmocka_unit_test(crls_are_read_whole),
 	};
