@@ -221,14 +221,14 @@ class Start:
                         "a dead worker is replaced", daemon.log.lines())
         before = {pid for pid, _ in self.alone.lookups()}
         for pid in before:
-            os.kill(pid, signal.SIGSEGV)
+            os.kill(pid, signal.SIGABRT)  # a sanitizer would first write a report of SIGSEGV
         self.out.result(wait_for(lambda: len(self.alone.lookups()) == 4 and not
-                                 before & {pid for pid, _ in self.alone.lookups()}, 5) and
+                                 before & {pid for pid, _ in self.alone.lookups()}, 20) and
                         self.allowed(), "dead lookup processes are replaced", daemon.log.lines())
         pids = daemon.pids()
         os.kill(daemon.process.pid, signal.SIGKILL)
         daemon.process.wait()
-        self.out.result(wait_for(lambda: not any(os.path.exists(f"/proc/{p}") for p in pids), 5),
+        self.out.result(wait_for(lambda: not any(os.path.exists(f"/proc/{p}") for p in pids), 20),
                         "without the supervisor all end")
         daemon.start()
         self.out.result(self.allowed(), "a socket left behind is replaced")
