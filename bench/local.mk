@@ -19,5 +19,5 @@ bench_bench_handshake_LDADD = $(LIBMTLS_TLS) $(LIBMTLS_WIRE) $(LIBMTLS_BASE)
 
 .PHONY: bench
 bench: all $(BENCH_BINARIES)
-	@$(AM_TESTS_ENVIRONMENT) for bench in $(BENCHES); do \
+	@$(AM_TESTS_ENVIRONMENT) PYTHON3='$(PYTHON3)'; export PYTHON3; for bench in $(BENCHES); do \
 		echo "== $$bench"; $(SHELL) "$(srcdir)/$$bench" || exit 1; done
