@@ -96,20 +96,28 @@ class Alone:
     def worker(self):
         """The worker's pid: the child that is not a lookup process."""
         for pid in self.daemon.pids():
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                lookup = b"--lookup-process" in file.read()
-            if not lookup and pid != self.daemon.process.pid:
+            words = words_of(pid)
+            if words and b"--lookup-process" not in words and pid != self.daemon.process.pid:
                 return pid
         return None
 
     def lookups(self):
         found = []
         for pid in self.daemon.pids():
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                words = file.read().split(b"\0")
+            words = words_of(pid)
             if b"--lookup-process" in words:
                 found.append((pid, words[2].decode()))
         return found
+
+
+def words_of(pid):
+    """The command line; empty for a process that has ended since it was listed, or is a zombie."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            text = file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return text.split(b"\0") if text else []
 
 
 def uid_of(name):
