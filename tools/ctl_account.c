@@ -331,12 +331,10 @@ static int run_list(int argc, char **argv)
 	if (code)
 		return code;
 	struct listing l = { .set = accounts.set, .json = json ? json_array() : NULL };
-	if (!json)
-		(void)puts("NAME\tUID\tGID\tHOME\tSHELL\tGECOS\tGROUPS");
-	if (mtls_acctset_walk(accounts.set, &walk, &l) != 0)
-		code = ctl_accounts_fail(CTL_FAILED, "out of memory");
-	else if (json && json_dumpf(l.json, stdout, JSON_INDENT(2)) == 0)
-		(void)putchar('\n');
+	if (json && !l.json)
+		return ctl_accounts_fail(CTL_FAILED, "out of memory");
+	code = ctl_accounts_print(accounts.set, &walk, &l, l.json,
+				  "NAME\tUID\tGID\tHOME\tSHELL\tGECOS\tGROUPS");
 	json_decref(l.json);
 	return code;
 }

@@ -88,6 +88,18 @@ int ctl_accounts_commit(struct ctl_accounts *accounts, bool dry_run)
 	return CTL_OK;
 }
 
+int ctl_accounts_print(const struct mtls_acctset *set, const struct mtls_acctset_walk *walk,
+		       void *ctx, const json_t *json, const char *header)
+{
+	if (!json)
+		(void)puts(header);
+	if (mtls_acctset_walk(set, walk, ctx) != 0)
+		return ctl_accounts_fail(CTL_FAILED, "out of memory");
+	if (json && (json_dumpf(json, stdout, JSON_INDENT(2)) < 0 || putchar('\n') == EOF))
+		return ctl_accounts_fail(CTL_FAILED, "the list could not be written");
+	return CTL_OK;
+}
+
 void ctl_accounts_done(struct ctl_accounts *accounts)
 {
 	mtls_acctdb_txn_free(accounts->txn);

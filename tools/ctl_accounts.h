@@ -3,6 +3,7 @@
 #ifndef MTLS_TOOLS_CTL_ACCOUNTS_H
 #define MTLS_TOOLS_CTL_ACCOUNTS_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "lib/acctdb/writer.h"
@@ -25,6 +26,13 @@ void ctl_accounts_done(struct ctl_accounts *accounts);
 
 /* A line "mtlsctl: ..." on standard error; returns @code. */
 int ctl_accounts_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * Prints what @walk makes of @set, @ctx being its argument: with @json (an array that the walk
+ * fills) as JSON, else as lines below @header.
+ */
+int ctl_accounts_print(const struct mtls_acctset *set, const struct mtls_acctset_walk *walk,
+		       void *ctx, const json_t *json, const char *header);
 
 /* One action of a subcommand: argv[0] is its name. */
 struct ctl_action {

@@ -258,12 +258,9 @@ static int run_list(int argc, char **argv)
 	struct listing l = { .set = accounts.set,
 			     .user = optind < argc ? argv[optind] : NULL,
 			     .json = json ? json_array() : NULL };
-	if (!json)
-		(void)puts("USER\tSOURCE\tKEY");
-	if (mtls_acctset_walk(accounts.set, &walk, &l) != 0)
-		code = ctl_accounts_fail(CTL_FAILED, "out of memory");
-	else if (json && json_dumpf(l.json, stdout, JSON_INDENT(2)) == 0)
-		(void)putchar('\n');
+	if (json && !l.json)
+		return ctl_accounts_fail(CTL_FAILED, "out of memory");
+	code = ctl_accounts_print(accounts.set, &walk, &l, l.json, "USER\tSOURCE\tKEY");
 	json_decref(l.json);
 	return code;
 }

@@ -295,6 +295,30 @@ class Start:
         self.alone.daemon.stop()
         self.alone.write_settings()
 
+    def full_disk(self):
+        """A record that has no room is said to be lost, and locks nobody out; the next is whole."""
+        folder = "/run/full"
+        os.makedirs(folder)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "tmpfs", folder], check=True)
+        filler = folder + "/filler"
+        subprocess.run(["dd", "if=/dev/zero", "of=" + filler, "bs=4k"], check=False,
+                       stderr=subprocess.DEVNULL)
+        self.alone.write_settings(audit_file=folder + "/audit.json")
+        self.alone.daemon.start()
+        entered = self.login()
+        self.out.result(entered == "reason:0" and wait_for(lambda: any(
+            "was lost" in line for line in self.alone.daemon.log.lines())),
+            "no room for the record: entered, and the log says that it was lost",
+            f"{entered} {self.alone.daemon.log.lines()}")
+        os.unlink(filler)
+        entered = self.login()
+        with open(folder + "/audit.json", encoding="utf-8") as file:
+            records = [json.loads(line) for line in file]
+        self.out.result(entered == "reason:0" and [r["verdict"] for r in records] == ["allowed"],
+                        "with room again the next record is whole", f"{entered} {records}")
+        self.alone.daemon.stop()
+        self.alone.write_settings()
+
     def keylog(self):
         """SSLKEYLOGFILE of whoever starts it is not obeyed."""
         path = "/run/mtls-test/keylog"
@@ -337,7 +361,7 @@ def test(out):
     try:
         for part in (start.options, start.refusals, start.warnings, start.sockets, start.rights,
                      start.deaths, start.hang, start.snapshot_missing, start.signals,
-                     start.journal, start.keylog):
+                     start.journal, start.full_disk, start.keylog):
             part()
     finally:
         alone.daemon.kill()

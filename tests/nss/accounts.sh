@@ -122,6 +122,21 @@ check "until it is removed" 0 "group 'team' removed" account remove team
 check "changes go on" 0 "never used again" account remove bob
 check "usage" 2 "Usage" account
 check "unknown action" 2 "unknown action" bind show
+check "a list that cannot be written" 1 "cannot write to standard output" sh -c '"$0" account list --json >/dev/full' "$ctl"
+
+# A full disk: the snapshot in a file system of its own, filled up.
+snapshot=$MTLS_STATEDIR/snapshot
+cp -a "$snapshot" /run/work/snapshot
+mount -t tmpfs -o size=64k,mode=755 tmpfs "$snapshot" && cp -a /run/work/snapshot/. "$snapshot/"
+dd if=/dev/zero of="$snapshot/filler" bs=4k 2>/dev/null
+before=$(serial)
+check "a full disk" 1 "No space left on device" account add zara
+check "leaves the snapshot as it was" 0 "$before" serial
+check "and nothing half-written" 0 "accounts.cdb accounts.gen" sh -c 'cd "$0" && echo $(ls | grep -vE "^filler$|lock")' "$snapshot"
+check "which goes on answering" 0 "alice:*:2000200006" "$ask" mtls passwd alice
+rm "$snapshot/filler"
+check "with room the change is made" 0 "uid " account add zara
+
 rm -f "$MTLS_STATEDIR/snapshot/accounts.cdb"
 check "a lost snapshot is no empty one" 1 "restore it" account add zoe
 echo "1..$n"
