@@ -126,8 +126,8 @@ check "a list that cannot be written" 1 "cannot write to standard output" sh -c 
 
 # A full disk: the snapshot in a file system of its own, filled up.
 snapshot=$MTLS_STATEDIR/snapshot
-cp -a "$snapshot" /run/work/snapshot
-mount -t tmpfs -o size=64k,mode=755 tmpfs "$snapshot" && cp -a /run/work/snapshot/. "$snapshot/"
+cp -a "$snapshot" "$work/snapshot"
+mount -t tmpfs -o size=64k,mode=755 tmpfs "$snapshot" && cp -a "$work/snapshot/." "$snapshot/"
 dd if=/dev/zero of="$snapshot/filler" bs=4k 2>/dev/null
 before=$(serial)
 check "a full disk" 1 "No space left on device" account add zara
