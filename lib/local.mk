@@ -3,7 +3,9 @@ include lib/name/local.mk
 include lib/acctdb/local.mk
 include lib/conf/local.mk
 include lib/settings/local.mk
+include lib/roster/local.mk
 include lib/wire/local.mk
+include lib/control/local.mk
 include lib/tls/local.mk
 include lib/cert/local.mk
 include lib/verify/local.mk

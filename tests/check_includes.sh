@@ -11,6 +11,8 @@ lib/name:lib/base
 lib/acctdb:lib/base lib/name
 lib/conf:lib/base
 lib/settings:lib/base lib/name lib/conf
+lib/roster:lib/base lib/name
+lib/control:lib/base lib/wire
 lib/wire:lib/base
 lib/tls:lib/base lib/wire
 lib/cert:lib/base lib/name lib/wire
@@ -20,8 +22,8 @@ signer:lib/base lib/wire lib/tls lib/conf lib/cert
 pam_mtls:lib/base lib/name lib/settings lib/wire lib/client signer
 nss_mtls:lib/base lib/name lib/acctdb
 authd:lib/base lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify
-accountd:lib/base lib/name lib/wire lib/conf lib/settings lib/acctdb
-tools:lib/base lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/client lib/acctdb signer
+accountd:lib/base lib/name lib/wire lib/conf lib/settings lib/acctdb lib/roster lib/control
+tools:lib/base lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/client lib/acctdb lib/roster lib/control signer
 '
 # library header pattern: the only folders that may include it
 owners='
@@ -29,6 +31,7 @@ libtasn1.h:lib/wire
 confuse.h:lib/conf
 cdb.h:lib/acctdb bench
 uv.h:authd accountd
+sqlite3.h:accountd tests/unit
 seccomp.h:authd signer accountd
 security/pam_:pam_mtls tests bench
 '

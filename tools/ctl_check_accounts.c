@@ -90,7 +90,7 @@ void check_accounts(struct check *check, const struct mtls_acctdb *db)
 
 	int r = mtls_local_load("/etc", &local, &diag);
 	if (r >= 0)
-		r = mtls_acctset_load(db, &db->header.window, local, &set, &diag);
+		r = mtls_acctset_load(db, &db->header.ids.window, local, &set, &diag);
 	if (r < 0) {
 		check_add(check, CHECK_ERROR, "accounts",
 			  "restore it from a backup, or make accounts and bindings again", "%s",

@@ -171,12 +171,12 @@ static bool check_snapshot(struct check *check)
 	bool accounts = db.header.users > 0;
 	check_add(check, CHECK_OK, "accounts", NULL, "'%s': %u accounts, %u groups, %u bindings",
 		  path, db.header.users, db.header.groups, db.header.bindings);
-	if (db.header.window.min != check->accountd->window.min ||
-	    db.header.window.max != check->accountd->window.max)
+	if (db.header.ids.window.min != check->accountd->window.min ||
+	    db.header.ids.window.max != check->accountd->window.max)
 		check_add(check, CHECK_WARNING, "accounts",
 			  "the next change of an account writes it with the new window",
-			  "'%s' was written for the ids %u-%u", path, db.header.window.min,
-			  db.header.window.max);
+			  "'%s' was written for the ids %u-%u", path, db.header.ids.window.min,
+			  db.header.ids.window.max);
 	if (!mtls_streq(path, MTLS_STATEDIR "/snapshot/accounts.cdb"))
 		check_add(check, CHECK_ERROR, "accounts", "remove 'snapshot' from accountd.conf",
 			  "libnss_mtls reads '%s', not '%s'",

@@ -33,8 +33,8 @@ int mtls_acct_header_encode(const struct mtls_acct_header *header, struct mtls_b
 {
 	(void)mtls_buf_append(out, MTLS_ACCT_MAGIC, MTLS_ACCT_MAGIC_LEN);
 	(void)put_u32(out, header->format);
-	(void)put_u32(out, header->window.min);
-	(void)put_u32(out, header->window.max);
+	(void)put_u32(out, header->ids.window.min);
+	(void)put_u32(out, header->ids.window.max);
 	(void)put_u64(out, header->serial);
 	(void)put_u64(out, header->created);
 	(void)put_u32(out, header->users);

@@ -12,6 +12,7 @@ libmtls_acctdb_la_SOURCES = \
 	%D%/set_change.c %D%/set_load.c \
 	%D%/publish.c \
 	%D%/writer.c %D%/writer.h
+noinst_HEADERS += %D%/item.h %D%/build.h %D%/place.h
 
 if HAVE_CMOCKA
 UNIT_ACCTDB = tests/unit/test_acctdb

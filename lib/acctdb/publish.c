@@ -98,8 +98,7 @@ static int put_user_groups(struct building *b, const struct mtls_acctset_user *u
 	mtls_buf_reset(&b->value);
 	int r = mtls_acct_user_groups_encode(user->gids, user->gid_count, &b->value);
 	if (r >= 0)
-		r = mtls_acct_user_groups_decode(&b->header.window, b->value.data, b->value.len,
-						 &ids);
+		r = mtls_acct_user_groups_decode(&b->header.ids, b->value.data, b->value.len, &ids);
 	if (r >= 0)
 		r = mtls_acct_key_name(MTLS_ACCT_USER_GROUPS, user->name, strlen(user->name), &key);
 	if (r < 0)
@@ -125,7 +124,7 @@ static int put_user(void *ctx, const struct mtls_acctset_user *user)
 	mtls_buf_reset(&b->value);
 	int r = mtls_acct_user_encode(&record, &b->value);
 	if (r >= 0)
-		r = mtls_acct_user_decode(&b->header.window, b->value.data, b->value.len, &check);
+		r = mtls_acct_user_decode(&b->header.ids, b->value.data, b->value.len, &check);
 	if (r >= 0)
 		r = mtls_acct_key_name(MTLS_ACCT_USER_NAME, user->name, record.name.len, &by_name);
 	if (r < 0)
@@ -150,7 +149,7 @@ static int put_group(void *ctx, const struct mtls_acctset_group *group)
 	int r = mtls_acct_group_encode(group->gid, group->name, group->members, group->member_count,
 				       &b->value);
 	if (r >= 0)
-		r = mtls_acct_group_decode(&b->header.window, b->value.data, b->value.len, &check);
+		r = mtls_acct_group_decode(&b->header.ids, b->value.data, b->value.len, &check);
 	if (r >= 0)
 		r = mtls_acct_key_name(MTLS_ACCT_GROUP_NAME, group->name, strlen(group->name),
 				       &by_name);
@@ -256,8 +255,8 @@ int mtls_acctset_write(const struct mtls_acctset *set, uint64_t serial, uint64_t
 							  put_tombstone };
 	struct building b = {
 		.set = set,
-		.header = { .format = MTLS_ACCTDB_FORMAT,
-			    .window = *mtls_acctset_window(set),
+		.header = { .format = 1,
+			    .ids = { .window = *mtls_acctset_window(set) },
 			    .serial = serial,
 			    .created = created },
 		.value = MTLS_BUF(MTLS_ACCTDB_VALUE_MAX),

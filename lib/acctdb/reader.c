@@ -165,7 +165,7 @@ int mtls_acctdb_user_by_name(const struct mtls_acctdb *db, const char *name, siz
 		return MTLS_E_NOTFOUND;
 	int r = find(db, key.bytes, key.len, &value, &len);
 	if (r >= 0)
-		r = mtls_acct_user_decode(&db->header.window, value, len, &user);
+		r = mtls_acct_user_decode(&db->header.ids, value, len, &user);
 	if (r < 0)
 		return r;
 	if (!mtls_acct_str_eq(user.name, name, name_len))
@@ -182,12 +182,12 @@ int mtls_acctdb_user_by_uid(const struct mtls_acctdb *db, uint32_t uid, struct m
 	size_t len;
 
 	/* Most questions are about other sources' users: they end here. */
-	if (!mtls_id_allowed(&db->header.window, uid))
+	if (!mtls_id_admitted(&db->header.ids, uid))
 		return MTLS_E_NOTFOUND;
 	mtls_acct_key_id(MTLS_ACCT_USER_ID, uid, &key);
 	int r = find(db, key.bytes, key.len, &value, &len);
 	if (r >= 0)
-		r = mtls_acct_user_decode(&db->header.window, value, len, &user);
+		r = mtls_acct_user_decode(&db->header.ids, value, len, &user);
 	if (r < 0)
 		return r;
 	if (user.uid != uid)
@@ -208,7 +208,7 @@ int mtls_acctdb_group_by_name(const struct mtls_acctdb *db, const char *name, si
 		return MTLS_E_NOTFOUND;
 	int r = find(db, key.bytes, key.len, &value, &len);
 	if (r >= 0)
-		r = mtls_acct_group_decode(&db->header.window, value, len, &group);
+		r = mtls_acct_group_decode(&db->header.ids, value, len, &group);
 	if (r < 0)
 		return r;
 	if (!mtls_acct_str_eq(group.name, name, name_len))
@@ -225,12 +225,12 @@ int mtls_acctdb_group_by_gid(const struct mtls_acctdb *db, uint32_t gid,
 	struct mtls_acct_group group;
 	size_t len;
 
-	if (!mtls_id_allowed(&db->header.window, gid))
+	if (!mtls_id_admitted(&db->header.ids, gid))
 		return MTLS_E_NOTFOUND;
 	mtls_acct_key_id(MTLS_ACCT_GROUP_ID, gid, &key);
 	int r = find(db, key.bytes, key.len, &value, &len);
 	if (r >= 0)
-		r = mtls_acct_group_decode(&db->header.window, value, len, &group);
+		r = mtls_acct_group_decode(&db->header.ids, value, len, &group);
 	if (r < 0)
 		return r;
 	if (group.gid != gid)
@@ -249,7 +249,7 @@ int mtls_acctdb_user_groups(const struct mtls_acctdb *db, const char *name, size
 	if (mtls_acct_key_name(MTLS_ACCT_USER_GROUPS, name, name_len, &key) < 0)
 		return MTLS_E_NOTFOUND;
 	int r = find(db, key.bytes, key.len, &value, &len);
-	return r < 0 ? r : mtls_acct_user_groups_decode(&db->header.window, value, len, ret);
+	return r < 0 ? r : mtls_acct_user_groups_decode(&db->header.ids, value, len, ret);
 }
 
 int mtls_acctdb_binding(const struct mtls_acctdb *db, const char *text, size_t text_len,

@@ -60,6 +60,25 @@ int mtls_acctdb_binding(const struct mtls_acctdb *db, const char *key, size_t le
 			struct mtls_acct_names *ret);
 int mtls_acctdb_tombstone(const struct mtls_acctdb *db, bool group, uint32_t id,
 			  struct mtls_acct_tombstone *ret);
+/* The name of a source; index 0 is "store". Format 1 has no other. */
+int mtls_acctdb_source(const struct mtls_acctdb *db, uint8_t index, struct mtls_acct_str *ret);
+
+/* A position in an enumeration; starts zeroed. It is the caller's, and means nothing to others. */
+struct mtls_acctdb_cursor {
+	uint32_t at;
+	bool within; /* between the two answers that one record gives */
+};
+
+/*
+ * The next user or group, each exactly once, private groups included, in no particular order.
+ * MTLS_E_NOTFOUND at the end. MTLS_E_CORRUPT: a damaged record was passed over; the cursor is
+ * behind it, or at the end if nothing behind it can be read. On success the cursor has advanced;
+ * who could not use the answer keeps a copy of the old one.
+ */
+int mtls_acctdb_next_user(const struct mtls_acctdb *db, struct mtls_acctdb_cursor *cursor,
+			  struct mtls_acct_user *ret);
+int mtls_acctdb_next_group(const struct mtls_acctdb *db, struct mtls_acctdb_cursor *cursor,
+			   struct mtls_acct_group *ret);
 
 /*
  * Walks all records in the order of the file. @key is the whole key with its kind byte, @value the

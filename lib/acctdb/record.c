@@ -161,15 +161,15 @@ int mtls_acct_header_decode(const uint8_t *value, size_t len, struct mtls_acct_h
 		return MTLS_E_CORRUPT;
 	if (h.format < MTLS_ACCTDB_FORMAT_OLDEST || h.format > MTLS_ACCTDB_FORMAT)
 		return MTLS_E_VERSION;
-	h.window.min = take_u32(&c);
-	h.window.max = take_u32(&c);
+	h.ids.window.min = take_u32(&c);
+	h.ids.window.max = take_u32(&c);
 	h.serial = take_u64(&c);
 	h.created = take_u64(&c);
 	h.users = take_u32(&c);
 	h.groups = take_u32(&c);
 	h.bindings = take_u32(&c);
 	h.tombstones = take_u32(&c);
-	if (finish(&c) < 0 || h.window.min > h.window.max)
+	if (finish(&c) < 0 || h.ids.window.min > h.ids.window.max)
 		return MTLS_E_CORRUPT;
 	*ret = h;
 	return 0;
@@ -186,7 +186,7 @@ int mtls_acct_next_decode(const uint8_t *value, size_t len, struct mtls_acct_nex
 	return 0;
 }
 
-int mtls_acct_user_decode(const struct mtls_id_window *window, const uint8_t *value, size_t len,
+int mtls_acct_user_decode(const struct mtls_id_rules *rules, const uint8_t *value, size_t len,
 			  struct mtls_acct_user *ret)
 {
 	struct cursor c = { .data = value, .left = len };
@@ -196,8 +196,8 @@ int mtls_acct_user_decode(const struct mtls_id_window *window, const uint8_t *va
 	user.gecos = take_str(&c);
 	user.home = take_str(&c);
 	user.shell = take_str(&c);
-	if (finish(&c) < 0 || !mtls_id_allowed(window, user.uid) ||
-	    !mtls_id_allowed(window, user.gid) ||
+	if (finish(&c) < 0 || !mtls_id_admitted(rules, user.uid) ||
+	    !mtls_id_admitted(rules, user.gid) ||
 	    !mtls_account_name_ownable(user.name.data, user.name.len) ||
 	    !mtls_account_gecos_valid(user.gecos.data, user.gecos.len) ||
 	    !mtls_account_path_valid(user.home.data, user.home.len) ||
@@ -228,13 +228,13 @@ static int take_names(struct cursor *c, uint32_t max, name_check *check,
 	return 0;
 }
 
-int mtls_acct_group_decode(const struct mtls_id_window *window, const uint8_t *value, size_t len,
+int mtls_acct_group_decode(const struct mtls_id_rules *rules, const uint8_t *value, size_t len,
 			   struct mtls_acct_group *ret)
 {
 	struct cursor c = { .data = value, .left = len };
 	struct mtls_acct_group group = { .gid = take_u32(&c) };
 	group.name = take_str(&c);
-	if (c.bad || !mtls_id_allowed(window, group.gid) ||
+	if (c.bad || !mtls_id_admitted(rules, group.gid) ||
 	    !mtls_account_name_ownable(group.name.data, group.name.len))
 		return MTLS_E_CORRUPT;
 	int r = take_names(&c, MTLS_ACCTDB_MEMBERS_MAX, mtls_account_name_ownable, &group.members);
@@ -244,7 +244,7 @@ int mtls_acct_group_decode(const struct mtls_id_window *window, const uint8_t *v
 	return 0;
 }
 
-int mtls_acct_user_groups_decode(const struct mtls_id_window *window, const uint8_t *value,
+int mtls_acct_user_groups_decode(const struct mtls_id_rules *rules, const uint8_t *value,
 				 size_t len, struct mtls_acct_ids *ret)
 {
 	struct cursor c = { .data = value, .left = len };
@@ -253,7 +253,7 @@ int mtls_acct_user_groups_decode(const struct mtls_id_window *window, const uint
 		return MTLS_E_CORRUPT;
 	struct mtls_acct_ids ids = { .count = count, .data = c.data };
 	for (uint32_t i = 0; i < count; i++)
-		if (!mtls_id_allowed(window, take_u32(&c)))
+		if (!mtls_id_admitted(rules, take_u32(&c)))
 			return MTLS_E_CORRUPT;
 	if (finish(&c) < 0)
 		return MTLS_E_CORRUPT;

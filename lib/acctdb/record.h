@@ -6,13 +6,21 @@
  * length and no NUL. This file is pure: no I/O, no allocation while decoding.
  *
  *	key			value
- *	H			magic, format, window, serial, created, counts
+ *	H			magic, format, id rules, serial, created, counts, flags
  *	N			next uid, next gid
- *	u NAME, U UID		a user
- *	g NAME, G GID		a group with its members
- *	s NAME			the gids of a user's supplementary groups (always there for a user)
+ *	S			names of the sources of accounts
+ *	u NAME			a user, and the gids of its supplementary groups
+ *	U UID			the same user without them
+ *	g NAME, G GID		a group with its members; not the private groups of users
  *	b KIND:VALUE		a binding: the names of the accounts that a certificate key maps to
  *	t u|g ID		a tombstone: an id that was used and never is again, with its name
+ *
+ * A user whose gid is its uid has a private group of its name, which nobody else is a member of:
+ * readers make it from the user's record.
+ *
+ * That is format 2. In format 1 a private group has records of its own (g and G), the gids of a
+ * user stand in a record `s NAME`, `u` and `U` are alike, and there are no sources, foreign ranges
+ * or flags.
  *
  * Decoders check everything again that the publisher checked: grammar of names, id window, fields,
  * that the record is the one asked for. MTLS_E_CORRUPT is their only complaint.
@@ -31,14 +39,16 @@
 
 /*
  * Readers accept MTLS_ACCTDB_FORMAT and the one before it, because old processes keep an old
- * module mapped and an upgrade changes the module before the file. 1 is the first.
+ * module mapped and an upgrade changes the module before the file.
  */
-#define MTLS_ACCTDB_FORMAT        1
+#define MTLS_ACCTDB_FORMAT        2
 #define MTLS_ACCTDB_FORMAT_OLDEST 1
 
 #define MTLS_ACCTDB_FIELD_MAX   255       /* bytes of gecos, home, shell each */
 #define MTLS_ACCTDB_MEMBERS_MAX 65536     /* members of a group */
 #define MTLS_ACCTDB_GROUPS_MAX  4096      /* supplementary groups of a user */
+#define MTLS_ACCTDB_SOURCES_MAX 64        /* sources, the store included */
+#define MTLS_ACCTDB_SOURCE_MAX  32        /* bytes of a source's name: as an owned account's */
 #define MTLS_ACCTDB_NAMES_MAX   64        /* accounts bound to one key */
 #define MTLS_ACCTDB_VALUE_MAX   (6 << 20) /* bytes of a value */
 
@@ -66,11 +76,12 @@ struct mtls_acct_key {
 enum mtls_acct_kind {
 	MTLS_ACCT_HEADER = 'H',
 	MTLS_ACCT_NEXT = 'N',
+	MTLS_ACCT_SOURCES = 'S',
 	MTLS_ACCT_USER_NAME = 'u',
 	MTLS_ACCT_USER_ID = 'U',
 	MTLS_ACCT_GROUP_NAME = 'g',
 	MTLS_ACCT_GROUP_ID = 'G',
-	MTLS_ACCT_USER_GROUPS = 's',
+	MTLS_ACCT_USER_GROUPS = 's', /* format 1 */
 	MTLS_ACCT_BINDING = 'b',
 	MTLS_ACCT_TOMBSTONE = 't',
 };
@@ -83,10 +94,11 @@ struct mtls_acct_str {
 
 struct mtls_acct_header {
 	uint32_t format;
-	struct mtls_id_window window;
-	uint64_t serial;  /* one more with every snapshot written */
-	uint64_t created; /* seconds since 1970 */
-	uint32_t users, groups, bindings, tombstones;
+	struct mtls_id_rules ids;
+	uint64_t serial;                              /* one more with every snapshot written */
+	uint64_t created;                             /* seconds since 1970 */
+	uint32_t users, groups, bindings, tombstones; /* groups: in format 2 without private ones */
+	bool no_enumeration;                          /* getpwent(3) and getgrent(3) see nothing */
 };
 
 struct mtls_acct_next {
@@ -96,6 +108,7 @@ struct mtls_acct_next {
 
 struct mtls_acct_user {
 	uint32_t uid, gid;
+	uint8_t source; /* index into the sources; 0 is the store */
 	struct mtls_acct_str name, gecos, home, shell;
 };
 
@@ -113,6 +126,7 @@ struct mtls_acct_ids {
 
 struct mtls_acct_group {
 	uint32_t gid;
+	uint8_t source;
 	struct mtls_acct_str name;
 	struct mtls_acct_names members;
 };
@@ -144,16 +158,16 @@ int mtls_acct_seal(const void *key, size_t key_len, struct mtls_buf *value);
 
 /*
  * Decode a value without its checksum. 0 or MTLS_E_CORRUPT; the header also MTLS_E_VERSION. Except
- * for the header, @window is the header's: ids outside of it are damage. Outputs on success only.
+ * for the header, @ids is the header's: other ids are damage. Outputs on success only.
  */
 int mtls_acct_header_decode(const uint8_t *value, size_t len, struct mtls_acct_header *ret);
 int mtls_acct_next_decode(const uint8_t *value, size_t len, struct mtls_acct_next *ret);
-int mtls_acct_user_decode(const struct mtls_id_window *window, const uint8_t *value, size_t len,
+int mtls_acct_user_decode(const struct mtls_id_rules *ids, const uint8_t *value, size_t len,
 			  struct mtls_acct_user *ret);
-int mtls_acct_group_decode(const struct mtls_id_window *window, const uint8_t *value, size_t len,
+int mtls_acct_group_decode(const struct mtls_id_rules *ids, const uint8_t *value, size_t len,
 			   struct mtls_acct_group *ret);
-int mtls_acct_user_groups_decode(const struct mtls_id_window *window, const uint8_t *value,
-				 size_t len, struct mtls_acct_ids *ret);
+int mtls_acct_user_groups_decode(const struct mtls_id_rules *ids, const uint8_t *value, size_t len,
+				 struct mtls_acct_ids *ret);
 int mtls_acct_binding_decode(const uint8_t *value, size_t len, struct mtls_acct_names *ret);
 /* @ret->group and @ret->id come from the key and are the caller's to fill. */
 int mtls_acct_tombstone_decode(const uint8_t *value, size_t len, struct mtls_acct_tombstone *ret);

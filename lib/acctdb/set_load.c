@@ -23,7 +23,7 @@ struct loading {
 static int load_group(struct loading *l, const uint8_t *value, size_t len)
 {
 	struct mtls_acct_group group;
-	int r = mtls_acct_group_decode(&l->db->header.window, value, len, &group);
+	int r = mtls_acct_group_decode(&l->db->header.ids, value, len, &group);
 	if (r >= 0)
 		r = mtls_acctset_plant_group(l->set, group.name.data, group.name.len, group.gid);
 	if (r < 0)
@@ -84,7 +84,7 @@ static int load_tombstone(struct loading *l, struct mtls_acct_str key, const uin
 static int load_user(struct loading *l, const uint8_t *value, size_t len)
 {
 	struct mtls_acct_user user;
-	int r = mtls_acct_user_decode(&l->db->header.window, value, len, &user);
+	int r = mtls_acct_user_decode(&l->db->header.ids, value, len, &user);
 	if (r < 0)
 		return r;
 	l->user_count++;

@@ -16,3 +16,4 @@ TESTS += $(UNIT_BASE)
 tests_unit_test_base_SOURCES = tests/unit/test_base.c
 tests_unit_test_base_LDADD = $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 endif
+noinst_HEADERS += lib/base/service.h

@@ -26,3 +26,13 @@ bool mtls_id_allowed(const struct mtls_id_window *window, uint32_t id)
 {
 	return id >= window->min && id <= window->max && !mtls_id_reserved(id);
 }
+
+bool mtls_id_admitted(const struct mtls_id_rules *rules, uint32_t id)
+{
+	if (mtls_id_allowed(&rules->window, id))
+		return true;
+	for (uint32_t i = 0; i < rules->foreign_count; i++)
+		if (mtls_id_allowed(&rules->foreign[i], id))
+			return true;
+	return false;
+}

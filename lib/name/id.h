@@ -20,4 +20,16 @@ bool mtls_id_reserved(uint32_t id);
 /* In the window and not reserved. */
 bool mtls_id_allowed(const struct mtls_id_window *window, uint32_t id);
 
+#define MTLS_ID_FOREIGN_MAX 8
+
+/* The window, and what the administrator admits outside of it by explicit ranges. */
+struct mtls_id_rules {
+	struct mtls_id_window window; /* new ids come from here only */
+	struct mtls_id_window foreign[MTLS_ID_FOREIGN_MAX];
+	uint32_t foreign_count;
+};
+
+/* In the window or a foreign range, and not reserved. */
+bool mtls_id_admitted(const struct mtls_id_rules *rules, uint32_t id);
+
 #endif

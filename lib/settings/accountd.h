@@ -3,6 +3,8 @@
 #ifndef MTLS_SETTINGS_ACCOUNTD_H
 #define MTLS_SETTINGS_ACCOUNTD_H
 
+#include <stdbool.h>
+
 #include "lib/base/cleanup.h"
 #include "lib/base/err.h"
 #include "lib/name/id.h"
@@ -11,6 +13,15 @@
 
 struct mtls_settings_accountd {
 	struct mtls_id_window window; /* id_min, id_max */
+	struct mtls_id_rules ids;     /* the same window, and foreign_ids */
+	char **foreign_ids;           /* "5000-5999": ids outside of the window that may be kept */
+	bool enumerate;               /* yes: getpwent(3) shows our accounts */
+	char *store;                  /* default STATEDIR/accountd/store.db */
+	char *source_directory;       /* default SYSCONFDIR/accounts.d: NAME.passwd, NAME.group */
+	char *control_socket;         /* default RUNDIR/accountd-control.sock */
+	char *authd_socket;           /* default RUNDIR/accountd-authd.sock */
+	char *user;                   /* default mtls-accountd */
+	char *authd_user;             /* default mtls-authd: who may use authd_socket */
 	char *snapshot;               /* default STATEDIR/snapshot/accounts.cdb */
 	char *home_base;              /* default /home: home of a new account without one */
 	char *shell;                  /* default /bin/bash */

@@ -64,7 +64,7 @@
 	X(SESSION_REPLY,     14, "SessionReply",       4096) \
 	X(CONTROL_REQUEST,   24, "ControlRequest",    65536) \
 	X(CONTROL_ITEM,      25, "ControlItem",       65536) \
-	X(CONTROL_END,       26, "ControlEnd",         4096)
+	X(CONTROL_END,       26, "ControlEnd",        16384)
 /* clang-format on */
 
 enum mtls_msg_type {
@@ -153,6 +153,52 @@ enum mtls_sign_scheme {
 	MTLS_SIGN_ECDSA_P384_SHA384 = 0x0503,
 	MTLS_SIGN_ECDSA_P521_SHA512 = 0x0603,
 	MTLS_SIGN_ED25519 = 0x0807,
+};
+
+/*
+ * Control sockets: a verb with fields, answered by items and an end. Which verbs and fields there
+ * are is the daemon's business (PROTOCOL.md, "Control").
+ */
+#define MTLS_CONTROL_FIELDS_MAX 16
+#define MTLS_CONTROL_NAME_MAX   32   /* bytes of a verb, a kind, the name of a field */
+#define MTLS_CONTROL_VALUE_MAX  4400 /* bytes of a value */
+
+struct mtls_control_field {
+	char *name;
+	char *value; /* may be "" */
+};
+
+struct mtls_control_fields {
+	struct mtls_control_field field[MTLS_CONTROL_FIELDS_MAX]; /* no name twice */
+	size_t count;
+};
+
+struct mtls_control_request {
+	uint32_t version;
+	char *verb; /* small letters and '-' */
+	struct mtls_control_fields fields;
+};
+
+struct mtls_control_item {
+	char *kind;
+	struct mtls_control_fields fields;
+};
+
+enum mtls_control_code {
+	MTLS_CONTROL_OK = 0,
+	MTLS_CONTROL_FAILED = 1,  /* the daemon could not: disk, memory */
+	MTLS_CONTROL_USAGE = 2,   /* unknown verb or field, malformed value */
+	MTLS_CONTROL_REFUSED = 3, /* a rule forbids it */
+	MTLS_CONTROL_EXISTS = 4,
+	MTLS_CONTROL_NOTFOUND = 5,
+	MTLS_CONTROL_BUSY = 6,        /* ask again */
+	MTLS_CONTROL_UNPUBLISHED = 7, /* stored for good, but no process sees it yet */
+};
+
+struct mtls_control_end {
+	enum mtls_control_code code;
+	char *text; /* optional, 1024: one sentence, what is wrong and what to do */
+	struct mtls_control_fields fields;
 };
 
 /* How the person proved presence in this conversation; `none`: the key works without anything. */
@@ -258,6 +304,11 @@ const char *mtls_msg_type_name(int type);
 
 /* Limit in bytes of the whole message, 0 for unknown and reserved types. */
 size_t mtls_msg_type_max(int type);
+
+/* Adds a field of a control message; @value is copied. -ENOMEM, MTLS_E_LIMIT. */
+int mtls_control_add(struct mtls_control_fields *fields, const char *name, const char *value);
+/* The value of the field @name, or NULL. */
+const char *mtls_control_get(const struct mtls_control_fields *fields, const char *name);
 
 /* Sets a text field: frees the old value, copies @text (NULL: absent). 0 or -ENOMEM. */
 int mtls_msg_set_text(char **field, const char *text);

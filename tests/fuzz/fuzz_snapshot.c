@@ -18,7 +18,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct mtls_id_window window = { MTLS_ID_WINDOW_MIN, MTLS_ID_WINDOW_MAX };
+static const struct mtls_id_rules window = { .window = { MTLS_ID_WINDOW_MIN, MTLS_ID_WINDOW_MAX } };
 
 static uint32_t read_u32(const uint8_t *p)
 {
@@ -62,7 +62,7 @@ static void pack_group(struct mtls_acct_str name, gid_t gid, const struct mtls_a
 	}
 }
 
-static void decode_all(const struct mtls_id_window *in, const uint8_t *value, size_t len)
+static void decode_all(const struct mtls_id_rules *in, const uint8_t *value, size_t len)
 {
 	struct mtls_acct_header header;
 	struct mtls_acct_next next;
@@ -83,7 +83,7 @@ static void decode_all(const struct mtls_id_window *in, const uint8_t *value, si
 		pack_group((struct mtls_acct_str){ "x509", 4 }, 65534, &names);
 	if (mtls_acct_user_groups_decode(in, value, len, &ids) == 0)
 		for (uint32_t i = 0; i < ids.count; i++)
-			assert(mtls_id_allowed(in, mtls_acct_ids_get(&ids, i)));
+			assert(mtls_id_admitted(in, mtls_acct_ids_get(&ids, i)));
 }
 
 struct visit {
@@ -105,7 +105,7 @@ static int visit(void *ctx, enum mtls_acct_kind kind, struct mtls_acct_str key,
 	const char *text = key.data + 1;
 	size_t n = key.len - 1;
 
-	decode_all(&db->header.window, value, len);
+	decode_all(&db->header.ids, value, len);
 	if (kind == MTLS_ACCT_USER_NAME && mtls_acctdb_user_by_name(db, text, n, &user) == 0)
 		assert(mtls_acct_str_eq(user.name, text, n));
 	if (kind == MTLS_ACCT_GROUP_NAME && mtls_acctdb_group_by_name(db, text, n, &group) == 0)
@@ -137,7 +137,7 @@ static void look_around(const uint8_t *data, size_t size)
 	(void)mtls_acctdb_each(&db, visit, &v);
 	(void)mtls_acctdb_user_by_name(&db, "alice", 5, &user);
 	(void)mtls_acctdb_next_ids(&db, &next);
-	(void)mtls_acctset_load(&db, &db.header.window, NULL, &set, NULL);
+	(void)mtls_acctset_load(&db, &db.header.ids.window, NULL, &set, NULL);
 	mtls_acctset_free(set);
 	mtls_acctdb_close(&db);
 }

@@ -487,7 +487,7 @@ static void evil_groups_and_header(void **state)
 		{ "count 2^32-1", "salice", 0, "\xff\xff\xff\xff", 4 },
 		{ "magic", "H", 0, "X", 1 },
 		{ "format 0", "H", 8, "\0", 1 },
-		{ "next format but one", "H", 8, "\2", 1 },
+		{ "next format but one", "H", 8, "\3", 1 },
 		{ "window upside down", "H", 12, "\xff\xff\xff\xff", 4 },
 	};
 	fixture_read(fix, &good);

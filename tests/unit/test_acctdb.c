@@ -825,7 +825,8 @@ static void record_limits(void **state)
 
 	/* versions: ours and the one before are read, others are named as such */
 	for (uint32_t format = 0; format < 4; format++) {
-		struct mtls_acct_header header = { .format = format, .window = window }, got;
+		struct mtls_acct_header header = { .format = format, .ids = { .window = window } },
+					got;
 		mtls_buf_reset(&out);
 		assert_int_equal(mtls_acct_header_encode(&header, &out), 0);
 		bool known = format >= MTLS_ACCTDB_FORMAT_OLDEST && format <= MTLS_ACCTDB_FORMAT;

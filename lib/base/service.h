@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a service manager and a daemon say to each other: sd_notify(3) and sd_listen_fds(3), after
+ * their manual pages. Ours, because libsystemd would bring its compressors into privileged daemons.
+ */
+#ifndef MTLS_BASE_SERVICE_H
+#define MTLS_BASE_SERVICE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MTLS_SERVICE_FDS_MAX 16
+
+/*
+ * Remembers NOTIFY_SOCKET and WATCHDOG_USEC and takes them out of the environment, so that no child
+ * speaks for us. Once, at start, before there are threads.
+ */
+void mtls_service_init(void);
+
+/* Sends "READY=1", "STATUS=...", "WATCHDOG=1", ...: a line each. 0 without a manager, or -errno. */
+int mtls_service_notify(const char *state);
+
+/* How often the watchdog wants to hear of us, in milliseconds (half of its limit); 0: never. */
+uint32_t mtls_service_watchdog_ms(void);
+
+/*
+ * Takes a listening stream socket of the name @name (FileDescriptorName= of the unit) that the
+ * manager passed: close-on-exec is set, each is given once. -ENOENT if there is none.
+ */
+int mtls_service_take_socket(const char *name, int *ret_fd);
+
+#endif

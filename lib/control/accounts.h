@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What mtlsctl and mtls-accountd say to each other: the verbs of accountd-control.sock, in the
+ * messages ControlRequest, ControlItem, ControlEnd. Both include this; PROTOCOL.md has it in words.
+ *
+ * A change is acknowledged when it is stored for good *and* published: then every process sees it.
+ * `dry-run` = "yes" does all checks and changes nothing. Fields marked ? may be missing.
+ *
+ *	verb		fields of the request			fields of the end
+ *	status		-					- (items: status, source, conflict,
+ *dropped) user-add	name home shell gecos? uid? groups?	name uid gid home shell former-uid?
+ *			  (groups: names, separated by ',';
+ *			  one that does not exist is made)
+ *	user-change	name gecos? home? shell? join? leave?	name
+ *			  (join, leave: groups, as above)
+ *	user-remove	name					name uid
+ *	group-add	name gid?				name gid
+ *	group-remove	name					name gid
+ *	bind-add	key name				key name
+ *	bind-remove	key name				key name
+ *	import		keep-ids? ("MIN-MAX"), then items	users groups renumbered
+ *			  user, group, and an end		  (items: renumbered)
+ *	publish		-					-
+ *
+ * All but status also take dry-run?; all ends of changes have `generation`.
+ *
+ * Items from the daemon:
+ *	status		generation published users groups bindings tombstones next-uid next-gid
+ *			  publisher (running|stopped) error? (why the last publish failed) store
+ *	source		name users groups state (good|broken|gone) error?
+ *	conflict	source line text
+ *	dropped		text: what the publisher left out of the snapshot, and why
+ *	renumbered	kind (user|group) name old new
+ * Items to the daemon (import):
+ *	user		name uid? gid? gecos? home? shell? groups?
+ *	group		name gid? then `members` (names, separated by ','; several items with the
+ *same group add up)
+ *
+ * accountd-authd.sock, for mtls-authd: status only, without items of other kinds than `status`.
+ */
+#ifndef MTLS_CONTROL_ACCOUNTS_H
+#define MTLS_CONTROL_ACCOUNTS_H
+
+#define MTLS_CONTROL_VERSION 1
+
+#define MTLS_ACCT_VERB_STATUS       "status"
+#define MTLS_ACCT_VERB_USER_ADD     "user-add"
+#define MTLS_ACCT_VERB_USER_CHANGE  "user-change"
+#define MTLS_ACCT_VERB_USER_REMOVE  "user-remove"
+#define MTLS_ACCT_VERB_GROUP_ADD    "group-add"
+#define MTLS_ACCT_VERB_GROUP_REMOVE "group-remove"
+#define MTLS_ACCT_VERB_BIND_ADD     "bind-add"
+#define MTLS_ACCT_VERB_BIND_REMOVE  "bind-remove"
+#define MTLS_ACCT_VERB_IMPORT       "import"
+#define MTLS_ACCT_VERB_PUBLISH      "publish"
+
+#endif
