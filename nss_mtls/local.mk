@@ -41,7 +41,7 @@ tests_nss_test_module_LDADD = $(LIBNSS_TEST) -ldl
 
 TESTS += tests/nss/test_load tests/nss/exports.sh
 NSS_ROOT_TESTS = tests/nss/module.sh tests/nss/module_load.sh tests/nss/accounts.sh
-EXTRA_DIST += tests/nss/exports.sh tests/nss/private.sh $(NSS_ROOT_TESTS)
+EXTRA_DIST += tests/nss/exports.sh tests/nss/private.sh tests/nss/format1.cdb $(NSS_ROOT_TESTS)
 # They need root and the folder that the state folder lies in.
 if E2E
 TESTS += $(NSS_ROOT_TESTS)
