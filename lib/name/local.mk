@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 noinst_LTLIBRARIES += libmtls_name.la
 libmtls_name_la_SOURCES = \
-	%D%/account.c %D%/account.h \
+	%D%/account.c %D%/account.h %D%/packaged.c \
 	%D%/id.c %D%/id.h \
 	%D%/dn.c %D%/dn_parse.c %D%/dn.h %D%/dn_types.h \
 	%D%/key.c %D%/key.h

@@ -103,6 +103,39 @@ static void base_passwd_is_reserved(void **state)
 	}
 }
 
+static void packaged_names_are_known(void **state)
+{
+	/* clang-format off */
+	static const struct { const char *name; size_t len; bool want; } rows[] = {
+		{ "nginx", 5, true }, { "git", 3, true }, { "vboxusers", 9, true },
+		{ "nginx2", 6, false }, { "ngin", 4, false }, { "Nginx", 5, false },
+		{ "nginx\0", 6, false }, { "mtls-new", 8, true }, { "mtls", 4, false },
+		{ "alice", 5, false }, { "", 0, false }, { NULL, 0, false },
+	};
+	/* clang-format on */
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++)
+		if (mtls_account_name_packaged(rows[i].name, rows[i].len) != rows[i].want)
+			fail_msg("row %zu '%s'", i, rows[i].name ? rows[i].name : "(null)");
+}
+
+/* Sorted and found, something that an account could be called, and not in the frozen list. */
+static void packaged_names_are_in_order(void **state)
+{
+	const char *last = "";
+	size_t count = 0;
+
+	(void)state;
+	for (const char *name; (name = mtls_account_name_packaged_at(count)); count++) {
+		size_t len = strlen(name);
+		if (strcmp(last, name) >= 0 || !mtls_account_name_packaged(name, len) ||
+		    !mtls_account_name_ownable(name, len))
+			fail_msg("'%s' behind '%s'", name, last);
+		last = name;
+	}
+	assert_true(count > 300);
+}
+
 static void paths_are_checked(void **state)
 {
 	static const struct {
@@ -195,8 +228,12 @@ static void ids_are_checked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_have_grades), cmocka_unit_test(base_passwd_is_reserved),
-		cmocka_unit_test(paths_are_checked), cmocka_unit_test(gecos_is_checked),
+		cmocka_unit_test(names_have_grades),
+		cmocka_unit_test(base_passwd_is_reserved),
+		cmocka_unit_test(packaged_names_are_known),
+		cmocka_unit_test(packaged_names_are_in_order),
+		cmocka_unit_test(paths_are_checked),
+		cmocka_unit_test(gecos_is_checked),
 		cmocka_unit_test(ids_are_checked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
