@@ -7,7 +7,7 @@ libmtls_acctdb_read_la_SOURCES = \
 libmtls_acctdb_la_SOURCES = \
 	$(libmtls_acctdb_read_la_SOURCES) \
 	%D%/local.c %D%/local.h \
-	%D%/encode.c \
+	%D%/encode.c %D%/encode1.c %D%/encode1.h \
 	%D%/set.c %D%/set.h %D%/set_impl.h \
 	%D%/set_change.c %D%/set_load.c \
 	%D%/publish.c \

@@ -13,6 +13,7 @@
 
 #include <cdb.h>
 
+#include "lib/acctdb/encode1.h"
 #include "lib/acctdb/writer.h"
 
 /* Memory that cdb_make holds until it is finished. */
@@ -96,7 +97,7 @@ static int put_user_groups(struct building *b, const struct mtls_acctset_user *u
 	struct mtls_acct_ids ids;
 
 	mtls_buf_reset(&b->value);
-	int r = mtls_acct_user_groups_encode(user->gids, user->gid_count, &b->value);
+	int r = mtls_acct1_user_groups_encode(user->gids, user->gid_count, &b->value);
 	if (r >= 0)
 		r = mtls_acct_user_groups_decode(&b->header.ids, b->value.data, b->value.len, &ids);
 	if (r >= 0)
@@ -122,7 +123,7 @@ static int put_user(void *ctx, const struct mtls_acctset_user *user)
 	struct mtls_acct_key by_name, by_uid;
 
 	mtls_buf_reset(&b->value);
-	int r = mtls_acct_user_encode(&record, &b->value);
+	int r = mtls_acct1_user_encode(&record, &b->value);
 	if (r >= 0)
 		r = mtls_acct_user_decode(&b->header.ids, b->value.data, b->value.len, &check);
 	if (r >= 0)
@@ -146,8 +147,8 @@ static int put_group(void *ctx, const struct mtls_acctset_group *group)
 	struct mtls_acct_key by_name, by_gid;
 
 	mtls_buf_reset(&b->value);
-	int r = mtls_acct_group_encode(group->gid, group->name, group->members, group->member_count,
-				       &b->value);
+	int r = mtls_acct1_group_encode(group->gid, group->name, group->members,
+					group->member_count, &b->value);
 	if (r >= 0)
 		r = mtls_acct_group_decode(&b->header.ids, b->value.data, b->value.len, &check);
 	if (r >= 0)
@@ -171,7 +172,7 @@ static int put_binding(void *ctx, const struct mtls_acctset_binding *binding)
 		count++;
 
 	mtls_buf_reset(&b->value);
-	int r = mtls_acct_binding_encode(binding->names, count, &b->value);
+	int r = mtls_acct1_binding_encode(binding->names, count, &b->value);
 	if (r >= 0)
 		r = mtls_acct_binding_decode(b->value.data, b->value.len, &check);
 	if (r >= 0)
@@ -189,7 +190,7 @@ static int put_tombstone(void *ctx, const struct mtls_acctset_tombstone *stone)
 	struct mtls_acct_key key;
 
 	mtls_buf_reset(&b->value);
-	int r = mtls_acct_tombstone_encode(stone->time, stone->name, &b->value);
+	int r = mtls_acct1_tombstone_encode(stone->time, stone->name, &b->value);
 	if (r >= 0)
 		r = mtls_acct_tombstone_decode(b->value.data, b->value.len, &check);
 	if (r < 0)

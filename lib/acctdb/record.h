@@ -172,15 +172,21 @@ int mtls_acct_binding_decode(const uint8_t *value, size_t len, struct mtls_acct_
 /* @ret->group and @ret->id come from the key and are the caller's to fill. */
 int mtls_acct_tombstone_decode(const uint8_t *value, size_t len, struct mtls_acct_tombstone *ret);
 
-/* Encode a value without its checksum, appended to @out. 0 or the buffer's error. */
+/*
+ * Encode a value of format 2 without its checksum, appended to @out: 0, MTLS_E_LIMIT, or the
+ * buffer's error. They check lengths and counts, nothing else. The header is written as its
+ * format says.
+ */
 int mtls_acct_header_encode(const struct mtls_acct_header *header, struct mtls_buf *out);
 int mtls_acct_next_encode(const struct mtls_acct_next *next, struct mtls_buf *out);
-int mtls_acct_user_encode(const struct mtls_acct_user *user, struct mtls_buf *out);
-int mtls_acct_group_encode(uint32_t gid, const char *name, char *const *members, size_t count,
-			   struct mtls_buf *out);
-int mtls_acct_user_groups_encode(const uint32_t *gids, size_t count, struct mtls_buf *out);
-int mtls_acct_binding_encode(char *const *names, size_t count, struct mtls_buf *out);
-int mtls_acct_tombstone_encode(uint64_t time, const char *name, struct mtls_buf *out);
+/* @names[0] is "store". */
+int mtls_acct_sources_encode(const struct mtls_acct_str *names, size_t count, struct mtls_buf *out);
+/* With @gids the value of `u`, without (NULL) that of `U`. */
+int mtls_acct_user_encode(const struct mtls_acct_user *user, const struct mtls_acct_ids *gids,
+			  struct mtls_buf *out);
+int mtls_acct_group_encode(const struct mtls_acct_group *group, struct mtls_buf *out);
+int mtls_acct_binding_encode(const struct mtls_acct_names *names, struct mtls_buf *out);
+int mtls_acct_tombstone_encode(const struct mtls_acct_tombstone *stone, struct mtls_buf *out);
 
 /*
  * The next name of a decoded list; start with @cursor 0. True and @ret, or false at the end. The

