@@ -12,8 +12,8 @@
 #define MTLS_SERVICE_FDS_MAX 16
 
 /*
- * Remembers NOTIFY_SOCKET and WATCHDOG_USEC and takes them out of the environment, so that no child
- * speaks for us. Once, at start, before there are threads.
+ * Remembers NOTIFY_SOCKET, WATCHDOG_* and LISTEN_* and takes them out of the environment, so that
+ * no child speaks for us. Once, at start, before there are threads and before any file is opened.
  */
 void mtls_service_init(void);
 
@@ -25,7 +25,8 @@ uint32_t mtls_service_watchdog_ms(void);
 
 /*
  * Takes a listening stream socket of the name @name (FileDescriptorName= of the unit) that the
- * manager passed: close-on-exec is set, each is given once. -ENOENT if there is none.
+ * manager passed: close-on-exec is set, each is given once. -ENOENT if there is none; -EPROTOTYPE
+ * if it is something else.
  */
 int mtls_service_take_socket(const char *name, int *ret_fd);
 
