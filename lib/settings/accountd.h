@@ -14,7 +14,8 @@
 struct mtls_settings_accountd {
 	struct mtls_id_window window; /* id_min, id_max */
 	struct mtls_id_rules ids;     /* the same window, and foreign_ids */
-	char **foreign_ids;           /* "5000-5999": ids outside of the window that may be kept */
+	char **foreign_ids;           /* "5000-5999": ids outside of the window that may be kept;
+				       * NULL: none. None overlaps another or the window. */
 	bool enumerate;               /* yes: getpwent(3) shows our accounts */
 	char *store;                  /* default STATEDIR/accountd/store.db */
 	char *source_directory;       /* default SYSCONFDIR/accounts.d: NAME.passwd, NAME.group */

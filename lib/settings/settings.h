@@ -21,6 +21,8 @@ extern const struct mtls_conf_table mtls_settings_pam_table;
 extern const struct mtls_conf_table mtls_settings_authd_table;
 extern const struct mtls_conf_table mtls_settings_accountd_table;
 
+/* An absolute path that fits a socket's address: at most 107 bytes. */
+bool mtls_settings_socket_valid(const char *path);
 /* "unix:/PATH" (at most 107 bytes of path) or "tcp:HOST[:PORT]", HOST a name, IPv4 or [IPv6]. */
 bool mtls_settings_server_valid(const char *value);
 /* "unix:/PATH" or "tcp:ADDRESS:PORT", ADDRESS IPv4 or [IPv6] in digits. */

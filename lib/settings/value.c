@@ -34,7 +34,7 @@ bool mtls_settings_host_valid(const char *value)
 	return true;
 }
 
-static bool socket_path_valid(const char *path)
+bool mtls_settings_socket_valid(const char *path)
 {
 	return path[0] == '/' && path[1] &&
 	       strlen(path) < sizeof((struct sockaddr_un){ 0 }.sun_path);
@@ -85,7 +85,7 @@ bool mtls_settings_server_valid(const char *value)
 	bool v6;
 
 	if (strncmp(value, "unix:", 5) == 0)
-		return socket_path_valid(value + 5);
+		return mtls_settings_socket_valid(value + 5);
 	if (strncmp(value, "tcp:", 4) != 0)
 		return false;
 	if (!split_port(value + 4, host, sizeof(host), &v6, &port) || (port && !port_valid(port)))
@@ -101,7 +101,7 @@ bool mtls_settings_listen_valid(const char *value)
 	bool v6;
 
 	if (strncmp(value, "unix:", 5) == 0)
-		return socket_path_valid(value + 5);
+		return mtls_settings_socket_valid(value + 5);
 	if (strncmp(value, "tcp:", 4) != 0)
 		return false;
 	if (!split_port(value + 4, host, sizeof(host), &v6, &port) || !port || !port_valid(port))

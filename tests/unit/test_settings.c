@@ -150,7 +150,53 @@ static void accountd_defaults(void **state)
 	assert_string_equal(s->snapshot, MTLS_STATEDIR "/snapshot/accounts.cdb");
 	assert_string_equal(s->home_base, "/home");
 	assert_string_equal(s->shell, "/bin/bash");
+	assert_int_equal(s->ids.window.min, MTLS_ID_WINDOW_MIN);
+	assert_int_equal(s->ids.window.max, MTLS_ID_WINDOW_MAX);
+	assert_int_equal(s->ids.foreign_count, 0);
+	assert_null(s->foreign_ids);
+	assert_true(s->enumerate);
+	assert_string_equal(s->store, MTLS_STATEDIR "/accountd/store.db");
+	assert_string_equal(s->source_directory, MTLS_SYSCONFDIR "/accounts.d");
+	assert_string_equal(s->control_socket, MTLS_RUNDIR "/accountd-control.sock");
+	assert_string_equal(s->authd_socket, MTLS_RUNDIR "/accountd-authd.sock");
+	assert_string_equal(s->user, "mtls-accountd");
+	assert_string_equal(s->authd_user, "mtls-authd");
 	mtls_settings_accountd_free(s);
+}
+
+static void foreign_ids_are_ranges(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t id;
+		bool admitted;
+	} rows[] = {
+		{ "", 5000, false },
+		{ "foreign_ids = 5000-5999", 4999, false },
+		{ "foreign_ids = 5000-5999", 5000, true },
+		{ "foreign_ids = 5000-5999", 5999, true },
+		{ "foreign_ids = 5000-5999", 6000, false },
+		{ "foreign_ids = 5000-5999", MTLS_ID_WINDOW_MIN, true },
+		{ "foreign_ids = 5000-5000", 5000, true },
+		{ "foreign_ids = { 1000-1000, '7000-7999' }", 7500, true },
+		{ "foreign_ids = { 1000-1000, '7000-7999' }", 1001, false },
+		{ "foreign_ids = 60000-61000", 60577, false }, /* reserved in the middle */
+		{ "foreign_ids = 60000-61000", 61000, true },
+		{ "id_min = 3000\nid_max = 3999\nforeign_ids = { 2000-2999, 4000-4999 }", 4000,
+		  true },
+		{ "foreign_ids = { 1001-1001, 1002-1002, 1003-1003, 1004-1004, 1005-1005, "
+		  "1006-1006, 1007-1007, 1008-1008 }",
+		  1008, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		_cleanup_(mtls_settings_accountd_freep) struct mtls_settings_accountd *s = NULL;
+		struct mtls_conf_source source = source_of(rows[i].text, NULL);
+		assert_int_equal(mtls_settings_accountd_parse(&source, &s, NULL), 0);
+		if (mtls_id_admitted(&s->ids, rows[i].id) != rows[i].admitted)
+			fail_msg("row %zu: '%s', %u", i, rows[i].text, rows[i].id);
+	}
 }
 
 enum kind { PAM, AUTHD, ACCOUNTD };
@@ -201,6 +247,28 @@ static void wrong_files_are_refused(void **state)
 		{ "window of system users", ACCOUNTD, "id_min = 999\nid_max = 50000", "found '999'" },
 		{ "window ends in a reserved range", ACCOUNTD, "id_min = 5000\nid_max = 60500", "expected ends that no system range holds" },
 		{ "window over 2^31", ACCOUNTD, "id_max = 2147483648", "found '2147483648'" },
+		{ "foreign_ids: one number", ACCOUNTD, "foreign_ids = 5000", "F:1: found '5000'" },
+		{ "foreign_ids: upside down", ACCOUNTD, "foreign_ids = 5001-5000", "found '5001-5000'" },
+		{ "foreign_ids: three numbers", ACCOUNTD, "foreign_ids = 5000-5001-5002", "found '5000-5001-5002'" },
+		{ "foreign_ids: a word", ACCOUNTD, "foreign_ids = all", "found 'all'" },
+		{ "foreign_ids: a space", ACCOUNTD, "foreign_ids = '5000 -5001'", "found '5000 -5001'" },
+		{ "foreign_ids: no end", ACCOUNTD, "foreign_ids = 5000-", "found '5000-'" },
+		{ "foreign_ids: no start", ACCOUNTD, "foreign_ids = -5000", "found '-5000'" },
+		{ "foreign_ids: a long number", ACCOUNTD, "foreign_ids = 00000000000000005000-5001", "found '00000" },
+		{ "foreign_ids: system users", ACCOUNTD, "foreign_ids = 900-1100", "found '900-1100'" },
+		{ "foreign_ids: nobody", ACCOUNTD, "foreign_ids = 5000-65534", "expected MIN-MAX" },
+		{ "foreign_ids: over 2^31", ACCOUNTD, "foreign_ids = 5000-2147483648", "expected MIN-MAX" },
+		{ "foreign_ids: in the window", ACCOUNTD, "foreign_ids = 2000200001-2000200001", "no overlap with id_min-id_max" },
+		{ "foreign_ids: around the window", ACCOUNTD, "foreign_ids = 70000-2147483647", "no overlap with id_min-id_max" },
+		{ "foreign_ids: one over another", ACCOUNTD, "foreign_ids = { 5000-5999, 7000-7999, 5999-6500 }", "found '5999-6500'" },
+		{ "foreign_ids: twice", ACCOUNTD, "foreign_ids = { 5000-5999, 5000-5999 }", "no overlap" },
+		{ "foreign_ids: nine", ACCOUNTD, "foreign_ids = { 1001-1001, 1002-1002, 1003-1003, 1004-1004, 1005-1005, 1006-1006, 1007-1007, 1008-1008, 1009-1009 }", "more than 8 ranges" },
+		{ "enumerate: a number", ACCOUNTD, "enumerate = 2", "found '2'" },
+		{ "relative store", ACCOUNTD, "store = store.db", "found 'store.db'" },
+		{ "one socket for both", ACCOUNTD, "control_socket = /run/a\nauthd_socket = /run/a", "found one path" },
+		{ "long socket", ACCOUNTD, "control_socket = /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "at most 107 bytes" },
+		{ "bad store user", ACCOUNTD, "user = '../x'", "expected the name of a system user" },
+		{ "bad authd user", ACCOUNTD, "authd_user = 'a b'", "expected the name of a system user" },
 		{ "shell with a colon", ACCOUNTD, "shell = /bin/a:b", "expected an absolute path without ':'" },
 	};
 	/* clang-format on */
@@ -580,6 +648,7 @@ int main(void)
 		cmocka_unit_test(pam_services_and_arguments),
 		cmocka_unit_test(authd_defaults),
 		cmocka_unit_test(accountd_defaults),
+		cmocka_unit_test(foreign_ids_are_ranges),
 		cmocka_unit_test(wrong_files_are_refused),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(files_are_loaded),
