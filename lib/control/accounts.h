@@ -4,37 +4,38 @@
  * messages ControlRequest, ControlItem, ControlEnd. Both include this; PROTOCOL.md has it in words.
  *
  * A change is acknowledged when it is stored for good *and* published: then every process sees it.
- * `dry-run` = "yes" does all checks and changes nothing. Fields marked ? may be missing.
+ * All but status and publish take `dry-run` = "yes": all checks, nothing is changed. Fields marked
+ *? may be missing. Ends of changes have `generation`.
  *
- *	verb		fields of the request			fields of the end
- *	status		-					- (items: status, source, conflict,
- *dropped) user-add	name home shell gecos? uid? groups?	name uid gid home shell former-uid?
- *			  (groups: names, separated by ',';
- *			  one that does not exist is made)
- *	user-change	name gecos? home? shell? join? leave?	name
- *			  (join, leave: groups, as above)
- *	user-remove	name					name uid
- *	group-add	name gid?				name gid
- *	group-remove	name					name gid
- *	bind-add	key name				key name
- *	bind-remove	key name				key name
- *	import		keep-ids? ("MIN-MAX"), then items	users groups renumbered
- *			  user, group, and an end		  (items: renumbered)
- *	publish		-					-
+ *	verb		fields of the request		fields of the end
+ *	status		-				- (items: status source conflict dropped)
+ *	user-add	name home shell gecos?		name uid gid home shell former-uid?
+ *			uid? gid? groups?
+ *	user-change	name gecos? home? shell?	name
+ *			join? leave?
+ *	user-remove	name				name uid
+ *	group-add	name gid?			name gid
+ *	group-remove	name				name gid
+ *	bind-add	key name			key name
+ *	bind-remove	key name			key name
+ *	import		keep-ids? ("MIN-MAX")		users groups renumbered (items: renumbered)
+ *	publish		-				-
  *
- * All but status also take dry-run?; all ends of changes have `generation`.
+ * groups, join, leave: names with ',' between them; one to join that does not exist is made. gid:
+ *of an existing group; without it the account has a private group. After an import come items and
+ *an end: code 0 to go on, another to take it back.
  *
  * Items from the daemon:
  *	status		generation published users groups bindings tombstones next-uid next-gid
- *			  publisher (running|stopped) error? (why the last publish failed) store
+ *			publisher (running|stopped) error? (why the last publish failed) store
  *	source		name users groups state (good|broken|gone) error?
  *	conflict	source line text
  *	dropped		text: what the publisher left out of the snapshot, and why
  *	renumbered	kind (user|group) name old new
  * Items to the daemon (import):
  *	user		name uid? gid? gecos? home? shell? groups?
- *	group		name gid? then `members` (names, separated by ','; several items with the
- *same group add up)
+ *	group		name gid? members? (names with ',' between them; several items of one group
+ *			add up)
  *
  * accountd-authd.sock, for mtls-authd: status only, without items of other kinds than `status`.
  */

@@ -326,11 +326,16 @@ int mtls_asn1_write_absent(struct mtls_asn1 *value, const char *path)
 	return convert(asn1_write_value(value->node, path, NULL, 0));
 }
 
+int mtls_asn1_append(struct mtls_asn1 *value, const char *path)
+{
+	return convert(asn1_write_value(value->node, path, "NEW", 1));
+}
+
 int mtls_asn1_append_bytes(struct mtls_asn1 *value, const char *path, const void *data, size_t len)
 {
 	char last[PATH_MAX_LEN];
 
-	int r = convert(asn1_write_value(value->node, path, "NEW", 1));
+	int r = mtls_asn1_append(value, path);
 	if (r < 0)
 		return r;
 	(void)snprintf(last, sizeof(last), "%s.?LAST", path);

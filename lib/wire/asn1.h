@@ -73,7 +73,9 @@ int mtls_asn1_write_bool(struct mtls_asn1 *value, const char *path, bool flag);
 int mtls_asn1_write_bytes(struct mtls_asn1 *value, const char *path, const void *data, size_t len);
 int mtls_asn1_write_absent(struct mtls_asn1 *value, const char *path);
 
-/* Appends an element to the list at @path and writes @data to it. */
+/* Appends an element to the list at @path; it is PATH.?LAST until the next. */
+int mtls_asn1_append(struct mtls_asn1 *value, const char *path);
+/* Likewise, and writes @data to it. */
 int mtls_asn1_append_bytes(struct mtls_asn1 *value, const char *path, const void *data, size_t len);
 
 #endif

@@ -25,6 +25,7 @@ enum mtls_field_kind {
 	MTLS_FIELD_SECRET, /* struct mtls_bytes; the last of its message, see msg.c */
 	MTLS_FIELD_TEXTS,  /* char *[list_max], .count_offset; optional: none is absent */
 	MTLS_FIELD_CHAIN,  /* struct mtls_bytes[list_max], .count_offset */
+	MTLS_FIELD_PAIRS,  /* struct mtls_control_fields; optional: none is absent */
 	MTLS_FIELD_GROUP,  /* .sub, present if the bool at .count_offset is set */
 	MTLS_FIELD_UNUSED, /* never present */
 	MTLS_FIELD_KINDS,
@@ -62,6 +63,9 @@ struct mtls_field_ops {
 };
 
 extern const struct mtls_field_ops mtls_field_ops[MTLS_FIELD_KINDS];
+
+/* [a-z0-9-]: verbs, kinds of items, names of their fields. */
+bool mtls_field_is_name(const char *text, size_t len);
 
 #define MTLS_FIELD_PATH 64 /* bytes of a path such as "certificate.notAfter", with its NUL */
 

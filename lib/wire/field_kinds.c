@@ -378,6 +378,105 @@ static void clear_chain(const struct mtls_field *f, void *base)
 		clear_one_bytes(&chain[i]);
 }
 
+/* --- named values --- */
+
+bool mtls_field_is_name(const char *text, size_t len)
+{
+	return strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+}
+
+static const struct mtls_field pair_name = {
+	.name = "name",
+	.min = 1,
+	.max = MTLS_CONTROL_NAME_MAX,
+	.alphabet = mtls_field_is_name,
+};
+
+static const struct mtls_field pair_value = {
+	.name = "value",
+	.max = MTLS_CONTROL_VALUE_MAX,
+};
+
+static bool absent_pairs(const struct mtls_field *f, const void *base)
+{
+	return ((const struct mtls_control_fields *)at(base, f->offset))->count == 0;
+}
+
+static bool has_name_before(const struct mtls_control_fields *fields, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (mtls_streq(fields->field[i].name, fields->field[index].name))
+			return true;
+	return false;
+}
+
+static int check_pairs(const struct mtls_field *f, const void *base)
+{
+	const struct mtls_control_fields *fields = at(base, f->offset);
+	int r = check_count(f, fields->count);
+
+	for (size_t i = 0; r == 0 && i < fields->count; i++) {
+		r = check_one_text(&pair_name, fields->field[i].name);
+		if (r == 0)
+			r = check_one_text(&pair_value, fields->field[i].value);
+		if (r == 0 && has_name_before(fields, i))
+			r = MTLS_E_SYNTAX;
+	}
+	return r;
+}
+
+static int read_pairs(const struct mtls_field *f, const struct mtls_asn1 *a, const char *path,
+		      void *base)
+{
+	struct mtls_control_fields *fields = at_mutable(base, f->offset);
+	char item[MTLS_FIELD_PATH + 16];
+	size_t n;
+
+	int r = read_count(f, a, path, &n);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		(void)snprintf(item, sizeof(item), "%s.?%zu.name", path, i + 1);
+		r = read_one_text(&pair_name, a, item, &fields->field[i].name);
+		(void)snprintf(item, sizeof(item), "%s.?%zu.value", path, i + 1);
+		if (r == 0)
+			r = read_one_text(&pair_value, a, item, &fields->field[i].value);
+		if (r == 0)
+			fields->count = i + 1;
+	}
+	return r;
+}
+
+static int write_pairs(const struct mtls_field *f, struct mtls_asn1 *a, const char *path,
+		       const void *base)
+{
+	const struct mtls_control_fields *fields = at(base, f->offset);
+	char name[MTLS_FIELD_PATH + 16], value[MTLS_FIELD_PATH + 16];
+	int r = 0;
+
+	(void)snprintf(name, sizeof(name), "%s.?LAST.name", path);
+	(void)snprintf(value, sizeof(value), "%s.?LAST.value", path);
+	for (size_t i = 0; r == 0 && i < fields->count; i++) {
+		const struct mtls_control_field *pair = &fields->field[i];
+		r = mtls_asn1_append(a, path);
+		if (r == 0)
+			r = mtls_asn1_write_bytes(a, name, pair->name, strlen(pair->name));
+		if (r == 0)
+			r = mtls_asn1_write_bytes(a, value, pair->value, strlen(pair->value));
+	}
+	return r;
+}
+
+static void clear_pairs(const struct mtls_field *f, void *base)
+{
+	struct mtls_control_fields *fields = at_mutable(base, f->offset);
+
+	/* All of them: reading may have failed between a name and its count. */
+	for (size_t i = 0; i < MTLS_CONTROL_FIELDS_MAX; i++) {
+		free(MTLS_TAKE(fields->field[i].name));
+		free(MTLS_TAKE(fields->field[i].value));
+	}
+	fields->count = 0;
+}
+
 /* --- groups, and what must not be there --- */
 
 static bool absent_group(const struct mtls_field *f, const void *base)
@@ -437,6 +536,7 @@ const struct mtls_field_ops mtls_field_ops[MTLS_FIELD_KINDS] = {
 	[MTLS_FIELD_SECRET] = { check_bytes, read_bytes, write_secret, absent_bytes, clear_bytes, NULL },
 	[MTLS_FIELD_TEXTS] =  { check_texts, read_texts, write_texts, absent_list,   clear_texts, NULL },
 	[MTLS_FIELD_CHAIN] =  { check_chain, read_chain, write_chain, absent_list,   clear_chain, NULL },
+	[MTLS_FIELD_PAIRS] =  { check_pairs, read_pairs, write_pairs, absent_pairs,  clear_pairs, NULL },
 	[MTLS_FIELD_GROUP] =  { check_group, read_group, write_group, absent_group,  clear_group, NULL },
 	[MTLS_FIELD_UNUSED] = { NULL,        refuse,     NULL,        always_absent, NULL,        NULL },
 };

@@ -8,19 +8,20 @@
 #include "lib/wire/field.h"
 
 /* Bytes of texts. PROTOCOL.md has the same numbers. */
-#define SERVICE_MAX 64
-#define ACCOUNT_MAX 256
-#define TTY_MAX     64
-#define HOST_MAX    255
-#define USER_MAX    256
-#define TEXT_MAX    512
-#define DN_MAX      4096
-#define SERIAL_MAX  64
-#define SHA256_LEN  32
-#define RULE_MAX    128
-#define AUDIT_MAX   64
-#define SOURCE_MAX  32
-#define LABEL_MAX   256
+#define SERVICE_MAX      64
+#define ACCOUNT_MAX      256
+#define TTY_MAX          64
+#define HOST_MAX         255
+#define USER_MAX         256
+#define TEXT_MAX         512
+#define DN_MAX           4096
+#define SERIAL_MAX       64
+#define SHA256_LEN       32
+#define RULE_MAX         128
+#define AUDIT_MAX        64
+#define SOURCE_MAX       32
+#define LABEL_MAX        256
+#define CONTROL_TEXT_MAX 1024
 
 static bool in_range(int number, int min, int max)
 {
@@ -35,6 +36,11 @@ static bool known_reason(int number)
 static bool known_verdict(int number)
 {
 	return in_range(number, MTLS_VERDICT_DENIED, MTLS_VERDICT_CHOOSE);
+}
+
+static bool known_control_code(int number)
+{
+	return in_range(number, MTLS_CONTROL_OK, MTLS_CONTROL_UNPUBLISHED);
 }
 
 static bool known_key_type(int number)
@@ -172,6 +178,25 @@ static const struct mtls_field signer_signature[] = {
 static const struct mtls_field signer_quit[] = {
 	{ "unused", MTLS_FIELD_UNUSED, true, .offset = 0 },
 };
+
+static const struct mtls_field control_request[] = {
+	{ "version", MTLS_FIELD_U32,   false, AT(mtls_control_request, version) },
+	{ "verb",    MTLS_FIELD_TEXT,  false, AT(mtls_control_request, verb),
+	  .min = 1, .max = MTLS_CONTROL_NAME_MAX, .alphabet = mtls_field_is_name },
+	{ "fields",  MTLS_FIELD_PAIRS, true,  AT(mtls_control_request, fields), .list_max = MTLS_CONTROL_FIELDS_MAX },
+};
+
+static const struct mtls_field control_item[] = {
+	{ "kind",   MTLS_FIELD_TEXT,  false, AT(mtls_control_item, kind),
+	  .min = 1, .max = MTLS_CONTROL_NAME_MAX, .alphabet = mtls_field_is_name },
+	{ "fields", MTLS_FIELD_PAIRS, true,  AT(mtls_control_item, fields), .list_max = MTLS_CONTROL_FIELDS_MAX },
+};
+
+static const struct mtls_field control_end[] = {
+	{ "code",   MTLS_FIELD_ENUM,  false, AT(mtls_control_end, code), .known = known_control_code },
+	{ "text",   MTLS_FIELD_TEXT,  true,  AT(mtls_control_end, text), .min = 1, .max = CONTROL_TEXT_MAX },
+	{ "fields", MTLS_FIELD_PAIRS, true,  AT(mtls_control_end, fields), .list_max = MTLS_CONTROL_FIELDS_MAX },
+};
 /* clang-format on */
 
 static int check_auth_reply(const void *message, struct mtls_diag *diag)
@@ -245,6 +270,9 @@ const struct mtls_fields *mtls_fields_of(int type)
 		[MTLS_MSG_SIGNER_SIGN] = TABLE(signer_sign, NULL),
 		[MTLS_MSG_SIGNER_SIGNATURE] = TABLE(signer_signature, check_signer_signature),
 		[MTLS_MSG_SIGNER_QUIT] = TABLE(signer_quit, NULL),
+		[MTLS_MSG_CONTROL_REQUEST] = TABLE(control_request, NULL),
+		[MTLS_MSG_CONTROL_ITEM] = TABLE(control_item, NULL),
+		[MTLS_MSG_CONTROL_END] = TABLE(control_end, NULL),
 	};
 	if (type < 0 || (size_t)type >= MTLS_COUNT(tables) || !tables[type].fields)
 		return NULL;

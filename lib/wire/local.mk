@@ -16,12 +16,14 @@ CLEANFILES += %D%/mtls_asn1_tab.c
 	$(ASN1PARSER) -o $@.tmp -n mtls_asn1_tab $(srcdir)/lib/wire/mtls.asn >/dev/null && mv $@.tmp $@
 
 if HAVE_CMOCKA
-UNIT_WIRE = tests/unit/test_msg tests/unit/test_reason tests/unit/test_frame \
+UNIT_WIRE = tests/unit/test_msg tests/unit/test_msg_control tests/unit/test_reason tests/unit/test_frame \
 	tests/unit/test_protocol_md tests/unit/test_wire_nomem tests/unit/test_wire_secret
 check_PROGRAMS += $(UNIT_WIRE)
 TESTS += $(UNIT_WIRE)
 tests_unit_test_msg_SOURCES = tests/unit/test_msg.c tests/unit/wire_samples.h
 tests_unit_test_msg_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+tests_unit_test_msg_control_SOURCES = tests/unit/test_msg_control.c tests/unit/wire_samples.h
+tests_unit_test_msg_control_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_reason_SOURCES = tests/unit/test_reason.c
 tests_unit_test_reason_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_frame_SOURCES = tests/unit/test_frame.c tests/unit/wire_samples.h

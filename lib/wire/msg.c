@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/str.h"
 #include "lib/wire/field.h"
 #include "lib/wire/msg.h"
 
@@ -234,5 +235,32 @@ int mtls_msg_set_bytes(struct mtls_bytes *field, const void *data, size_t len)
 		explicit_bzero(field->data, field->len);
 	free(field->data);
 	*field = (struct mtls_bytes){ copy, len };
+	return 0;
+}
+
+const char *mtls_control_get(const struct mtls_control_fields *fields, const char *name)
+{
+	for (size_t i = 0; i < fields->count; i++)
+		if (mtls_streq(fields->field[i].name, name))
+			return fields->field[i].value;
+	return NULL;
+}
+
+int mtls_control_add(struct mtls_control_fields *fields, const char *name, const char *value)
+{
+	struct mtls_control_field pair = { 0 };
+
+	if (fields->count == MTLS_CONTROL_FIELDS_MAX)
+		return MTLS_E_LIMIT;
+	if (mtls_control_get(fields, name))
+		return MTLS_E_EXISTS;
+	int r = mtls_msg_set_text(&pair.name, name);
+	if (r == 0)
+		r = mtls_msg_set_text(&pair.value, value);
+	if (r < 0) {
+		free(pair.name);
+		return r;
+	}
+	fields->field[fields->count++] = pair;
 	return 0;
 }

@@ -48,7 +48,10 @@
 	X(SIGNER_UNLOCKED,   20, "SignerUnlocked",     1024) \
 	X(SIGNER_SIGN,       21, "SignerSign",         2048) \
 	X(SIGNER_SIGNATURE,  22, "SignerSignature",    4096) \
-	X(SIGNER_QUIT,       23, "SignerQuit",           64)
+	X(SIGNER_QUIT,       23, "SignerQuit",           64) \
+	X(CONTROL_REQUEST,   24, "ControlRequest",    65536) \
+	X(CONTROL_ITEM,      25, "ControlItem",       65536) \
+	X(CONTROL_END,       26, "ControlEnd",        16384)
 
 #define MTLS_MSG_TYPES_RESERVED(X) \
 	X(ACCOUNT_QUERY,      4, "AccountQuery",       4096) \
@@ -61,10 +64,7 @@
 	X(RELAY_CLOSE,       11, "RelayClose",         1024) \
 	X(SESSION_OPEN,      12, "SessionOpen",        4096) \
 	X(SESSION_CLOSE,     13, "SessionClose",       1024) \
-	X(SESSION_REPLY,     14, "SessionReply",       4096) \
-	X(CONTROL_REQUEST,   24, "ControlRequest",    65536) \
-	X(CONTROL_ITEM,      25, "ControlItem",       65536) \
-	X(CONTROL_END,       26, "ControlEnd",        16384)
+	X(SESSION_REPLY,     14, "SessionReply",       4096)
 /* clang-format on */
 
 enum mtls_msg_type {
@@ -160,7 +160,7 @@ enum mtls_sign_scheme {
  * are is the daemon's business (PROTOCOL.md, "Control").
  */
 #define MTLS_CONTROL_FIELDS_MAX 16
-#define MTLS_CONTROL_NAME_MAX   32   /* bytes of a verb, a kind, the name of a field */
+#define MTLS_CONTROL_NAME_MAX   32   /* bytes of a verb, a kind, the name of a field: [a-z0-9-]+ */
 #define MTLS_CONTROL_VALUE_MAX  4400 /* bytes of a value */
 
 struct mtls_control_field {
@@ -175,7 +175,7 @@ struct mtls_control_fields {
 
 struct mtls_control_request {
 	uint32_t version;
-	char *verb; /* small letters and '-' */
+	char *verb;
 	struct mtls_control_fields fields;
 };
 
@@ -272,6 +272,9 @@ struct mtls_msg {
 		struct mtls_signer_unlocked signer_unlocked;
 		struct mtls_signer_sign signer_sign;
 		struct mtls_signer_signature signer_signature;
+		struct mtls_control_request control_request;
+		struct mtls_control_item control_item;
+		struct mtls_control_end control_end;
 	} u;
 };
 
@@ -305,7 +308,11 @@ const char *mtls_msg_type_name(int type);
 /* Limit in bytes of the whole message, 0 for unknown and reserved types. */
 size_t mtls_msg_type_max(int type);
 
-/* Adds a field of a control message; @value is copied. -ENOMEM, MTLS_E_LIMIT. */
+/*
+ * Adds a field of a control message; both texts are copied. 0, -ENOMEM, MTLS_E_LIMIT (no room), or
+ * MTLS_E_EXISTS: a field has that name. What the texts may be is judged when the message is
+ * encoded.
+ */
 int mtls_control_add(struct mtls_control_fields *fields, const char *name, const char *value);
 /* The value of the field @name, or NULL. */
 const char *mtls_control_get(const struct mtls_control_fields *fields, const char *name);

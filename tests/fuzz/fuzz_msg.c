@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/str.h"
 #include "lib/wire/frame.h"
 #include "lib/wire/msg.h"
 
@@ -59,10 +60,27 @@ static size_t run_stream(const uint8_t *data, size_t size, size_t piece)
 	return taken;
 }
 
+/* Kind, names and values are what stands between the spaces of @text. */
+static void fill_item(struct mtls_control_item *item, char *text)
+{
+	char *rest = NULL;
+	const char *name = strtok_r(text, " ", &rest);
+
+	must(mtls_msg_set_text(&item->kind, name) == 0);
+	while ((name = strtok_r(NULL, " ", &rest)) != NULL) {
+		const char *value = strtok_r(NULL, " ", &rest);
+		int r = mtls_control_add(&item->fields, name, value ? value : "");
+		must(r == 0 || r == MTLS_E_EXISTS || r == MTLS_E_LIMIT);
+		must(r != 0 ||
+		     mtls_streq(mtls_control_get(&item->fields, name), value ? value : ""));
+	}
+}
+
 /* What encodes must decode: fields filled with the input itself. */
 static void run_encoder(const uint8_t *data, size_t size)
 {
-	static const enum mtls_msg_type types[] = { MTLS_MSG_SIGNER_END, MTLS_MSG_SIGNER_UNLOCK };
+	static const enum mtls_msg_type types[] = { MTLS_MSG_SIGNER_END, MTLS_MSG_SIGNER_UNLOCK,
+						    MTLS_MSG_CONTROL_ITEM };
 	char text[1024] = "";
 
 	memcpy(text, data, size < sizeof(text) ? size : sizeof(text) - 1);
@@ -72,7 +90,9 @@ static void run_encoder(const uint8_t *data, size_t size)
 		_cleanup_free_ uint8_t *der = NULL;
 		size_t len = 0;
 		must(msg != NULL);
-		if (types[i] == MTLS_MSG_SIGNER_END)
+		if (types[i] == MTLS_MSG_CONTROL_ITEM)
+			fill_item(&msg->u.control_item, text);
+		else if (types[i] == MTLS_MSG_SIGNER_END)
 			must(mtls_msg_set_text(&msg->u.signer_end.detail, text) == 0);
 		else
 			must(mtls_msg_set_bytes(&msg->u.signer_unlock.secret, data, size) == 0);

@@ -6,6 +6,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/file.h"
+#include "lib/control/accounts.h"
 #include "lib/name/dn.h"
 #include "lib/name/key.h"
 #include "tests/unit/wire_dump.h"
@@ -139,12 +140,12 @@ static void reasons_are_those_of_the_code(void **state)
 }
 
 static const char *const kind_names[MTLS_FIELD_KINDS] = {
-	[MTLS_FIELD_U32] = "number",         [MTLS_FIELD_I64] = "time",
-	[MTLS_FIELD_ENUM] = "code",          [MTLS_FIELD_BOOL] = "flag",
-	[MTLS_FIELD_TEXT] = "text",          [MTLS_FIELD_FIXED] = "bytes",
-	[MTLS_FIELD_BYTES] = "bytes",        [MTLS_FIELD_SECRET] = "bytes",
-	[MTLS_FIELD_TEXTS] = "list of text", [MTLS_FIELD_CHAIN] = "list of bytes",
-	[MTLS_FIELD_GROUP] = "group",
+	[MTLS_FIELD_U32] = "number",          [MTLS_FIELD_I64] = "time",
+	[MTLS_FIELD_ENUM] = "code",           [MTLS_FIELD_BOOL] = "flag",
+	[MTLS_FIELD_TEXT] = "text",           [MTLS_FIELD_FIXED] = "bytes",
+	[MTLS_FIELD_BYTES] = "bytes",         [MTLS_FIELD_SECRET] = "bytes",
+	[MTLS_FIELD_TEXTS] = "list of text",  [MTLS_FIELD_CHAIN] = "list of bytes",
+	[MTLS_FIELD_PAIRS] = "list of pairs", [MTLS_FIELD_GROUP] = "group",
 };
 
 /* The numbers that a code field takes, or where they stand. */
@@ -167,6 +168,9 @@ static void describe_range(const struct mtls_field *f, struct mtls_buf *out)
 		break;
 	case MTLS_FIELD_FIXED:
 		(void)mtls_buf_printf(out, " %zu", f->max);
+		break;
+	case MTLS_FIELD_PAIRS:
+		(void)mtls_buf_printf(out, " 1-%zu", f->list_max);
 		break;
 	case MTLS_FIELD_TEXTS:
 	case MTLS_FIELD_CHAIN:
@@ -444,6 +448,9 @@ static void limits_are_those_of_the_code(void **state)
 		{ MTLS_DN_OID_MAX, "%d bytes of an OID" },
 		{ MTLS_DN_INPUT_MAX, "at most %d bytes" },
 		{ MTLS_PROTOCOL_VERSION, "`version` is %d." },
+		{ MTLS_CONTROL_FIELDS_MAX, "at most %d SEQUENCEs of two" },
+		{ MTLS_CONTROL_NAME_MAX, "1 to %d bytes, none there twice" },
+		{ MTLS_CONTROL_VALUE_MAX, "texts of 0 to %d bytes" },
 	};
 	/* clang-format on */
 	(void)state;
@@ -458,6 +465,31 @@ static void limits_are_those_of_the_code(void **state)
 	assert_non_null(strstr(page, "**ALPN** `" MTLS_ALPN "`"));
 }
 
+/* Every verb has its row, every code too. */
+static void control_is_that_of_the_code(void **state)
+{
+	static const char *const verbs[] = {
+		MTLS_ACCT_VERB_STATUS,      MTLS_ACCT_VERB_USER_ADD,    MTLS_ACCT_VERB_USER_CHANGE,
+		MTLS_ACCT_VERB_USER_REMOVE, MTLS_ACCT_VERB_GROUP_ADD,   MTLS_ACCT_VERB_GROUP_REMOVE,
+		MTLS_ACCT_VERB_BIND_ADD,    MTLS_ACCT_VERB_BIND_REMOVE, MTLS_ACCT_VERB_IMPORT,
+		MTLS_ACCT_VERB_PUBLISH,
+	};
+	const char *section = find_section("### Verbs");
+	char want[64];
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(verbs); i++) {
+		(void)snprintf(want, sizeof(want), "| `%s` |", verbs[i]);
+		assert_row_begins(section, want);
+	}
+	assert_int_equal(count_rows(section), MTLS_COUNT(verbs));
+	section = find_section("## 11 Control");
+	for (int code = MTLS_CONTROL_OK; code <= MTLS_CONTROL_UNPUBLISHED; code++) {
+		(void)snprintf(want, sizeof(want), "| %d | ", code);
+		assert_row_begins(section, want);
+	}
+	assert_int_equal(count_rows(section), MTLS_CONTROL_UNPUBLISHED + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -468,6 +500,7 @@ int main(void)
 		cmocka_unit_test(vectors_hold),
 		cmocka_unit_test(kinds_of_keys_are_those_of_the_code),
 		cmocka_unit_test(limits_are_those_of_the_code),
+		cmocka_unit_test(control_is_that_of_the_code),
 	};
 	return cmocka_run_group_tests(tests, load_page, free_page);
 }

@@ -44,6 +44,17 @@ static inline void dump_list(const struct mtls_field *f, const char *name, const
 	}
 }
 
+/* `fields.NAME = VALUE`; as with a text, no space at the end of a line. */
+static inline void dump_pairs(const struct mtls_field *f, const char *name, const void *base,
+			      struct mtls_buf *out)
+{
+	const struct mtls_control_fields *fields = dump_at(base, f->offset);
+
+	for (size_t i = 0; i < fields->count; i++)
+		(void)mtls_buf_printf(out, "%s.%s =%s%s\n", name, fields->field[i].name,
+				      *fields->field[i].value ? " " : "", fields->field[i].value);
+}
+
 static inline void dump_value(const struct mtls_field *f, const char *name, const void *base,
 			      struct mtls_buf *out)
 {
@@ -116,6 +127,8 @@ static inline void dump_fields(const struct mtls_fields *table, const char *pref
 			dump_fields(&sub, name, base, out);
 		} else if (f->kind == MTLS_FIELD_TEXTS || f->kind == MTLS_FIELD_CHAIN) {
 			dump_list(f, name, base, out);
+		} else if (f->kind == MTLS_FIELD_PAIRS) {
+			dump_pairs(f, name, base, out);
 		} else {
 			dump_value(f, name, base, out);
 		}

@@ -104,6 +104,14 @@ static inline struct mtls_msg *sample_credential(void)
 	return msg;
 }
 
+/* The second value is empty, as a gecos may be. */
+static inline void add_fields(struct mtls_control_fields *fields)
+{
+	assert_int_equal(mtls_control_add(fields, "name", "j\xc3\xbcrgen"), 0);
+	assert_int_equal(mtls_control_add(fields, "gecos", ""), 0);
+	assert_int_equal(mtls_control_add(fields, "uid-2", "2000200001"), 0);
+}
+
 /* Every optional field is there. */
 static inline struct mtls_msg *sample(enum mtls_msg_type type)
 {
@@ -155,6 +163,23 @@ static inline struct mtls_msg *sample(enum mtls_msg_type type)
 		return msg;
 	case MTLS_MSG_SIGNER_QUIT:
 		return new_message(type);
+	case MTLS_MSG_CONTROL_REQUEST:
+		msg = new_message(type);
+		msg->u.control_request.version = 1;
+		set_text(&msg->u.control_request.verb, "user-add");
+		add_fields(&msg->u.control_request.fields);
+		return msg;
+	case MTLS_MSG_CONTROL_ITEM:
+		msg = new_message(type);
+		set_text(&msg->u.control_item.kind, "user");
+		add_fields(&msg->u.control_item.fields);
+		return msg;
+	case MTLS_MSG_CONTROL_END:
+		msg = new_message(type);
+		msg->u.control_end.code = MTLS_CONTROL_UNPUBLISHED;
+		set_text(&msg->u.control_end.text, "No space left");
+		add_fields(&msg->u.control_end.fields);
+		return msg;
 	}
 	fail_msg("no sample of type %d", (int)type);
 	return NULL;
