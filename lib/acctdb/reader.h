@@ -66,7 +66,6 @@ int mtls_acctdb_source(const struct mtls_acctdb *db, uint8_t index, struct mtls_
 /* A position in an enumeration; starts zeroed. It is the caller's, and means nothing to others. */
 struct mtls_acctdb_cursor {
 	uint32_t at;
-	bool within; /* between the two answers that one record gives */
 };
 
 /*

@@ -150,6 +150,25 @@ int mtls_acct_seal(const void *key, size_t key_len, struct mtls_buf *value)
 	return put_u64(value, checksum(key, key_len, value->data, value->len));
 }
 
+/* What format 2 adds to the header. */
+static int take_extension(struct cursor *c, struct mtls_acct_header *h)
+{
+	uint32_t flags = take_u32(c), count = take_u32(c);
+	if (flags & ~MTLS_ACCT_FLAG_NO_ENUMERATION)
+		return MTLS_E_VERSION;
+	if (count > MTLS_ID_FOREIGN_MAX)
+		return MTLS_E_CORRUPT;
+	h->no_enumeration = flags & MTLS_ACCT_FLAG_NO_ENUMERATION;
+	h->ids.foreign_count = count;
+	for (uint32_t i = 0; i < count; i++) {
+		h->ids.foreign[i].min = take_u32(c);
+		h->ids.foreign[i].max = take_u32(c);
+		if (h->ids.foreign[i].min > h->ids.foreign[i].max)
+			return MTLS_E_CORRUPT;
+	}
+	return 0;
+}
+
 int mtls_acct_header_decode(const uint8_t *value, size_t len, struct mtls_acct_header *ret)
 {
 	struct cursor c = { .data = value, .left = len };
@@ -169,6 +188,9 @@ int mtls_acct_header_decode(const uint8_t *value, size_t len, struct mtls_acct_h
 	h.groups = take_u32(&c);
 	h.bindings = take_u32(&c);
 	h.tombstones = take_u32(&c);
+	int r = h.format > 1 ? take_extension(&c, &h) : 0;
+	if (r < 0)
+		return r;
 	if (finish(&c) < 0 || h.ids.window.min > h.ids.window.max)
 		return MTLS_E_CORRUPT;
 	*ret = h;
@@ -186,24 +208,55 @@ int mtls_acct_next_decode(const uint8_t *value, size_t len, struct mtls_acct_nex
 	return 0;
 }
 
-int mtls_acct_user_decode(const struct mtls_id_rules *rules, const uint8_t *value, size_t len,
-			  struct mtls_acct_user *ret)
+/* The rest of the value is a list of gids. */
+static int take_ids(struct cursor *c, const struct mtls_id_rules *rules, struct mtls_acct_ids *ret)
+{
+	uint32_t count = take_u32(c);
+	if (c->bad || count > MTLS_ACCTDB_GROUPS_MAX || c->left != 4 * (size_t)count)
+		return MTLS_E_CORRUPT;
+	const struct mtls_acct_ids ids = { .count = count, .data = c->data };
+	if (!ret)
+		return 0;
+	for (uint32_t i = 0; i < count; i++)
+		if (!mtls_id_admitted(rules, mtls_acct_ids_get(&ids, i)))
+			return MTLS_E_CORRUPT;
+	*ret = ids;
+	return 0;
+}
+
+static bool user_valid(const struct mtls_id_rules *rules, const struct mtls_acct_user *user)
+{
+	return mtls_id_admitted(rules, user->uid) &&
+	       (user->gid == user->uid || mtls_id_admitted(rules, user->gid)) &&
+	       mtls_account_name_ownable(user->name.data, user->name.len) &&
+	       mtls_account_gecos_valid(user->gecos.data, user->gecos.len) &&
+	       mtls_account_path_valid(user->home.data, user->home.len) &&
+	       mtls_account_path_valid(user->shell.data, user->shell.len);
+}
+
+int mtls_acct_user_read(const struct mtls_acct_header *header, enum mtls_acct_kind kind,
+			const uint8_t *value, size_t len, struct mtls_acct_user *ret,
+			struct mtls_acct_ids *ret_gids)
 {
 	struct cursor c = { .data = value, .left = len };
+	struct mtls_acct_ids gids = { .data = value };
 	struct mtls_acct_user user = { .uid = take_u32(&c) };
+	bool second = header->format > 1;
 	user.gid = take_u32(&c);
+	user.source = second ? take_u8(&c) : 0;
 	user.name = take_str(&c);
 	user.gecos = take_str(&c);
 	user.home = take_str(&c);
 	user.shell = take_str(&c);
-	if (finish(&c) < 0 || !mtls_id_admitted(rules, user.uid) ||
-	    !mtls_id_admitted(rules, user.gid) ||
-	    !mtls_account_name_ownable(user.name.data, user.name.len) ||
-	    !mtls_account_gecos_valid(user.gecos.data, user.gecos.len) ||
-	    !mtls_account_path_valid(user.home.data, user.home.len) ||
-	    !mtls_account_path_valid(user.shell.data, user.shell.len))
+	if (c.bad || !user_valid(&header->ids, &user))
 		return MTLS_E_CORRUPT;
+	bool listed = second && kind == MTLS_ACCT_USER_NAME;
+	int r = listed ? take_ids(&c, &header->ids, ret_gids ? &gids : NULL) : finish(&c);
+	if (r < 0)
+		return r;
 	*ret = user;
+	if (ret_gids)
+		*ret_gids = gids;
 	return 0;
 }
 
@@ -228,13 +281,14 @@ static int take_names(struct cursor *c, uint32_t max, name_check *check,
 	return 0;
 }
 
-int mtls_acct_group_decode(const struct mtls_id_rules *rules, const uint8_t *value, size_t len,
-			   struct mtls_acct_group *ret)
+int mtls_acct_group_read(const struct mtls_acct_header *header, const uint8_t *value, size_t len,
+			 struct mtls_acct_group *ret)
 {
 	struct cursor c = { .data = value, .left = len };
 	struct mtls_acct_group group = { .gid = take_u32(&c) };
+	group.source = header->format > 1 ? take_u8(&c) : 0;
 	group.name = take_str(&c);
-	if (c.bad || !mtls_id_admitted(rules, group.gid) ||
+	if (c.bad || !mtls_id_admitted(&header->ids, group.gid) ||
 	    !mtls_account_name_ownable(group.name.data, group.name.len))
 		return MTLS_E_CORRUPT;
 	int r = take_names(&c, MTLS_ACCTDB_MEMBERS_MAX, mtls_account_name_ownable, &group.members);
@@ -244,21 +298,49 @@ int mtls_acct_group_decode(const struct mtls_id_rules *rules, const uint8_t *val
 	return 0;
 }
 
+int mtls_acct_private_group(const struct mtls_acct_header *header,
+			    const struct mtls_acct_user *user, struct mtls_acct_group *ret)
+{
+	/* In format 1 the private groups have records of their own. */
+	if (header->format == 1 || user->gid != user->uid)
+		return MTLS_E_NOTFOUND;
+	*ret = (struct mtls_acct_group){ .gid = user->gid,
+					 .source = user->source,
+					 .name = user->name };
+	return 0;
+}
+
 int mtls_acct_user_groups_decode(const struct mtls_id_rules *rules, const uint8_t *value,
 				 size_t len, struct mtls_acct_ids *ret)
 {
 	struct cursor c = { .data = value, .left = len };
-	uint32_t count = take_u32(&c);
-	if (c.bad || count > MTLS_ACCTDB_GROUPS_MAX)
-		return MTLS_E_CORRUPT;
-	struct mtls_acct_ids ids = { .count = count, .data = c.data };
-	for (uint32_t i = 0; i < count; i++)
-		if (!mtls_id_admitted(rules, take_u32(&c)))
-			return MTLS_E_CORRUPT;
-	if (finish(&c) < 0)
-		return MTLS_E_CORRUPT;
-	*ret = ids;
-	return 0;
+	return take_ids(&c, rules, ret);
+}
+
+/* Decoders of format 1 alone. */
+int mtls_acct_user_decode(const struct mtls_id_rules *rules, const uint8_t *value, size_t len,
+			  struct mtls_acct_user *ret)
+{
+	const struct mtls_acct_header header = { .format = 1, .ids = *rules };
+	return mtls_acct_user_read(&header, MTLS_ACCT_USER_NAME, value, len, ret, NULL);
+}
+
+int mtls_acct_group_decode(const struct mtls_id_rules *rules, const uint8_t *value, size_t len,
+			   struct mtls_acct_group *ret)
+{
+	const struct mtls_acct_header header = { .format = 1, .ids = *rules };
+	return mtls_acct_group_read(&header, value, len, ret);
+}
+
+static bool source_valid(const char *name, size_t len)
+{
+	return mtls_account_name_valid(name, len) && len <= MTLS_ACCTDB_SOURCE_MAX;
+}
+
+int mtls_acct_sources_decode(const uint8_t *value, size_t len, struct mtls_acct_names *ret)
+{
+	struct cursor c = { .data = value, .left = len };
+	return take_names(&c, MTLS_ACCTDB_SOURCES_MAX, source_valid, ret);
 }
 
 bool mtls_acct_bindable(const char *name, size_t len)

@@ -8,7 +8,7 @@
  *	key			value
  *	H			magic, format, id rules, serial, created, counts, flags
  *	N			next uid, next gid
- *	S			names of the sources of accounts
+ *	S			names of the sources of accounts, by index; 0 is "store"
  *	u NAME			a user, and the gids of its supplementary groups
  *	U UID			the same user without them
  *	g NAME, G GID		a group with its members; not the private groups of users
@@ -157,11 +157,27 @@ int mtls_acct_verify(const void *key, size_t key_len, const uint8_t *value, size
 int mtls_acct_seal(const void *key, size_t key_len, struct mtls_buf *value);
 
 /*
- * Decode a value without its checksum. 0 or MTLS_E_CORRUPT; the header also MTLS_E_VERSION. Except
- * for the header, @ids is the header's: other ids are damage. Outputs on success only.
+ * Decode a value without its checksum, as the format of @header has it; ids that its rules do not
+ * admit are damage. 0 or MTLS_E_CORRUPT; the header also MTLS_E_VERSION. Outputs on success only.
  */
 int mtls_acct_header_decode(const uint8_t *value, size_t len, struct mtls_acct_header *ret);
 int mtls_acct_next_decode(const uint8_t *value, size_t len, struct mtls_acct_next *ret);
+/* By index; the first is the store's. Format 1 has no such record. */
+int mtls_acct_sources_decode(const uint8_t *value, size_t len, struct mtls_acct_names *ret);
+/*
+ * @kind is MTLS_ACCT_USER_NAME or MTLS_ACCT_USER_ID. @ret_gids may be NULL: then the gids of the
+ * supplementary groups are passed over unread. Format 1 and MTLS_ACCT_USER_ID have none: the list
+ * is empty.
+ */
+int mtls_acct_user_read(const struct mtls_acct_header *header, enum mtls_acct_kind kind,
+			const uint8_t *value, size_t len, struct mtls_acct_user *ret,
+			struct mtls_acct_ids *ret_gids);
+int mtls_acct_group_read(const struct mtls_acct_header *header, const uint8_t *value, size_t len,
+			 struct mtls_acct_group *ret);
+/* The private group of @user, or MTLS_E_NOTFOUND: it has none. */
+int mtls_acct_private_group(const struct mtls_acct_header *header,
+			    const struct mtls_acct_user *user, struct mtls_acct_group *ret);
+/* The same for records of format 1. */
 int mtls_acct_user_decode(const struct mtls_id_rules *ids, const uint8_t *value, size_t len,
 			  struct mtls_acct_user *ret);
 int mtls_acct_group_decode(const struct mtls_id_rules *ids, const uint8_t *value, size_t len,

@@ -31,7 +31,7 @@
 #define MTLS_ACCT_MAGIC     "MTLSACCT"
 #define MTLS_ACCT_MAGIC_LEN 8
 
-/* Flags of the header; others are of a later format: MTLS_E_CORRUPT. */
+/* Flags of the header; others are of a later version: MTLS_E_VERSION. */
 #define MTLS_ACCT_FLAG_NO_ENUMERATION 1U
 
 /* Name of source 0. */

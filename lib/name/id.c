@@ -14,8 +14,14 @@ static const struct mtls_id_window refused[] = {
 	{ UINT32_C(1) << 31, UINT32_MAX }, /* negative to programs with signed ids; (uid_t)-1 */
 };
 
+/* Every lookup asks this more than once: between the last small range and 2^31 lies nothing. */
+#define CLEAR_MIN 65536
+#define CLEAR_MAX INT32_MAX
+
 bool mtls_id_reserved(uint32_t id)
 {
+	if (id >= CLEAR_MIN && id <= CLEAR_MAX)
+		return false;
 	for (size_t i = 0; i < MTLS_COUNT(refused); i++)
 		if (id >= refused[i].min && id <= refused[i].max)
 			return true;
