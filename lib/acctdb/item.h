@@ -71,12 +71,13 @@ struct mtls_acct_item {
 	} u;
 };
 
-/* Appends the frame of @item to @out. 0, MTLS_E_LIMIT, or the buffer's error. */
+/* Appends the frame of @item to @out, or nothing. 0, MTLS_E_LIMIT, or the buffer's error. */
 int mtls_acct_item_encode(const struct mtls_acct_item *item, struct mtls_buf *out);
 
 /*
- * Bytes of the whole frame that begins with @data: 0 if @len is too little to tell, MTLS_E_LIMIT
- * or MTLS_E_SYNTAX if it cannot be a frame.
+ * How many bytes the whole frame has that begins with @data; @ret_size is 0 if @len is too little
+ * to tell. 0, or what it cannot be a frame for: MTLS_E_LIMIT (longer than its kind allows),
+ * MTLS_E_SYNTAX.
  */
 int mtls_acct_frame_size(const uint8_t *data, size_t len, size_t *ret_size);
 
@@ -86,7 +87,10 @@ int mtls_acct_frame_size(const uint8_t *data, size_t len, size_t *ret_size);
  */
 int mtls_acct_item_decode(const uint8_t *frame, size_t len, struct mtls_acct_item *ret);
 
-/* Packs names (any order) as struct mtls_acct_names wants them, appended to @out. */
+/*
+ * Packs one name as struct mtls_acct_names wants them, appended to @out. MTLS_E_LIMIT over
+ * MTLS_ACCOUNT_NAME_MAX.
+ */
 int mtls_acct_names_pack(const char *name, struct mtls_buf *out);
 /* Likewise one id. */
 int mtls_acct_ids_pack(uint32_t id, struct mtls_buf *out);

@@ -7,19 +7,22 @@ libmtls_acctdb_read_la_SOURCES = \
 libmtls_acctdb_la_SOURCES = \
 	$(libmtls_acctdb_read_la_SOURCES) \
 	%D%/local.c %D%/local.h \
+	%D%/item.c %D%/item.h %D%/cursor.h \
 	%D%/encode.c %D%/encode1.c %D%/encode1.h \
 	%D%/set.c %D%/set.h %D%/set_impl.h \
 	%D%/set_change.c %D%/set_load.c \
 	%D%/publish.c \
 	%D%/writer.c %D%/writer.h
-noinst_HEADERS += %D%/item.h %D%/build.h %D%/place.h
+noinst_HEADERS += %D%/build.h %D%/place.h
 
 if HAVE_CMOCKA
-UNIT_ACCTDB = tests/unit/test_acctdb
+UNIT_ACCTDB = tests/unit/test_acctdb tests/unit/test_item
 check_PROGRAMS += $(UNIT_ACCTDB)
 TESTS += $(UNIT_ACCTDB)
 tests_unit_test_acctdb_SOURCES = tests/unit/test_acctdb.c
 tests_unit_test_acctdb_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+tests_unit_test_item_SOURCES = tests/unit/test_item.c
+tests_unit_test_item_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 endif
 
 # mtlsctl account, mtlsctl bind: tools/local.mk adds these to mtlsctl.
