@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What this machine's own files hold: names and ids that a published account must not have.
- * /etc/passwd, /etc/group, and the ranges of /etc/subuid and /etc/subgid. Read once; constant.
+ * What this machine's own files say about names and ids. Read once; constant. Two grades:
+ *
+ * - *held*: a published account must not have it, whoever allows it: users and groups of
+ *   /etc/passwd and /etc/group, ranges of /etc/subuid and /etc/subgid, users, groups and ids of
+ *   sysusers.d(5) (also those that nobody has made yet).
+ * - *allocated*: what tools may hand out any day: UID_MIN-UID_MAX, GID_*, SYS_UID_*, SYS_GID_*,
+ *   SUB_UID_*, SUB_GID_* of /etc/login.defs (or the tools' defaults), and lines `r` of sysusers.d.
+ *   Refused unless the administrator admits the id by a range of foreign_ids.
  */
 #ifndef MTLS_ACCTDB_LOCAL_H
 #define MTLS_ACCTDB_LOCAL_H
@@ -11,18 +17,44 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/err.h"
+#include "lib/name/id.h"
+
+#define MTLS_LOCAL_FILE_MAX  (64 * 1024 * 1024) /* bytes of one file */
+#define MTLS_LOCAL_FILES_MAX 4096               /* files of sysusers.d */
 
 struct mtls_local;
 
-/* @etc is the folder of the files ("/etc"). A missing file is empty; 0, -errno, @diag. */
+/*
+ * Below @root ("" is the machine itself): etc/{passwd,group,subuid,subgid,login.defs} and
+ * sysusers.d of etc, run, usr/local/lib and usr/lib, a file of which hides those of its name in the
+ * folders behind. A missing file is empty. 0, -errno, MTLS_E_LIMIT, @diag.
+ */
+int mtls_local_load_root(const char *root, struct mtls_local **ret, struct mtls_diag *diag);
+/* The same with the folder that holds etc as @root: mtls_local_load("/etc"). */
 int mtls_local_load(const char *etc, struct mtls_local **ret, struct mtls_diag *diag);
 void mtls_local_free(struct mtls_local *local);
 MTLS_DEFINE_CLEANUP(struct mtls_local *, mtls_local_free)
 
-/* @local may be NULL: then the machine holds nothing. */
+/* Held. @local may be NULL: then the machine holds nothing. */
 bool mtls_local_has_user(const struct mtls_local *local, const char *name);
 bool mtls_local_has_group(const struct mtls_local *local, const char *name);
 bool mtls_local_has_uid(const struct mtls_local *local, uint32_t uid);
 bool mtls_local_has_gid(const struct mtls_local *local, uint32_t gid);
+
+/* Allocated. */
+bool mtls_local_allocates_uid(const struct mtls_local *local, uint32_t uid);
+bool mtls_local_allocates_gid(const struct mtls_local *local, uint32_t gid);
+
+/* The rule for both grades: held, or allocated and in no foreign range of @ids. */
+bool mtls_local_refuses_uid(const struct mtls_local *local, const struct mtls_id_rules *ids,
+			    uint32_t uid);
+bool mtls_local_refuses_gid(const struct mtls_local *local, const struct mtls_id_rules *ids,
+			    uint32_t gid);
+
+/*
+ * Whether a file or folder that was read is another one by now, has come or has gone: then it is
+ * time to load again. One stat(2) for each; what cannot be told counts as changed.
+ */
+bool mtls_local_changed(const struct mtls_local *local);
 
 #endif

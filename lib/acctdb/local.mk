@@ -6,7 +6,8 @@ libmtls_acctdb_read_la_SOURCES = \
 	%D%/reader.c %D%/reader.h
 libmtls_acctdb_la_SOURCES = \
 	$(libmtls_acctdb_read_la_SOURCES) \
-	%D%/local.c %D%/local.h \
+	%D%/local.c %D%/local.h %D%/local_impl.h \
+	%D%/local_load.c %D%/local_lines.c \
 	%D%/item.c %D%/item.h %D%/cursor.h \
 	%D%/encode.c %D%/encode1.c %D%/encode1.h \
 	%D%/set.c %D%/set.h %D%/set_impl.h \
@@ -33,3 +34,17 @@ tests_fuzz_fuzz_snapshot_SOURCES = tests/fuzz/fuzz_snapshot.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_snapshot_LDADD = libnss_mtls_core.la $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
 tests_fuzz_fuzz_snapshot_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 EXTRA_DIST += tests/fuzz/fuzz_snapshot.in
+
+if HAVE_CMOCKA
+UNIT_LOCAL = tests/unit/test_local
+check_PROGRAMS += $(UNIT_LOCAL)
+TESTS += $(UNIT_LOCAL)
+tests_unit_test_local_SOURCES = tests/unit/test_local.c
+tests_unit_test_local_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+endif
+
+FUZZ_TARGETS += tests/fuzz/fuzz_local
+tests_fuzz_fuzz_local_SOURCES = tests/fuzz/fuzz_local.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_local_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
+tests_fuzz_fuzz_local_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+EXTRA_DIST += tests/fuzz/fuzz_local.in
