@@ -152,6 +152,9 @@ static int canonical_key(const struct change_options *o, struct mtls_buf *out)
 	int r = mtls_key_parse(o->key, strlen(o->key), &kind, out, &diag);
 	if (r < 0)
 		return ctl_accounts_fail(CTL_USAGE, "%s", mtls_diag_text(&diag, r));
+	if (!mtls_key_kind_supported(kind))
+		(void)printf("note: mtls-authd does not ask for keys of the kind '%s' yet\n",
+			     mtls_key_kind_name(kind));
 	return CTL_OK;
 }
 

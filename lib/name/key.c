@@ -16,23 +16,24 @@
 typedef int parse_value(const char *value, size_t len, struct mtls_buf *out,
 			struct mtls_diag *diag);
 
-static parse_value parse_digest, parse_issuer_serial, parse_subject;
+static parse_value parse_digest, parse_issuer_serial, parse_subject, parse_opaque;
 
 static const struct {
 	const char *name;
-	parse_value *parse; /* NULL: known, not resolved by this version */
+	parse_value *parse;
+	bool supported; /* mtls-authd asks for keys of this kind */
 } kinds[MTLS_KEY_KINDS] = {
-	[MTLS_KEY_SHA256] = { "sha256", parse_digest },
-	[MTLS_KEY_SPKI_SHA256] = { "spki-sha256", parse_digest },
-	[MTLS_KEY_ISSUER_SERIAL] = { "issuer-serial", parse_issuer_serial },
-	[MTLS_KEY_SUBJECT] = { "subject", parse_subject },
-	[MTLS_KEY_SKI] = { "ski", NULL },
-	[MTLS_KEY_SID] = { "sid", NULL },
-	[MTLS_KEY_UPN] = { "upn", NULL },
-	[MTLS_KEY_KPN] = { "kpn", NULL },
-	[MTLS_KEY_MAIL] = { "mail", NULL },
-	[MTLS_KEY_URI] = { "uri", NULL },
-	[MTLS_KEY_ALTSEC] = { "altsec", NULL },
+	[MTLS_KEY_SHA256] = { "sha256", parse_digest, true },
+	[MTLS_KEY_SPKI_SHA256] = { "spki-sha256", parse_digest, true },
+	[MTLS_KEY_ISSUER_SERIAL] = { "issuer-serial", parse_issuer_serial, true },
+	[MTLS_KEY_SUBJECT] = { "subject", parse_subject, true },
+	[MTLS_KEY_SKI] = { "ski", parse_opaque, false },
+	[MTLS_KEY_SID] = { "sid", parse_opaque, false },
+	[MTLS_KEY_UPN] = { "upn", parse_opaque, false },
+	[MTLS_KEY_KPN] = { "kpn", parse_opaque, false },
+	[MTLS_KEY_MAIL] = { "mail", parse_opaque, false },
+	[MTLS_KEY_URI] = { "uri", parse_opaque, false },
+	[MTLS_KEY_ALTSEC] = { "altsec", parse_opaque, false },
 };
 
 const char *mtls_key_kind_name(enum mtls_key_kind kind)
@@ -42,7 +43,7 @@ const char *mtls_key_kind_name(enum mtls_key_kind kind)
 
 bool mtls_key_kind_supported(enum mtls_key_kind kind)
 {
-	return (unsigned int)kind < MTLS_KEY_KINDS && kinds[kind].parse;
+	return (unsigned int)kind < MTLS_KEY_KINDS && kinds[kind].supported;
 }
 
 static int append_hex(const uint8_t *data, size_t len, struct mtls_buf *out)
@@ -125,6 +126,17 @@ static int parse_subject(const char *value, size_t len, struct mtls_buf *out,
 	return mtls_dn_canonical(value, len, out, diag);
 }
 
+/* What a certificate says, to the byte: nothing is known here that could be brought to one form. */
+static int parse_opaque(const char *value, size_t len, struct mtls_buf *out, struct mtls_diag *diag)
+{
+	const uint8_t *bytes = (const uint8_t *)value;
+
+	if (!len || !mtls_utf8_valid(bytes, len) || mtls_has_control(bytes, len))
+		return mtls_diag_set(diag, MTLS_E_SYNTAX,
+				     "key: expected a value in UTF-8 without control characters");
+	return mtls_buf_append(out, value, len);
+}
+
 static int find_kind(const char *name, size_t len)
 {
 	for (int i = 0; i < MTLS_KEY_KINDS; i++)
@@ -150,12 +162,8 @@ int mtls_key_parse(const char *text, size_t len, enum mtls_key_kind *ret_kind, s
 	int kind = colon ? find_kind(text, (size_t)(colon - text)) : -1;
 	if (kind < 0)
 		return mtls_diag_set(diag, MTLS_E_SYNTAX,
-				     "key: expected sha256:, spki-sha256:, issuer-serial: or "
-				     "subject:");
-	if (!kinds[kind].parse)
-		return mtls_diag_set(diag, MTLS_E_UNSUPPORTED,
-				     "key: this version does not resolve the kind '%s'",
-				     kinds[kind].name);
+				     "key: expected sha256:, spki-sha256:, issuer-serial:, "
+				     "subject:, ski:, sid:, upn:, kpn:, mail:, uri: or altsec:");
 	int r = begin((enum mtls_key_kind)kind, &key);
 	if (r < 0)
 		return r;

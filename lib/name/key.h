@@ -7,8 +7,12 @@
  *	issuer-serial:HEX:DN       serial number (hex, no leading zero octets), canonical issuer DN
  *	subject:DN                 canonical subject DN
  *
- * and, parsed but refused by name until a later version resolves them: ski, sid, upn, kpn, mail,
- * uri, altsec.
+ *	ski: sid: upn: kpn: mail: uri: altsec:
+ *	                           opaque: what a certificate says, valid UTF-8 without control
+ *	                           characters, compared to the byte
+ *
+ * mtls-authd does not ask for the opaque kinds yet: they are stored and found, and
+ * mtls_key_kind_supported() tells the tools so.
  */
 #ifndef MTLS_NAME_KEY_H
 #define MTLS_NAME_KEY_H
@@ -38,12 +42,13 @@ enum mtls_key_kind {
 };
 
 const char *mtls_key_kind_name(enum mtls_key_kind kind); /* "sha256", ... */
+/* Does mtls-authd map by it? */
 bool mtls_key_kind_supported(enum mtls_key_kind kind);
 
 /*
  * Parses @text, normalises the value (hex to lower case without colons, DN to canonical form) and
- * appends `kind:value` to @out. Returns 0, MTLS_E_SYNTAX, MTLS_E_LIMIT, or MTLS_E_UNSUPPORTED for a
- * known kind that this version does not resolve; @diag says which and what is expected.
+ * appends `kind:value` to @out; opaque values stay as they are. Returns 0, MTLS_E_SYNTAX,
+ * MTLS_E_LIMIT (the key is over MTLS_KEY_MAX); @diag says what is expected.
  */
 int mtls_key_parse(const char *text, size_t len, enum mtls_key_kind *ret_kind, struct mtls_buf *out,
 		   struct mtls_diag *diag);

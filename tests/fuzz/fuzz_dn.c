@@ -66,7 +66,7 @@ static void run_key(const uint8_t *data, size_t size)
 		must(out.len == 0 && kind == MTLS_KEY_KINDS);
 		return;
 	}
-	must(mtls_key_kind_supported(kind));
+	must(kind < MTLS_KEY_KINDS);
 	check_key(&out, kind);
 }
 

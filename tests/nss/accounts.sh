@@ -81,7 +81,11 @@ check "nobody cannot" 1 "system accounts" bind add nobody "sha256:$digest"
 check "an unknown account" 1 "there is no account 'zoe'" bind add zoe "sha256:$digest"
 check "twice" 1 "already" bind add alice "spki-sha256:$digest"
 check "not a key" 2 "" bind add alice "nonsense"
-check "a later kind is named" 2 "mail" bind add alice "mail:a@example.org"
+check "a later kind is bound, with a word" 0 "does not ask for keys of the kind 'mail'" \
+	bind add alice "mail:a@example.org"
+check "and found" 0 "alice:*:2000200001" "$ask" x509 passwd "mail:a@example.org"
+check "to the byte" 2 "" "$ask" x509 passwd "mail:A@example.org"
+check "a kind that does not exist as a key" 2 "expected sha256:" bind add alice "email:a@example.org"
 check "list of bindings" 0 "localbob	other	sha256:$digest" bind list
 check "list of one user" 0 "alice	mtls	spki-sha256:$digest" bind list alice
 check "bindings as JSON" 0 '"source": "other"' bind list --json

@@ -470,7 +470,8 @@ static void bindings(void **state)
 		{ "upper-case digest",
 		  "sha256:FFEEDDCCBBAA99887766554433221100FFEEDDCCBBAA99887766554433221100", "bob",
 		  MTLS_E_SYNTAX },
-		{ "later kind", "mail:a@b", "bob", MTLS_E_UNSUPPORTED },
+		{ "opaque key", "mail:a@b", "bob", 0 },
+		{ "opaque key, no value", "mail:", "bob", MTLS_E_SYNTAX },
 	};
 	struct place *p = *state;
 	populate(p);
