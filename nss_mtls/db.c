@@ -34,6 +34,7 @@
 
 struct nss_gen {
 	struct nss_gen *next; /* in nss_db.all; constant */
+	uint32_t number;      /* 1, 2, ... in the order of making; constant */
 	_Atomic uint32_t count;
 	_Atomic int64_t checked; /* coarse clock, ns, of the last stat */
 	/* Written while CLAIMED, constant while the count lives. */
@@ -117,10 +118,11 @@ static struct nss_gen *claim(struct nss_db *db)
 	if (!gen)
 		return NULL;
 	atomic_init(&gen->count, CLAIMED);
-	gen->next = atomic_load_explicit(&db->all, memory_order_relaxed);
+	gen->next = atomic_load_explicit(&db->all, memory_order_acquire);
+	do
+		gen->number = gen->next ? gen->next->number + 1 : 1;
 	while (!atomic_compare_exchange_weak_explicit(&db->all, &gen->next, gen,
-						      memory_order_release, memory_order_relaxed))
-		;
+						      memory_order_acq_rel, memory_order_acquire));
 	return gen;
 }
 
@@ -224,6 +226,36 @@ int nss_db_pin(struct nss_db *db, struct nss_gen **ret_gen, const struct mtls_ac
 	*ret_gen = gen;
 	*ret_db = &gen->snapshot;
 	return 0;
+}
+
+uint32_t nss_db_number(const struct nss_gen *gen)
+{
+	return gen->number;
+}
+
+static struct nss_gen *by_number(const struct nss_db *db, uint32_t number)
+{
+	struct nss_gen *gen = atomic_load_explicit(&db->all, memory_order_acquire);
+	while (gen && gen->number != number)
+		gen = gen->next;
+	return gen;
+}
+
+struct nss_gen *nss_db_pin_number(const struct nss_db *db, uint32_t number,
+				  const struct mtls_acctdb **ret_db)
+{
+	struct nss_gen *gen = by_number(db, number);
+	if (!gen || !try_pin(gen))
+		return NULL;
+	*ret_db = &gen->snapshot;
+	return gen;
+}
+
+void nss_db_unpin_number(const struct nss_db *db, uint32_t number)
+{
+	struct nss_gen *gen = by_number(db, number);
+	if (gen)
+		nss_db_unpin(gen);
 }
 
 void nss_db_close(struct nss_db *db)

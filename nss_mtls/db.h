@@ -30,6 +30,17 @@ struct nss_db {
 int nss_db_pin(struct nss_db *db, struct nss_gen **ret_gen, const struct mtls_acctdb **ret_db);
 void nss_db_unpin(struct nss_gen *gen);
 
+/*
+ * Another way to name a generation that somebody keeps pinned, as small as a number. Numbers begin
+ * at 1 and are used again, with the objects, when their generation is gone: who pins by number must
+ * then make sure that it was still the one that was meant. NULL: it is gone.
+ */
+uint32_t nss_db_number(const struct nss_gen *gen);
+struct nss_gen *nss_db_pin_number(const struct nss_db *db, uint32_t number,
+				  const struct mtls_acctdb **ret_db);
+/* Gives back one more pin of a generation that the caller knows to be pinned. */
+void nss_db_unpin_number(const struct nss_db *db, uint32_t number);
+
 /* Unmaps what is not pinned. For tests, which make many; the module keeps its own to the end. */
 void nss_db_close(struct nss_db *db);
 

@@ -6,7 +6,8 @@ libnss_mtls_core_la_SOURCES = \
 	%D%/db.c %D%/db.h \
 	%D%/lookup.h \
 	%D%/pack.c %D%/pack.h \
-	%D%/passwd.c %D%/group.c %D%/initgroups.c %D%/x509.c
+	%D%/walk.c %D%/walk.h \
+	%D%/passwd.c %D%/group.c %D%/initgroups.c %D%/shadow.c %D%/x509.c
 
 LIBNSS_MTLS_CORE = libnss_mtls_core.la libmtls_acctdb_read.la $(CDB_PIC_LIBS) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
 

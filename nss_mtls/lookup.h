@@ -18,6 +18,7 @@
 #include <grp.h>
 #include <nss.h>
 #include <pwd.h>
+#include <shadow.h>
 #include <sys/types.h>
 
 #include "nss_mtls/db.h"
@@ -37,6 +38,19 @@ enum nss_status nss_group_by_name(struct nss_db *db, const char *name, struct gr
 				  const struct nss_out *out);
 enum nss_status nss_group_by_gid(struct nss_db *db, gid_t gid, struct group *gr,
 				 const struct nss_out *out);
+
+/* No password and no dates; whether the caller may know is the entry point's business. */
+enum nss_status nss_shadow_by_name(struct nss_db *db, const char *name, struct spwd *sp,
+				   const struct nss_out *out);
+
+/* All entries, one a call, in no particular order: see nss_mtls/walk.h. */
+struct nss_walk;
+enum nss_status nss_passwd_next(struct nss_db *db, struct nss_walk *walk, struct passwd *pw,
+				const struct nss_out *out);
+enum nss_status nss_group_next(struct nss_db *db, struct nss_walk *walk, struct group *gr,
+			       const struct nss_out *out);
+enum nss_status nss_shadow_next(struct nss_db *db, struct nss_walk *walk, struct spwd *sp,
+				const struct nss_out *out);
 
 /* The list of gids that glibc grows: @start are used of @size; at most @limit if positive. */
 struct nss_gids {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From records in the snapshot to the structures of <pwd.h> and <grp.h>. The size that is needed is
- * computed and compared once; then everything fits.
+ * From records in the snapshot to the structures of <pwd.h>, <grp.h> and <shadow.h>. The size that
+ * is needed is computed and compared once; then everything fits.
  */
 #include <config.h>
 
@@ -39,6 +39,26 @@ int nss_pack_passwd(const struct mtls_acct_user *user, struct passwd *pw, const 
 		.pw_gecos = put(&at, user->gecos),
 		.pw_dir = put(&at, user->home),
 		.pw_shell = put(&at, user->shell),
+	};
+	return 0;
+}
+
+int nss_pack_shadow(const struct mtls_acct_user *user, struct spwd *sp, const struct nss_out *out)
+{
+	if (out->len < user->name.len + no_password.len + 2)
+		return -ERANGE;
+	char *at = out->buffer;
+	/* -1 is "not set" to all who read this, 0 in sp_lstchg would be "change it now". */
+	*sp = (struct spwd){
+		.sp_namp = put(&at, user->name),
+		.sp_pwdp = put(&at, no_password),
+		.sp_lstchg = -1,
+		.sp_min = -1,
+		.sp_max = -1,
+		.sp_warn = -1,
+		.sp_inact = -1,
+		.sp_expire = -1,
+		.sp_flag = ~0UL,
 	};
 	return 0;
 }

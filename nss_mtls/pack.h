@@ -8,6 +8,7 @@
 /* 0, or -ERANGE when @out is too small; then nothing was written but to the buffer. */
 int nss_pack_passwd(const struct mtls_acct_user *user, struct passwd *pw,
 		    const struct nss_out *out);
+int nss_pack_shadow(const struct mtls_acct_user *user, struct spwd *sp, const struct nss_out *out);
 int nss_pack_group(struct mtls_acct_str name, gid_t gid, const struct mtls_acct_names *members,
 		   struct group *gr, const struct nss_out *out);
 

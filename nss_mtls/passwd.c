@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nss_mtls/pack.h"
+#include "nss_mtls/walk.h"
 
 enum nss_status nss_passwd_by_name(struct nss_db *db, const char *name, struct passwd *pw,
 				   const struct nss_out *out)
@@ -41,4 +42,18 @@ enum nss_status nss_passwd_by_uid(struct nss_db *db, uid_t uid, struct passwd *p
 		r = nss_pack_passwd(&user, pw, out);
 	nss_db_unpin(gen);
 	return nss_status_of(r, saved, out->errnop);
+}
+
+static int next_passwd(const struct mtls_acctdb *db, struct mtls_acctdb_cursor *cursor, void *entry,
+		       const struct nss_out *out)
+{
+	struct mtls_acct_user user;
+	int r = mtls_acctdb_next_user(db, cursor, &user);
+	return r < 0 ? r : nss_pack_passwd(&user, entry, out);
+}
+
+enum nss_status nss_passwd_next(struct nss_db *db, struct nss_walk *walk, struct passwd *pw,
+				const struct nss_out *out)
+{
+	return nss_walk_next(db, walk, next_passwd, pw, out);
 }

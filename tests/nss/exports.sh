@@ -10,11 +10,21 @@ result() { # name problem
 		echo "$2" | sed 's/^/# /'
 	fi
 }
-want='_nss_mtls_getgrgid_r
+want='_nss_mtls_endgrent
+_nss_mtls_endpwent
+_nss_mtls_endspent
+_nss_mtls_getgrent_r
+_nss_mtls_getgrgid_r
 _nss_mtls_getgrnam_r
+_nss_mtls_getpwent_r
 _nss_mtls_getpwnam_r
 _nss_mtls_getpwuid_r
+_nss_mtls_getspent_r
+_nss_mtls_getspnam_r
 _nss_mtls_initgroups_dyn
+_nss_mtls_setgrent
+_nss_mtls_setpwent
+_nss_mtls_setspent
 _nss_x509_getgrnam_r
 _nss_x509_getpwnam_r'
 got=$(nm -D --defined-only "$NSS_MTLS_SO" | awk '{ print $NF }' | sort)
