@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-noinst_HEADERS += %D%/store.h
+include %D%/store.mk

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The store of accounts: a library of its own, so that tests link it without the daemon.
+noinst_LTLIBRARIES += libaccountd_store.la
+libaccountd_store_la_SOURCES = \
+	accountd/store.h accountd/store_impl.h \
+	accountd/store_db.c accountd/store_db.h \
+	accountd/store_schema.c \
+	accountd/store.c \
+	accountd/store_rules.c \
+	accountd/store_change.c \
+	accountd/store_bind.c \
+	accountd/store_walk.c
+LIBACCOUNTD_STORE = libaccountd_store.la $(LIBMTLS_ROSTER) $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) \
+	$(LIBMTLS_BASE) $(SQLITE_LIBS)
+
+if HAVE_CMOCKA
+UNIT_STORE = tests/unit/test_store
+check_PROGRAMS += $(UNIT_STORE)
+TESTS += $(UNIT_STORE)
+tests_unit_test_store_SOURCES = tests/unit/test_store.c tests/unit/store_help.c tests/unit/store_help.h
+tests_unit_test_store_LDADD = $(LIBACCOUNTD_STORE) $(CMOCKA_LIBS)
+endif
