@@ -18,8 +18,15 @@ static const char local_user[] =
 	"this machine has a local user of that name; remove one of the two";
 static const char local_group[] =
 	"this machine has a local group of that name; remove one of the two";
-static const char local_uid[] = "this machine's own files hold its uid (passwd, subuid)";
-static const char local_gid[] = "this machine's own files hold its gid (group, subgid)";
+static const char local_uid[] =
+	"this machine's own files hold its uid (passwd, subuid, sysusers.d)";
+static const char local_gid[] = "this machine's own files hold its gid (group, subgid, sysusers.d)";
+static const char allocated_uid[] =
+	"login.defs or sysusers.d lets tools hand out its uid; foreign_ids of accountd.conf can "
+	"admit it";
+static const char allocated_gid[] =
+	"login.defs or sysusers.d lets tools hand out its gid; foreign_ids of accountd.conf can "
+	"admit it";
 static const char reserved_name[] = "the name is reserved";
 static const char foreign_uid[] =
 	"its uid is not admitted (id_min, id_max, foreign_ids of accountd.conf)";
@@ -71,12 +78,11 @@ static const char *why_drop_group(const struct mtls_acctbuild *build, struct mtl
 		return reserved_name;
 	if (!mtls_id_admitted(&build->options.ids, gid))
 		return foreign_gid;
-	if (!local)
-		return NULL;
-	const struct text text = text_of(name);
-	if (mtls_local_has_group(local, text.z))
+	if (local && mtls_local_has_group(local, text_of(name).z))
 		return local_group;
-	return mtls_local_has_gid(local, gid) ? local_gid : NULL;
+	if (!mtls_local_refuses_gid(local, &build->options.ids, gid))
+		return NULL;
+	return mtls_local_has_gid(local, gid) ? local_gid : allocated_gid;
 }
 
 static int remember_group(struct mtls_acctbuild *build, const struct mtls_acct_group *group,
@@ -187,13 +193,10 @@ static const char *why_drop_user(const struct mtls_acctbuild *build,
 		return reserved_name;
 	if (!mtls_id_admitted(&build->options.ids, user->uid))
 		return foreign_uid;
-	if (local) {
-		const struct text text = text_of(user->name);
-		if (mtls_local_has_user(local, text.z))
-			return local_user;
-		if (mtls_local_has_uid(local, user->uid))
-			return local_uid;
-	}
+	if (local && mtls_local_has_user(local, text_of(user->name).z))
+		return local_user;
+	if (mtls_local_refuses_uid(local, &build->options.ids, user->uid))
+		return mtls_local_has_uid(local, user->uid) ? local_uid : allocated_uid;
 	if (is_private(user))
 		return why_drop_group(build, user->name, user->gid);
 	if (mtls_idset_has(&build->kept_groups, user->gid))
