@@ -9,6 +9,7 @@ libmtls_acctdb_la_SOURCES = \
 	%D%/local.c %D%/local.h %D%/local_impl.h \
 	%D%/local_load.c %D%/local_lines.c \
 	%D%/item.c %D%/item.h %D%/cursor.h \
+	%D%/place.c %D%/place.h \
 	%D%/build.c %D%/build.h %D%/build_impl.h \
 	%D%/build_accounts.c %D%/build_lists.c %D%/build_put.c \
 	%D%/build_sets.c %D%/build_sets.h \
@@ -17,7 +18,6 @@ libmtls_acctdb_la_SOURCES = \
 	%D%/set_change.c %D%/set_load.c \
 	%D%/publish.c \
 	%D%/writer.c %D%/writer.h
-noinst_HEADERS += %D%/place.h
 
 if HAVE_CMOCKA
 UNIT_ACCTDB = tests/unit/test_acctdb tests/unit/test_item
