@@ -172,10 +172,10 @@ check 0 && said out '1 accounts, 1 groups, 1 bindings' && said out '0 errors, 0 
 ok 'content with an account and a binding'
 keep /etc/passwd
 echo 'net-alice:x:7002:7002::/:/bin/sh' >>/etc/passwd
-found error "'net-alice' is an account of pam-mtls and of /etc/passwd" 'a local account of the same name'
+found error "'net-alice' is an account of pam-mtls and of this machine" 'a local account of the same name'
 keep /etc/group
 echo 'net-alice:x:7002:' >>/etc/group
-found error "'net-alice' is a group of pam-mtls and of /etc/group" 'a local group of the same name'
+found error "'net-alice' is a group of pam-mtls and of this machine" 'a local group of the same name'
 uid=$("$mtlsctl" account list | awk '$1 == "net-alice" { print $2 }')
 keep /etc/subuid
 echo "local-bob:$uid:65536" >>/etc/subuid
@@ -183,6 +183,19 @@ found error "the uid $uid of 'net-alice' is held" 'subordinate ids over an accou
 keep /etc/subgid
 echo "local-bob:$uid:65536" >>/etc/subgid
 found error "the gid $uid of 'net-alice' is held" 'subordinate ids over a group'
+mkdir -p /etc/sysusers.d
+keep /etc/sysusers.d
+echo 'u net-alice -' >/etc/sysusers.d/test.conf
+found error "'net-alice' is an account of pam-mtls and of this machine" 'a package that makes a user of the same name'
+keep /etc/sysusers.d
+echo "g another $uid" >/etc/sysusers.d/test.conf
+found error "the gid $uid of 'net-alice' is held" 'a package that makes a group of the same number'
+keep /etc/login.defs
+printf 'SUB_UID_MAX 2147483647\nSUB_GID_MAX 5\n' >>/etc/login.defs
+found error "useradd may give the uid $uid of 'net-alice' to somebody else" 'subordinate ids that may be given'
+keep /etc/login.defs
+printf 'GID_MAX 2147483647\n' >>/etc/login.defs
+found error "groupadd may give the gid $uid of 'net-alice' to another group" 'groups that may be given'
 keep /etc/passwd
 sed -i '/^local-bob:/d' /etc/passwd
 found warning "'local-bob', whom no source of accounts knows" 'a binding to nobody'
