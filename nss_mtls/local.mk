@@ -30,7 +30,7 @@ UNINSTALL_HOOKS += uninstall-nss-hook
 uninstall-nss-hook:
 	rm -f '$(DESTDIR)$(nssdir)/libnss_mtls.so.2' '$(DESTDIR)$(nssdir)/libnss_x509.so.2'
 
-NSS_FIXTURE = tests/nss/fixture.c tests/nss/fixture.h
+NSS_FIXTURE = tests/nss/fixture.c tests/nss/fixture.h tests/nss/people.c tests/nss/people.h
 LIBNSS_TEST = libnss_mtls_core.la $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
 
 check_PROGRAMS += tests/nss/test_load tests/nss/test_module tests/nss/ask

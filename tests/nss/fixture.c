@@ -13,6 +13,8 @@
 #include "lib/base/file.h"
 #include "tests/nss/fixture.h"
 
+#define LOCK_TIMEOUT_MS 5000
+
 const struct mtls_id_window fix_window = { MTLS_ID_WINDOW_MIN, MTLS_ID_WINDOW_MAX };
 
 static void must(bool ok, const char *what)
@@ -29,9 +31,7 @@ static struct fixture *at(const char *folder)
 	must(fix, "memory");
 	must(asprintf(&fix->path, "%s/accounts.cdb", folder) > 0, "memory");
 	must(asprintf(&fix->gen, "%s/accounts.gen", folder) > 0, "memory");
-	fix->place = (struct mtls_acctdb_place){ .path = fix->path,
-						 .owner = geteuid(),
-						 .lock_timeout_ms = 5000 };
+	fix->people = people_new();
 	fix->db.path = fix->path;
 	fix->db.gen_path = fix->gen;
 	fix->db.owner = geteuid();
@@ -68,6 +68,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 void fixture_free(struct fixture *fix)
 {
 	nss_db_close(&fix->db);
+	people_free(fix->people);
 	if (fix->folder)
 		(void)nftw(fix->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	free(fix->folder);
@@ -76,31 +77,34 @@ void fixture_free(struct fixture *fix)
 	free(fix);
 }
 
-void fixture_change(struct fixture *fix, void (*change)(struct mtls_acctset *set, void *ctx),
+void fixture_publish(struct fixture *fix)
+{
+	_cleanup_(mtls_acctplace_closep) struct mtls_acctplace *place = NULL;
+	struct mtls_diag diag = { "" };
+	int fd;
+	int r = mtls_acctplace_open(fix->path, geteuid(), LOCK_TIMEOUT_MS, &place, &diag);
+	must(r >= 0, mtls_diag_text(&diag, r));
+	r = mtls_acctplace_begin(place, &fd, &diag);
+	must(r >= 0, mtls_diag_text(&diag, r));
+	r = people_write(fix->people, fd, &diag);
+	must(r >= 0, mtls_diag_text(&diag, r));
+	r = mtls_acctplace_publish(place, &diag);
+	must(r >= 0, mtls_diag_text(&diag, r));
+}
+
+void fixture_change(struct fixture *fix, void (*change)(struct people *people, void *ctx),
 		    void *ctx)
 {
-	struct mtls_acctdb_txn *txn = NULL;
-	struct mtls_diag diag = { "" };
-	int r = mtls_acctdb_begin(&fix->place, &fix_window, NULL, &txn, &diag);
-	must(r >= 0, mtls_diag_text(&diag, r));
-	change(mtls_acctdb_txn_set(txn), ctx);
-	r = mtls_acctdb_commit(txn, false, &diag);
-	must(r >= 0, mtls_diag_text(&diag, r));
-	mtls_acctdb_txn_free(txn);
+	change(fix->people, ctx);
+	fixture_publish(fix);
 }
 
-void fixture_add(struct mtls_acctset *set, const char *name, const char *home)
+void fixture_add(struct people *people, const char *name, const char *home)
 {
-	struct mtls_diag diag = { "" };
-	const struct mtls_acctset_spec spec = {
-		.name = name, .gecos = "A Person", .home = home, .shell = "/bin/sh"
-	};
-	uint32_t uid;
-	int r = mtls_acctset_add_user(set, &spec, &uid, &diag);
-	must(r >= 0, mtls_diag_text(&diag, r));
+	(void)people_add(people, &(struct people_user){ .name = name, .home = home });
 }
 
-static void people(struct mtls_acctset *set, void *ctx)
+static void people_of_tests(struct people *people, void *ctx)
 {
 	(void)ctx;
 	static const char *const bound[][2] = {
@@ -113,21 +117,19 @@ static void people(struct mtls_acctset *set, void *ctx)
 		{ "crew", "alice" },
 		{ "crew", "bob" },
 	};
-	uint32_t gid;
-	fixture_add(set, "alice", "/home/alice");
-	fixture_add(set, "bob", "/home/bob");
-	must(mtls_acctset_add_group(set, "staffers", &gid, NULL) == 0, "group");
-	must(mtls_acctset_add_group(set, "crew", &gid, NULL) == 0, "group");
+	(void)people_user(people, "alice");
+	(void)people_user(people, "bob");
+	(void)people_group(people, "staffers", 0, 0);
+	(void)people_group(people, "crew", 0, 0);
 	for (size_t i = 0; i < MTLS_COUNT(members); i++)
-		must(mtls_acctset_add_member(set, members[i][0], members[i][1], NULL) == 0,
-		     "member");
+		people_join(people, members[i][0], members[i][1]);
 	for (size_t i = 0; i < MTLS_COUNT(bound); i++)
-		must(mtls_acctset_bind(set, bound[i][0], bound[i][1], NULL) == 0, "binding");
+		people_bind(people, bound[i][0], bound[i][1]);
 }
 
 void fixture_populate(struct fixture *fix)
 {
-	fixture_change(fix, people, NULL);
+	fixture_change(fix, people_of_tests, NULL);
 }
 
 static uint32_t read_u32(const uint8_t *p)
@@ -169,7 +171,7 @@ void fixture_replace(struct fixture *fix, const void *data, size_t len)
 	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	must(fd >= 0 && mtls_fd_write_all(fd, data, len) == 0 && close(fd) == 0, "write");
 	must(rename(temporary, fix->path) == 0, "rename");
-	must(mtls_acctdb_gen_count(fix->gen, geteuid(), &diag) == 0, diag.text);
+	must(mtls_acctplace_count(fix->gen, geteuid(), &diag) == 0, diag.text);
 }
 
 void fixture_read(struct fixture *fix, struct mtls_buf *out)

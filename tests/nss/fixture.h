@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A private snapshot for tests of nss_mtls: a folder of its own, made by the real writer. */
+/* A private snapshot for tests of nss_mtls: a folder of its own, made by the real builder. */
 #ifndef TESTS_NSS_FIXTURE_H
 #define TESTS_NSS_FIXTURE_H
 
-#include "lib/acctdb/writer.h"
+#include "lib/acctdb/place.h"
 #include "nss_mtls/lookup.h"
+#include "tests/nss/people.h"
 
 #define FIX_KEY_ALICE   "spki-sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define FIX_KEY_TWO     "subject:CN=Two,O=Example" /* alice and bob */
@@ -19,7 +20,7 @@
 struct fixture {
 	char *folder; /* made for this test; NULL: the installed place */
 	char *path, *gen;
-	struct mtls_acctdb_place place;
+	struct people *people; /* as the last fixture_change() left them */
 	struct nss_db db;
 };
 
@@ -34,10 +35,12 @@ void fixture_free(struct fixture *fix);
 /* alice (staffers, crew), bob (crew) and the bindings above. */
 void fixture_populate(struct fixture *fix);
 
-/* One transaction: @change alters the set. */
-void fixture_change(struct fixture *fix, void (*change)(struct mtls_acctset *set, void *ctx),
+/* @change alters what the snapshot held before; then it is published anew. */
+void fixture_change(struct fixture *fix, void (*change)(struct people *people, void *ctx),
 		    void *ctx);
-void fixture_add(struct mtls_acctset *set, const char *name, const char *home);
+/* Publishes fix->people. */
+void fixture_publish(struct fixture *fix);
+void fixture_add(struct people *people, const char *name, const char *home);
 
 /*
  * Where the value of the record with @key (as in lib/acctdb/record.h) lies in the bytes of a

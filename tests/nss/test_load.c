@@ -201,17 +201,15 @@ static void result(bool ok, const char *what)
 	(void)printf("%sok %d - %s\n", ok ? "" : "not ", ++number, what);
 }
 
-static void replace_home(struct mtls_acctset *set, void *ctx)
+static void replace_home(struct people *people, void *ctx)
 {
 	(void)ctx;
-	uint32_t gid;
-	fixture_add(set, "alice", "/home/v00000");
-	fixture_add(set, "bob", "/home/bob");
-	if (mtls_acctset_add_group(set, "staffers", &gid, NULL) < 0 ||
-	    mtls_acctset_add_group(set, "crew", &gid, NULL) < 0 ||
-	    mtls_acctset_add_member(set, "crew", "alice", NULL) < 0 ||
-	    mtls_acctset_add_member(set, "crew", "bob", NULL) < 0)
-		abort();
+	fixture_add(people, "alice", "/home/v00000");
+	fixture_add(people, "bob", "/home/bob");
+	(void)people_group(people, "staffers", 0, 0);
+	(void)people_group(people, "crew", 0, 0);
+	people_join(people, "crew", "alice");
+	people_join(people, "crew", "bob");
 }
 
 static void load(struct mtls_buf *file)

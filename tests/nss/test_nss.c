@@ -295,7 +295,7 @@ static void without_a_file(void **state)
 	assert_int_equal(everything(fix, &err), NSS_STATUS_SUCCESS);
 	/* gone: the backstop notices, at the latest a second later */
 	assert_int_equal(unlink(fix->path), 0);
-	assert_int_equal(mtls_acctdb_gen_count(fix->gen, geteuid(), NULL), 0);
+	assert_int_equal(mtls_acctplace_count(fix->gen, geteuid(), NULL), 0);
 	assert_int_equal(everything(fix, &err), NSS_STATUS_UNAVAIL);
 	assert_int_equal(err, ENOENT);
 	/* and back */
@@ -404,21 +404,21 @@ static const struct {
 	{ "uid outside", "ualice", 6, 0, "\x40\x42\x0f\0", 4, { "", PW_NAME, "alice", 0 } },
 	{ "uid 2^31", "ualice", 6, 0, "\0\0\0\x80", 4, { "", PW_NAME, "alice", 0 } },
 	{ "uid of bob in alice's uid", "U\x41\xa1\x38\x77", 5, 0, "\x42", 1, { "", PW_UID, NULL, FIX_ALICE_UID } },
-	{ "name of another", "ualice", 6, 9, "malic", 5, { "", PW_NAME, "alice", 0 } },
-	{ "name with colon", "ualice", 6, 9, "al:ce", 5, { "", PW_NAME, "alice", 0 } },
-	{ "name length 0", "ualice", 6, 8, "\0", 1, { "", PW_NAME, "alice", 0 } },
-	{ "name length 255", "ualice", 6, 8, "\xff", 1, { "", PW_NAME, "alice", 0 } },
-	{ "shorter name", "ualice", 6, 8, "\4", 1, { "", PW_NAME, "alice", 0 } },
-	{ "newline in gecos", "ualice", 6, 15, "A\nb:c", 5, { "", PW_NAME, "alice", 0 } },
-	{ "relative home", "ualice", 6, 24, "x", 1, { "", PW_NAME, "alice", 0 } },
-	{ "reserved name by uid", "U\x42\xa1\x38\x77", 5, 9, "bin", 3, { "", PW_UID, NULL, FIX_BOB_UID } },
+	{ "name of another", "ualice", 6, 10, "malic", 5, { "", PW_NAME, "alice", 0 } },
+	{ "name with colon", "ualice", 6, 10, "al:ce", 5, { "", PW_NAME, "alice", 0 } },
+	{ "name length 0", "ualice", 6, 9, "\0", 1, { "", PW_NAME, "alice", 0 } },
+	{ "name length 255", "ualice", 6, 9, "\xff", 1, { "", PW_NAME, "alice", 0 } },
+	{ "shorter name", "ualice", 6, 9, "\4", 1, { "", PW_NAME, "alice", 0 } },
+	{ "newline in gecos", "ualice", 6, 16, "A\nb:c", 5, { "", PW_NAME, "alice", 0 } },
+	{ "relative home", "ualice", 6, 25, "x", 1, { "", PW_NAME, "alice", 0 } },
+	{ "reserved name by uid", "U\x42\xa1\x38\x77", 5, 10, "bin", 3, { "", PW_UID, NULL, FIX_BOB_UID } },
 	{ "group gid 0", "gcrew", 5, 0, "\0\0\0\0", 4, { "", GR_NAME, "crew", 0 } },
-	{ "group of another name", "gcrew", 5, 5, "disk", 4, { "", GR_NAME, "crew", 0 } },
+	{ "group of another name", "gcrew", 5, 6, "disk", 4, { "", GR_NAME, "crew", 0 } },
 	{ "group by gid is another", "G\x44\xa1\x38\x77", 5, 0, "\x43", 1, { "", GR_GID, NULL, FIX_CREW_GID } },
-	{ "member count too large", "gcrew", 5, 9, "\3", 1, { "", GR_NAME, "crew", 0 } },
-	{ "member count too small", "gcrew", 5, 9, "\1", 1, { "", GR_NAME, "crew", 0 } },
-	{ "member count 2^32-1", "gcrew", 5, 9, "\xff\xff\xff\xff", 4, { "", GR_NAME, "crew", 0 } },
-	{ "member length", "gcrew", 5, 13, "\xff", 1, { "", GR_NAME, "crew", 0 } },
+	{ "member count too large", "gcrew", 5, 10, "\3", 1, { "", GR_NAME, "crew", 0 } },
+	{ "member count too small", "gcrew", 5, 10, "\1", 1, { "", GR_NAME, "crew", 0 } },
+	{ "member count 2^32-1", "gcrew", 5, 10, "\xff\xff\xff\xff", 4, { "", GR_NAME, "crew", 0 } },
+	{ "member length", "gcrew", 5, 14, "\xff", 1, { "", GR_NAME, "crew", 0 } },
 	{ "bound to root", "bsubject:CN=Two,O=Example", 25, 10, "\3sys", 4, { "", X_GR, FIX_KEY_TWO, 0 } },
 	{ "bound to no name", "bsubject:CN=Two,O=Example", 25, 11, "b/b", 3, { "", X_GR, FIX_KEY_TWO, 0 } },
 	{ "bound to nobody", "bsubject:CN=Two,O=Example", 25, 0, "\0\0\0\0", 4, { "", X_GR, FIX_KEY_TWO, 0 } },
@@ -481,10 +481,10 @@ static void evil_groups_and_header(void **state)
 		const char *bytes;
 		size_t len;
 	} rows[] = {
-		{ "a gid of root", "salice", 4, "\0\0\0\0", 4 },
-		{ "a gid of disk", "salice", 4, "\6\0\0\0", 4 },
-		{ "count 3", "salice", 0, "\3", 1 },
-		{ "count 2^32-1", "salice", 0, "\xff\xff\xff\xff", 4 },
+		{ "a gid of root", "ualice", 48, "\0\0\0\0", 4 },
+		{ "a gid of disk", "ualice", 48, "\6\0\0\0", 4 },
+		{ "count 3", "ualice", 44, "\3", 1 },
+		{ "count 2^32-1", "ualice", 44, "\xff\xff\xff\xff", 4 },
 		{ "magic", "H", 0, "X", 1 },
 		{ "format 0", "H", 8, "\0", 1 },
 		{ "next format but one", "H", 8, "\3", 1 },
@@ -559,14 +559,14 @@ static void truncated(void **state)
 	mtls_buf_done(&file);
 }
 
-static void ten_thousand(struct mtls_acctset *set, void *ctx)
+static void ten_thousand(struct people *people, void *ctx)
 {
 	(void)ctx;
 	char name[32];
 	for (int i = 0; i < 10000; i++) {
 		(void)snprintf(name, sizeof(name), "member-%d", i);
-		fixture_add(set, name, "/home/m");
-		assert_int_equal(mtls_acctset_add_member(set, "crew", name, NULL), 0);
+		fixture_add(people, name, "/home/m");
+		people_join(people, "crew", name);
 	}
 }
 
