@@ -129,6 +129,8 @@ static void people_of_tests(struct people *people, void *ctx)
 
 void fixture_populate(struct fixture *fix)
 {
+	people_free(fix->people);
+	fix->people = people_new();
 	fixture_change(fix, people_of_tests, NULL);
 }
 

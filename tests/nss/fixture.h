@@ -32,7 +32,7 @@ struct fixture *fixture_new(void);
 struct fixture *fixture_installed(void);
 void fixture_free(struct fixture *fix);
 
-/* alice (staffers, crew), bob (crew) and the bindings above. */
+/* alice (staffers, crew), bob (crew) and the bindings above; nobody else, whoever was there. */
 void fixture_populate(struct fixture *fix);
 
 /* @change alters what the snapshot held before; then it is published anew. */
