@@ -139,7 +139,7 @@ static int open_file(struct store *store, struct mtls_diag *diag)
 	return mtls_diag_set(diag, r, "cannot open the store '%s': %s", store->path, why);
 }
 
-static int is_empty(struct store *store, bool *ret_new)
+int store_is_empty(struct store *store, bool *ret_new)
 {
 	int64_t used = 0;
 	int r = store_db_number(&store->db,
@@ -176,7 +176,7 @@ int store_open(const struct store_options *options, struct store **ret, bool *re
 		r = open_file(store, diag);
 	if (r < 0)
 		return r;
-	r = store_answer(store, is_empty(store, &is_new), diag);
+	r = store_answer(store, store_is_empty(store, &is_new), diag);
 	if (r < 0)
 		return r;
 	*ret = MTLS_TAKE(store);

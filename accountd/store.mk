@@ -9,7 +9,10 @@ libaccountd_store_la_SOURCES = \
 	accountd/store_rules.c \
 	accountd/store_change.c \
 	accountd/store_bind.c \
-	accountd/store_walk.c
+	accountd/store_walk.c \
+	accountd/store_import.c \
+	accountd/store_source.c \
+	accountd/store_merge.c
 LIBACCOUNTD_STORE = libaccountd_store.la $(LIBMTLS_ROSTER) $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) \
 	$(LIBMTLS_BASE) $(SQLITE_LIBS)
 

@@ -20,7 +20,7 @@ static int check_key(struct store *store, const char *key)
 	return 0;
 }
 
-static int bind(struct store *store, const char *key, const char *name)
+int store_insert_binding(struct store *store, const char *key, const char *name)
 {
 	_cleanup_stmt_ sqlite3_stmt *stmt = NULL;
 	struct mtls_diag *why = &store->db.why;
@@ -52,7 +52,7 @@ static int bind(struct store *store, const char *key, const char *name)
 int store_bind(struct store *store, const char *key, const char *name, struct mtls_diag *diag)
 {
 	int r = store_op_begin(store);
-	return store_op_end(store, r < 0 ? r : bind(store, key, name), diag);
+	return store_op_end(store, r < 0 ? r : store_insert_binding(store, key, name), diag);
 }
 
 static int unbind(struct store *store, const char *key, const char *name)

@@ -55,10 +55,15 @@ int store_schema_sealed(struct store_db *db, int64_t schema_sum);
 #define STORE_FIELDS_MEMBERS(p)    "'members'," p "gid," p "usr"
 #define STORE_FIELDS_BINDINGS(p)   "'bindings'," p "key," p "name"
 #define STORE_FIELDS_TOMBSTONES(p) "'tombstones'," p "grp," p "id," p "time," p "name"
-#define STORE_FIELDS_SOURCES(p)    "'sources'," p "id," p "name"
+#define STORE_FIELDS_SOURCES(p)    "'sources'," p "id," p "name," p "gone"
 #define STORE_FOLD(fields)         "mtls_fold(0," fields ")"
 
-/* store.c: around each operation of a change. */
+/* store.c */
+
+/* Nothing was ever stored here. */
+int store_is_empty(struct store *store, bool *ret_new);
+
+/* Around each operation of a change. */
 
 /* A savepoint. */
 int store_op_begin(struct store *store);
@@ -87,5 +92,8 @@ int store_rule_id(struct store *store, uint32_t wanted, uint32_t *ret_id);
 
 int store_add_tombstone(struct store *store, bool group, uint32_t id, uint64_t time,
 			const char *name);
+
+/* store_bind.c: with the rules of store_bind(), within an operation. */
+int store_insert_binding(struct store *store, const char *key, const char *name);
 
 #endif

@@ -84,9 +84,10 @@ static const char version_1[] =
 static const char version_2[] =
 	"CREATE TABLE sources ("
 	" id INTEGER PRIMARY KEY CHECK (id BETWEEN 0 AND 63),"
-	" name TEXT NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 32)"
+	" name TEXT NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 32),"
+	" gone INTEGER NOT NULL DEFAULT 0 CHECK (gone IN (0, 1))"
 	") STRICT;"
-	"INSERT INTO sources VALUES (0, 'store');"
+	"INSERT INTO sources (id, name) VALUES (0, 'store');"
 	"ALTER TABLE users ADD COLUMN source INTEGER NOT NULL DEFAULT 0 REFERENCES sources (id);"
 	"ALTER TABLE groups ADD COLUMN source INTEGER NOT NULL DEFAULT 0 REFERENCES sources (id);"
 	"CREATE INDEX users_of_source ON users (source, name) WHERE source > 0;"
@@ -191,7 +192,9 @@ static int fold_schema(struct store_db *db, int64_t *ret)
 
 int store_schema_seal(struct store_db *db, int64_t schema_sum)
 {
-	return store_db_run(db, "UPDATE meta SET seal = " SEAL, "i", schema_sum);
+	/* Nothing is written where nothing changed. */
+	return store_db_run(db, "UPDATE meta SET seal = " SEAL " WHERE seal <> " SEAL, "i",
+			    schema_sum);
 }
 
 int store_schema_sealed(struct store_db *db, int64_t schema_sum)

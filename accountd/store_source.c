@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What file sources said last, kept so that a broken file or a restart takes no account away; and
+ * the questions about sources. What becomes of it is decided in store_merge.c.
+ */
+#include <config.h>
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "accountd/store_impl.h"
+#include "lib/base/str.h"
+
+static int check_name(struct store *store, const char *name)
+{
+	size_t len = strlen(name);
+	if (mtls_account_name_valid(name, len) && len <= MTLS_ACCTDB_SOURCE_MAX &&
+	    !mtls_streq(name, "store"))
+		return 0;
+	return mtls_diag_set(&store->db.why, MTLS_E_SYNTAX,
+			     "'%.64s' is not a name for a source of accounts: letters, digits, "
+			     "'_', '-' and '.', at most %d bytes, not \"store\"",
+			     name, MTLS_ACCTDB_SOURCE_MAX);
+}
+
+static int find_source(struct store *store, const char *name, int64_t *ret_id)
+{
+	return store_db_number(&store->db, "SELECT id FROM sources WHERE name = ?1", ret_id, "s",
+			       name);
+}
+
+static int add_source(struct store *store, const char *name, int64_t *ret_id)
+{
+	int64_t id = 0;
+	int r = store_db_number(&store->db,
+				"SELECT min(id) + 1 FROM sources s WHERE NOT EXISTS"
+				" (SELECT 1 FROM sources t WHERE t.id = s.id + 1)",
+				&id, "");
+	if (r < 0)
+		return r;
+	if (id >= MTLS_ACCTDB_SOURCES_MAX)
+		return mtls_diag_set(&store->db.why, MTLS_E_LIMIT,
+				     "there are %d sources of accounts already",
+				     MTLS_ACCTDB_SOURCES_MAX - 1);
+	r = store_db_run(&store->db, "INSERT INTO sources (id, name) VALUES (?1, ?2)", "is", id,
+			 name);
+	if (r < 0)
+		return r;
+	store->dirty = true;
+	*ret_id = id;
+	return 0;
+}
+
+static int forget_rows(struct store *store, int64_t id)
+{
+	int r = store_db_run(&store->db, "DELETE FROM source_members WHERE source = ?1", "i", id);
+	if (r >= 0)
+		r = store_db_run(&store->db, "DELETE FROM source_groups WHERE source = ?1", "i",
+				 id);
+	if (r >= 0)
+		r = store_db_run(&store->db, "DELETE FROM source_users WHERE source = ?1", "i", id);
+	return r;
+}
+
+static int incomplete(struct store *store, const char *source, unsigned int line, const char *what)
+{
+	return mtls_diag_set(&store->db.why, MTLS_E_SYNTAX, "%s:%u: %s", source, line, what);
+}
+
+static int keep_user(struct store *store, const char *source, int64_t id,
+		     const struct mtls_roster_user *user)
+{
+	if (!user->home || !user->shell || user->uid == MTLS_ROSTER_NO_ID ||
+	    user->gid == MTLS_ROSTER_NO_ID)
+		return incomplete(store, source, user->line,
+				  "a user of a source needs ids, a home and a shell");
+	return store_db_run(&store->db,
+			    "INSERT INTO source_users"
+			    " (source, line, name, uid, gid, gecos, home, shell)"
+			    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+			    "iusuusss", id, (uint32_t)user->line, user->name, user->uid, user->gid,
+			    user->gecos ? user->gecos : "", user->home, user->shell);
+}
+
+static int keep_group(struct store *store, const char *source, int64_t id,
+		      const struct mtls_roster_group *group)
+{
+	if (group->gid == MTLS_ROSTER_NO_ID)
+		return incomplete(store, source, group->line, "a group of a source needs a gid");
+	int r = store_db_run(&store->db,
+			     "INSERT INTO source_groups (source, line, name, gid)"
+			     " VALUES (?1, ?2, ?3, ?4)",
+			     "iusu", id, (uint32_t)group->line, group->name, group->gid);
+	for (size_t i = 0; r >= 0 && i < group->member_count; i++)
+		r = store_db_run(
+			&store->db,
+			"INSERT INTO source_members (source, grp, usr) VALUES (?1, ?2, ?3)", "iss",
+			id, group->name, group->members[i]);
+	return r;
+}
+
+static int keep_rows(struct store *store, const char *name, int64_t id,
+		     const struct mtls_roster *roster)
+{
+	int r = 0;
+	for (size_t i = 0; r >= 0 && i < roster->user_count; i++)
+		r = keep_user(store, name, id, &roster->users[i]);
+	for (size_t i = 0; r >= 0 && i < roster->group_count; i++)
+		r = keep_group(store, name, id, &roster->groups[i]);
+	return r;
+}
+
+static int set_source(struct store *store, const char *name, const struct mtls_roster *roster)
+{
+	int64_t id = 0;
+	int r = check_name(store, name);
+	if (r >= 0)
+		r = find_source(store, name, &id);
+	if (r < 0 || (!r && !roster))
+		return r; /* what was never there is gone already */
+	if (!r)
+		r = add_source(store, name, &id);
+	if (r >= 0)
+		r = forget_rows(store, id);
+	if (r >= 0)
+		r = store_db_run(&store->db, "UPDATE sources SET gone = ?2 WHERE id = ?1", "iu", id,
+				 (uint32_t)!roster);
+	return r < 0 || !roster ? r : keep_rows(store, name, id, roster);
+}
+
+int store_set_source(struct store *store, const char *name, const struct mtls_roster *roster,
+		     struct mtls_diag *diag)
+{
+	int r = store_op_begin(store);
+	return store_op_end(store, r < 0 ? r : set_source(store, name, roster), diag);
+}
+
+int store_conflicts(struct store *store, store_conflict_fn *each, void *ctx, struct mtls_diag *diag)
+{
+	_cleanup_stmt_ sqlite3_stmt *stmt = NULL;
+	store->db.why.text[0] = '\0';
+	int r = store_db_query(&store->db,
+			       "SELECT s.name, c.line, c.sentence FROM conflicts c"
+			       " JOIN sources s ON s.id = c.source ORDER BY s.name, c.line, c.id",
+			       &stmt, "");
+	while (r >= 0 && (r = store_db_step(&store->db, stmt)) > 0) {
+		r = each(ctx, store_db_text(stmt, 0), store_db_u32(stmt, 1),
+			 store_db_text(stmt, 2));
+		if (r)
+			return r;
+	}
+	return store_answer(store, r, diag);
+}
+
+int store_sources(struct store *store, store_source_fn *each, void *ctx, struct mtls_diag *diag)
+{
+	_cleanup_stmt_ sqlite3_stmt *stmt = NULL;
+	store->db.why.text[0] = '\0';
+	int r = store_db_query(
+		&store->db,
+		"SELECT name,"
+		" (SELECT count(*) FROM users u WHERE u.source = s.id AND u.source > 0),"
+		" (SELECT count(*) FROM groups g WHERE g.source = s.id AND g.source > 0)"
+		" FROM sources s WHERE id > 0 ORDER BY name",
+		&stmt, "");
+	while (r >= 0 && (r = store_db_step(&store->db, stmt)) > 0) {
+		r = each(ctx, store_db_text(stmt, 0), (uint64_t)sqlite3_column_int64(stmt, 1),
+			 (uint64_t)sqlite3_column_int64(stmt, 2));
+		if (r)
+			return r;
+	}
+	return store_answer(store, r, diag);
+}
