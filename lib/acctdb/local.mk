@@ -3,7 +3,8 @@
 noinst_LTLIBRARIES += libmtls_acctdb_read.la libmtls_acctdb.la
 libmtls_acctdb_read_la_SOURCES = \
 	%D%/record.c %D%/record.h %D%/record_impl.h \
-	%D%/reader.c %D%/reader.h
+	%D%/reader.c %D%/reader.h %D%/reader_impl.h \
+	%D%/reader_lookup.c %D%/reader_walk.c
 libmtls_acctdb_la_SOURCES = \
 	$(libmtls_acctdb_read_la_SOURCES) \
 	%D%/local.c %D%/local.h %D%/local_impl.h \
