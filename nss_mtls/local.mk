@@ -31,6 +31,8 @@ uninstall-nss-hook:
 	rm -f '$(DESTDIR)$(nssdir)/libnss_mtls.so.2' '$(DESTDIR)$(nssdir)/libnss_x509.so.2'
 
 NSS_FIXTURE = tests/nss/fixture.c tests/nss/fixture.h tests/nss/people.c tests/nss/people.h
+NSS_RAW = tests/nss/raw.c tests/nss/raw.h
+NSS_MODEL = tests/nss/model.c tests/nss/model.h $(NSS_RAW)
 LIBNSS_TEST = libnss_mtls_core.la $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
 
 check_PROGRAMS += tests/nss/test_load tests/nss/test_module tests/nss/ask
@@ -49,11 +51,13 @@ TESTS += $(NSS_ROOT_TESTS)
 endif
 
 if HAVE_CMOCKA
-NSS_UNIT = tests/nss/test_nss
+NSS_UNIT = tests/nss/test_nss tests/nss/test_property
 check_PROGRAMS += $(NSS_UNIT)
 TESTS += $(NSS_UNIT)
 tests_nss_test_nss_SOURCES = tests/nss/test_nss.c $(NSS_FIXTURE)
 tests_nss_test_nss_LDADD = $(LIBNSS_TEST) $(CMOCKA_LIBS)
+tests_nss_test_property_SOURCES = tests/nss/test_property.c $(NSS_MODEL) $(NSS_FIXTURE)
+tests_nss_test_property_LDADD = $(LIBNSS_TEST) $(CMOCKA_LIBS)
 endif
 
 dist_man_MANS += doc/nss_mtls.8
