@@ -1,3 +1,37 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 include %D%/store.mk
 include %D%/source_files.mk
+
+# Everything but main.c is a library, which the unit tests link too.
+noinst_LTLIBRARIES += libmtls_accountd.la
+libmtls_accountd_la_SOURCES = \
+	%D%/accountd.h \
+	%D%/configuration.c %D%/configuration.h \
+	%D%/conn.c %D%/conn.h \
+	%D%/feed.c %D%/feed.h \
+	%D%/import.c %D%/import.h \
+	%D%/keeper.c %D%/keeper.h \
+	%D%/landlock.c %D%/landlock.h \
+	%D%/process.c %D%/process.h \
+	%D%/publisher.c %D%/publisher.h \
+	%D%/report.h \
+	%D%/sandbox.c %D%/sandbox.h \
+	%D%/socket.c %D%/socket.h \
+	%D%/sources.c %D%/sources.h \
+	%D%/status.c %D%/status.h \
+	%D%/supervisor.c %D%/supervisor.h \
+	%D%/verbs.c %D%/verbs.h
+if SANITIZERS
+libmtls_accountd_la_SOURCES += %D%/sandbox_sanitizer.c
+else
+libmtls_accountd_la_SOURCES += %D%/sandbox_plain.c
+endif
+EXTRA_DIST += %D%/sandbox_sanitizer.c %D%/sandbox_plain.c
+
+LIBMTLS_ACCOUNTD = libmtls_accountd.la libaccountd_store.la libaccountd_sources.la $(LIBMTLS_ROSTER) $(LIBMTLS_WIRE) \
+	$(LIBMTLS_ACCTDB) $(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_BASE) \
+	$(SQLITE_LIBS) $(UV_LIBS) $(SECCOMP_LIBS)
+
+sbin_PROGRAMS += mtls-accountd
+mtls_accountd_SOURCES = %D%/main.c
+mtls_accountd_LDADD = $(LIBMTLS_ACCOUNTD)

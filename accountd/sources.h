@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From the source files to the store: one change for each scan that found something. */
+#ifndef ACCOUNTD_SOURCES_H
+#define ACCOUNTD_SOURCES_H
+
+#include "accountd/keeper.h"
+
+/* Before the sandbox closes: makes what watches. 0 or an error with @diag. */
+int sources_open(struct keeper *keeper, struct mtls_diag *diag);
+/* With the store open: looks for the first time. */
+int sources_start(struct keeper *keeper, struct mtls_diag *diag);
+
+#endif
