@@ -13,7 +13,7 @@
 int store_rule_name(struct store *store, const char *name)
 {
 	size_t len = strlen(name);
-	if (mtls_account_name_reserved(name, len))
+	if (len && mtls_account_name_reserved(name, len))
 		return mtls_diag_set(&store->db.why, MTLS_E_DENIED,
 				     "the name '%s' is reserved for the system", name);
 	if (!mtls_account_name_ownable(name, len))

@@ -13,13 +13,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "lib/acctdb/build.h"
 #include "lib/base/file.h"
 #include "tests/unit/store_help.h"
+
+struct mtls_diag help_diag;
+
+void help_ok(const char *call, int r)
+{
+	if (r != 0)
+		fail_msg("%s: %s", call, mtls_diag_text(WHY, r));
+}
 
 char *help_folder(void)
 {
@@ -164,6 +174,29 @@ static void check_order(struct order *order, const struct mtls_acct_item *item)
 	(void)strcpy(order->key, key);
 }
 
+/* The publisher's judgement on the same items: nothing is refused, nothing is dropped. */
+static struct mtls_acctbuild *start_build(int *ret_fd)
+{
+	struct mtls_acctbuild *build = NULL;
+	*ret_fd = memfd_create("snapshot", MFD_CLOEXEC);
+	assert_true(*ret_fd >= 0);
+	const struct mtls_acctbuild_options options = { .ids = help_options("").ids,
+							.fd = *ret_fd };
+	OK(mtls_acctbuild_new(&options, &build, WHY));
+	return build;
+}
+
+static void finish_build(struct mtls_acctbuild *build, int fd)
+{
+	struct mtls_acct_header header;
+	struct mtls_acctdb db;
+	OK(mtls_acctbuild_finish(build, &header, WHY));
+	assert_int_equal(mtls_acctbuild_dropped(build), 0);
+	OK(mtls_acctdb_open_fd(&db, fd));
+	assert_int_equal(db.header.users, header.users);
+	mtls_acctdb_close(&db);
+}
+
 static void put_item(FILE *f, const struct mtls_acct_item *item)
 {
 	switch (item->kind) {
@@ -218,19 +251,25 @@ char *help_dump(struct store *store, int *ret_error)
 	char *text = NULL;
 	size_t len;
 	int r = store_walk_new(store, &walk, &diag);
+	int fd;
+	_cleanup_(mtls_acctbuild_freep) struct mtls_acctbuild *build = start_build(&fd);
 	FILE *f = open_memstream(&text, &len);
 	assert_non_null(f);
 	while (r >= 0 && (r = store_walk_next(walk, &item, &diag)) > 0) {
 		check_order(&order, &item);
 		put_item(f, &item);
+		OK(mtls_acctbuild_add(build, &item, WHY));
 	}
 	(void)fclose(f);
 	if (r >= 0) {
 		assert_int_equal(order.kind, MTLS_ACCT_ITEM_END);
+		finish_build(build, fd);
+		(void)close(fd);
 		return text;
 	}
 	assert_int_not_equal(diag.text[0], '\0');
 	*ret_error = r;
+	(void)close(fd);
 	free(text);
 	return NULL;
 }

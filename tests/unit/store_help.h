@@ -10,6 +10,12 @@
 #define HELP_MIN 2000200001U
 #define HELP_MAX 2000299999U
 
+/* What must work: OK(store_begin(store, WHY)). */
+extern struct mtls_diag help_diag;
+#define WHY      (&help_diag)
+#define OK(call) help_ok(#call, (call))
+void help_ok(const char *call, int r);
+
 /* A new folder; @help_remove() removes it with what is in it. */
 char *help_folder(void);
 void help_remove(char *folder);
