@@ -51,13 +51,17 @@ TESTS += $(NSS_ROOT_TESTS)
 endif
 
 if HAVE_CMOCKA
-NSS_UNIT = tests/nss/test_nss tests/nss/test_property
+NSS_UNIT = tests/nss/test_nss tests/nss/test_property tests/nss/test_evil tests/nss/test_formats
 check_PROGRAMS += $(NSS_UNIT)
 TESTS += $(NSS_UNIT)
 tests_nss_test_nss_SOURCES = tests/nss/test_nss.c $(NSS_FIXTURE)
 tests_nss_test_nss_LDADD = $(LIBNSS_TEST) $(CMOCKA_LIBS)
 tests_nss_test_property_SOURCES = tests/nss/test_property.c $(NSS_MODEL) $(NSS_FIXTURE)
 tests_nss_test_property_LDADD = $(LIBNSS_TEST) $(CMOCKA_LIBS)
+tests_nss_test_evil_SOURCES = tests/nss/test_evil.c $(NSS_MODEL) $(NSS_FIXTURE)
+tests_nss_test_evil_LDADD = $(LIBNSS_TEST) $(CMOCKA_LIBS)
+tests_nss_test_formats_SOURCES = tests/nss/test_formats.c $(NSS_MODEL) $(NSS_FIXTURE)
+tests_nss_test_formats_LDADD = $(LIBNSS_TEST) $(CMOCKA_LIBS)
 endif
 
 dist_man_MANS += doc/nss_mtls.8

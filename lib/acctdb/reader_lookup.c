@@ -140,7 +140,9 @@ int mtls_acctdb_user_groups(const struct mtls_acctdb *db, const char *name, size
 
 	if (db->header.format > 1)
 		return named_user(db, name, name_len, &user, ret);
-	if (mtls_acct_key_name(MTLS_ACCT_USER_GROUPS, name, name_len, &key) < 0)
+	/* Here the record itself does not name its user. */
+	if (!mtls_account_name_ownable(name, name_len) ||
+	    mtls_acct_key_name(MTLS_ACCT_USER_GROUPS, name, name_len, &key) < 0)
 		return MTLS_E_NOTFOUND;
 	int r = mtls_acctdb_find(db, key.bytes, key.len, &value, &len);
 	return r < 0 ? r : mtls_acct_user_groups_decode(&db->header.ids, value, len, ret);
