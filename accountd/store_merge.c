@@ -402,7 +402,8 @@ static int limit_groups(struct merge *m)
 	struct store_db *db = &m->store->db;
 	int r = store_db_query(
 		db,
-		"SELECT w.usr, (SELECT source FROM want_groups WHERE gid = min(w.gid)),"
+		"SELECT w.usr, (SELECT g.source FROM want_groups g JOIN want_members x"
+		"  ON x.gid = g.gid WHERE x.usr = w.usr ORDER BY g.gid LIMIT 1),"
 		" count(*) + (SELECT count(*) FROM members s JOIN groups g ON g.gid = s.gid"
 		"  AND g.source = 0 WHERE s.usr = w.usr) AS total"
 		" FROM want_members w GROUP BY w.usr HAVING total > ?1",
