@@ -7,6 +7,7 @@
  */
 #include <config.h>
 
+#include <errno.h>
 #include <string.h>
 
 #include "lib/acctdb/build_impl.h"
@@ -106,12 +107,20 @@ static bool is_bindable(const struct mtls_acctbuild *build, struct mtls_acct_str
 }
 
 /* Of a kind that is looked up, and written as lookups write it. */
-static bool is_canonical(struct mtls_acctbuild *build, struct mtls_acct_str key)
+static int check_key(struct mtls_acctbuild *build, struct mtls_acct_str key, struct mtls_diag *diag)
 {
+	struct mtls_buf *form = &build->value;
 	enum mtls_key_kind kind;
-	mtls_buf_reset(&build->value);
-	return mtls_key_parse(key.data, key.len, &kind, &build->value, NULL) == 0 &&
-	       build->value.len == key.len && memcmp(build->value.data, key.data, key.len) == 0;
+	mtls_buf_reset(form);
+	int r = mtls_key_parse(key.data, key.len, &kind, form, NULL);
+	if (r == -ENOMEM)
+		return mtls_diag_set(diag, r, "out of memory");
+	if (r < 0 || form->len != key.len || memcmp(form->data, key.data, key.len) != 0)
+		return mtls_acctbuild_refuse("binding", key, "is no canonical key", diag);
+	if (!mtls_acctbuild_in_order(build, key))
+		return mtls_acctbuild_refuse("binding", key, "is out of order or there twice",
+					     diag);
+	return 0;
 }
 
 int mtls_acctbuild_binding(struct mtls_acctbuild *build, const struct mtls_acct_item *item,
@@ -124,22 +133,22 @@ int mtls_acctbuild_binding(struct mtls_acctbuild *build, const struct mtls_acct_
 	struct mtls_acct_names names;
 	uint8_t key[MTLS_ACCT_BINDING_KEY_MAX];
 
-	if (!is_canonical(build, listing.name))
-		return mtls_acctbuild_refuse("binding", listing.name, "is no canonical key", diag);
-	if (!mtls_acctbuild_in_order(build, listing.name))
-		return mtls_acctbuild_refuse("binding", listing.name,
-					     "is out of order or there twice", diag);
-	if (!item->u.binding.names.count)
-		return mtls_acctbuild_refuse("binding", listing.name, "binds nobody", diag);
-	int r = filter(build, &listing, &item->u.binding.names, &names, diag);
+	int r = check_key(build, listing.name, diag);
+	if (r >= 0 && !item->u.binding.names.count)
+		r = mtls_acctbuild_refuse("binding", listing.name, "binds nobody", diag);
+	if (r >= 0)
+		r = filter(build, &listing, &item->u.binding.names, &names, diag);
 	if (r < 0)
 		return r;
 	if (!names.count)
 		return 0;
 	int len = mtls_acct_key_binding(listing.name.data, listing.name.len, key);
 	mtls_buf_reset(&build->value);
-	if (len < 0 || mtls_acct_binding_encode(&names, &build->value) < 0)
-		return mtls_acctbuild_refuse("binding", listing.name, "is too long", diag);
+	r = len < 0 ? len : mtls_acct_binding_encode(&names, &build->value);
+	if (r == MTLS_E_LIMIT)
+		return mtls_acctbuild_refuse("binding", listing.name, "is over a limit", diag);
+	if (r < 0)
+		return mtls_diag_set(diag, r, "out of memory");
 	r = mtls_acctbuild_put(build, key, (size_t)len, diag);
 	if (r >= 0)
 		build->header.bindings++;

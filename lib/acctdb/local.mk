@@ -21,13 +21,21 @@ libmtls_acctdb_la_SOURCES = \
 	%D%/writer.c %D%/writer.h
 
 if HAVE_CMOCKA
-UNIT_ACCTDB = tests/unit/test_acctdb tests/unit/test_item
+UNIT_ACCTDB = tests/unit/test_acctdb tests/unit/test_item tests/unit/test_build \
+	tests/unit/test_build_out
 check_PROGRAMS += $(UNIT_ACCTDB)
 TESTS += $(UNIT_ACCTDB)
 tests_unit_test_acctdb_SOURCES = tests/unit/test_acctdb.c
 tests_unit_test_acctdb_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_item_SOURCES = tests/unit/test_item.c
 tests_unit_test_item_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+TEST_PEOPLE = tests/nss/people.c tests/nss/people.h
+tests_unit_test_build_SOURCES = tests/unit/test_build.c $(TEST_PEOPLE)
+tests_unit_test_build_out_SOURCES = tests/unit/test_build_out.c $(TEST_PEOPLE)
+tests_unit_test_build_out_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+tests_unit_test_build_out_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc,--wrap=malloc,--wrap=realloc \
+	-Wl,--wrap=reallocarray,--wrap=getrandom
+tests_unit_test_build_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 endif
 
 # mtlsctl account, mtlsctl bind: tools/local.mk adds these to mtlsctl.
