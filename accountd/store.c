@@ -143,7 +143,7 @@ int store_is_empty(struct store *store, bool *ret_new)
 {
 	int64_t used = 0;
 	int r = store_db_number(&store->db,
-				"SELECT generation > 0 OR EXISTS (SELECT 1 FROM users)"
+				"SELECT generation > 1 OR EXISTS (SELECT 1 FROM users)"
 				" OR EXISTS (SELECT 1 FROM groups)"
 				" OR EXISTS (SELECT 1 FROM bindings)"
 				" OR EXISTS (SELECT 1 FROM tombstones) FROM meta",

@@ -32,10 +32,14 @@ struct store_options {
 
 /*
  * Opens or creates the store: takes its lock (another accountd: MTLS_E_BUSY), checks integrity by
- * reading everything (1.9 s at a million users), migrates an older schema in one transaction.
- * @ret_new tells whether it holds nothing yet. Refuses with words that say how to restore:
- * MTLS_E_CORRUPT (damaged; the file is not touched), MTLS_E_VERSION (made by a newer version),
- * -errno.
+ * reading everything (about 2 s at a million users), migrates an older schema in one transaction.
+ * @ret_new tells whether it holds nothing yet; its generation is then 1, so that it can be
+ * published. Refuses with words that say how to restore: MTLS_E_CORRUPT (damaged; the file is not
+ * touched), MTLS_E_VERSION (made by a newer version), MTLS_E_UNTRUSTED (others may read or write
+ * it), -errno.
+ *
+ * What a crash left in the log is taken over. If the log itself is damaged, SQLite takes it for one
+ * that was cut by the crash, and the changes in it are lost: store_check_snapshot() notices.
  */
 int store_open(const struct store_options *options, struct store **ret, bool *ret_new,
 	       struct mtls_diag *diag);

@@ -335,7 +335,7 @@ static int fill(struct store_db *db, uint32_t first_id)
 {
 	int r = store_db_script(db, version_1);
 	if (r >= 0)
-		r = store_db_run(db, "INSERT INTO meta VALUES (1, 0, ?1, ?1)", "u", first_id);
+		r = store_db_run(db, "INSERT INTO meta VALUES (1, 1, ?1, ?1)", "u", first_id);
 	return r < 0 ? r
 		     : store_db_script(db, "PRAGMA application_id = 0x6d746c73;"
 					   "PRAGMA user_version = 1; COMMIT");
