@@ -29,7 +29,6 @@
 
 #define CLAIMED        (1U << 31)
 #define BACKSTOP_NS    1000000000LL
-#define NEVER_CHECKED  INT64_MIN
 #define NS_OF_A_SECOND 1000000000LL
 
 struct nss_gen {
@@ -189,19 +188,17 @@ static bool is_newest(const struct nss_db *db, struct nss_gen *gen)
 	    atomic_load_explicit(gen->counter, memory_order_acquire) != gen->counted)
 		return false;
 	int64_t now = coarse_now();
-	int64_t checked = atomic_load_explicit(&gen->checked, memory_order_relaxed);
-	if (checked != NEVER_CHECKED && now - checked < BACKSTOP_NS)
+	if (now - atomic_load_explicit(&gen->checked, memory_order_relaxed) < BACKSTOP_NS)
 		return true;
-	/* One thread looks, the others go on. */
-	if (!atomic_compare_exchange_strong_explicit(&gen->checked, &checked, now,
-						     memory_order_relaxed, memory_order_relaxed))
-		return true;
+	/*
+	 * Whoever comes now looks, and says so afterwards: if one did it for the others, they would
+	 * go on with an old file for as long as that one is not scheduled.
+	 */
 	struct stat st;
-	if (stat(db->path, &st) == 0 && same_file(&st, &gen->file))
-		return true;
-	/* Until somebody has loaded the new file, everybody looks. */
-	atomic_store_explicit(&gen->checked, NEVER_CHECKED, memory_order_relaxed);
-	return false;
+	if (stat(db->path, &st) < 0 || !same_file(&st, &gen->file))
+		return false;
+	atomic_store_explicit(&gen->checked, now, memory_order_relaxed);
+	return true;
 }
 
 int nss_db_pin(struct nss_db *db, struct nss_gen **ret_gen, const struct mtls_acctdb **ret_db)
