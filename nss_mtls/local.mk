@@ -40,7 +40,7 @@ tests_nss_ask_SOURCES = tests/nss/ask.c
 tests_nss_test_load_SOURCES = tests/nss/test_load.c $(NSS_FIXTURE)
 tests_nss_test_load_LDADD = $(LIBNSS_TEST) -lpthread
 tests_nss_test_module_SOURCES = tests/nss/test_module.c $(NSS_FIXTURE)
-tests_nss_test_module_LDADD = $(LIBNSS_TEST) -ldl
+tests_nss_test_module_LDADD = $(LIBNSS_TEST) -ldl -lpam
 
 TESTS += tests/nss/test_load tests/nss/exports.sh
 NSS_ROOT_TESTS = tests/nss/module.sh tests/nss/module_load.sh tests/nss/accounts.sh
@@ -51,7 +51,8 @@ TESTS += $(NSS_ROOT_TESTS)
 endif
 
 if HAVE_CMOCKA
-NSS_UNIT = tests/nss/test_nss tests/nss/test_property tests/nss/test_evil tests/nss/test_formats
+NSS_UNIT = tests/nss/test_nss tests/nss/test_property tests/nss/test_evil tests/nss/test_formats \
+	tests/nss/test_walk
 check_PROGRAMS += $(NSS_UNIT)
 TESTS += $(NSS_UNIT)
 tests_nss_test_nss_SOURCES = tests/nss/test_nss.c $(NSS_FIXTURE)
@@ -62,6 +63,8 @@ tests_nss_test_evil_SOURCES = tests/nss/test_evil.c $(NSS_MODEL) $(NSS_FIXTURE)
 tests_nss_test_evil_LDADD = $(LIBNSS_TEST) $(CMOCKA_LIBS)
 tests_nss_test_formats_SOURCES = tests/nss/test_formats.c $(NSS_MODEL) $(NSS_FIXTURE)
 tests_nss_test_formats_LDADD = $(LIBNSS_TEST) $(CMOCKA_LIBS)
+tests_nss_test_walk_SOURCES = tests/nss/test_walk.c $(NSS_FIXTURE)
+tests_nss_test_walk_LDADD = $(LIBNSS_TEST) $(CMOCKA_LIBS) -lpthread
 endif
 
 dist_man_MANS += doc/nss_mtls.8

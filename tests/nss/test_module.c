@@ -11,6 +11,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pwd.h>
+#include <shadow.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <security/pam_appl.h>
+
+#include "lib/base/file.h"
 #include "nss_mtls/entry.h"
 #include "tests/nss/fixture.h"
 
@@ -41,6 +45,7 @@ static void configure(const char *order)
 	CHECK(__nss_configure_lookup("passwd", order) == 0);
 	CHECK(__nss_configure_lookup("group", order) == 0);
 	CHECK(__nss_configure_lookup("initgroups", order) == 0);
+	CHECK(__nss_configure_lookup("shadow", order) == 0);
 }
 
 static void service_mtls(void)
@@ -81,6 +86,147 @@ static void service_x509(void)
 	gr = getgrnam(MTLS_X509_PROBE);
 	CHECK(gr && !gr->gr_mem[0]);
 	CHECK(!getgrnam("subject:CN=Nobody") && !getgrnam("crew"));
+}
+
+#define CREW_SIZE 10000
+
+static void large_crew(struct people *people, void *ctx)
+{
+	char name[32];
+	(void)ctx;
+	for (int i = 0; i < CREW_SIZE; i++) {
+		(void)snprintf(name, sizeof(name), "member-%05d", i);
+		fixture_add(people, name, "/home/m");
+		people_join(people, "crew", name);
+	}
+}
+
+static size_t member_count(const struct group *gr)
+{
+	size_t count = 0;
+	while (gr->gr_mem[count])
+		count++;
+	return count;
+}
+
+/* The lists of the process, with lookups in between, twice; buffers grow in glibc. */
+static void lists(void)
+{
+	fixture_change(fix, large_crew, NULL);
+	configure("mtls");
+	for (int turn = 0; turn < 2; turn++) {
+		int users = 0, groups = 0, alices = 0, crews = 0;
+		setpwent();
+		for (struct passwd *pw; (pw = getpwent()); users++) {
+			alices += strcmp(pw->pw_name, "alice") == 0;
+			CHECK(strcmp(pw->pw_passwd, "*") == 0);
+			if (users % 1000 == 0)
+				CHECK(getpwnam("bob") && getpwuid(FIX_ALICE_UID));
+		}
+		CHECK(!getpwent() && users == CREW_SIZE + 2 && alices == 1);
+		setgrent();
+		for (struct group *gr; (gr = getgrent()); groups++) {
+			if (strcmp(gr->gr_name, "crew") != 0)
+				continue;
+			crews++;
+			CHECK(member_count(gr) == CREW_SIZE + 2);
+		}
+		CHECK(!getgrent() && groups == CREW_SIZE + 4 && crews == 1);
+		if (turn)
+			endpwent();
+		/* the other one is abandoned */
+	}
+	struct group *crew = getgrnam("crew");
+	CHECK(crew && member_count(crew) == CREW_SIZE + 2);
+	crew = getgrgid(FIX_CREW_GID);
+	CHECK(crew && member_count(crew) == CREW_SIZE + 2);
+	gid_t gids[4];
+	int count = 4;
+	CHECK(getgrouplist("member-09999", 5000, gids, &count) == 2 && gids[1] == FIX_CREW_GID);
+}
+
+/* An administrator may forbid lists; lookups stay. */
+static void no_lists(void)
+{
+	fix->people->no_enumeration = true;
+	fixture_publish(fix);
+	configure("mtls");
+	setpwent();
+	setgrent();
+	CHECK(!getpwent() && !getgrent());
+	CHECK(getpwnam("alice") && getgrnam("crew"));
+}
+
+static void shadow_for_root(void)
+{
+	configure("mtls");
+	struct spwd *sp = getspnam("alice");
+	CHECK(sp && strcmp(sp->sp_namp, "alice") == 0 && strcmp(sp->sp_pwdp, "*") == 0);
+	CHECK(sp->sp_lstchg == -1 && sp->sp_max == -1 && sp->sp_expire == -1);
+	CHECK(!getspnam("nosuch") && !getspnam("root") && !getspnam("crew"));
+	int count = 0;
+	setspent();
+	while ((sp = getspent())) {
+		CHECK(strcmp(sp->sp_pwdp, "*") == 0);
+		count++;
+	}
+	endspent();
+	CHECK(count == 2);
+}
+
+static void shadow_for_others(void)
+{
+	configure("mtls");
+	/* the library lies in a folder of root's */
+	CHECK(getspnam("alice"));
+	CHECK(setresgid(12345, 12345, 12345) == 0 && setresuid(12345, 12345, 12345) == 0);
+	CHECK(getpwnam("alice"));
+	char buffer[512];
+	struct spwd room, *found = &room;
+	CHECK(getspnam_r("alice", &room, buffer, sizeof(buffer), &found) == EACCES && !found);
+	setspent();
+	CHECK(!getspent());
+	endspent();
+}
+
+static int answer(int count, const struct pam_message **messages, struct pam_response **ret,
+		  void *word)
+{
+	(void)messages;
+	struct pam_response *responses = calloc((size_t)count, sizeof(*responses));
+	CHECK(responses);
+	for (int i = 0; i < count; i++)
+		responses[i].resp = strdup(word);
+	*ret = responses;
+	return PAM_SUCCESS;
+}
+
+static int pam_says(const char *user, const char *word, int (*phase)(pam_handle_t *pamh, int flags))
+{
+	char text[64];
+	(void)snprintf(text, sizeof(text), "%s", word);
+	const struct pam_conv conv = { answer, text };
+	pam_handle_t *pamh = NULL;
+	CHECK(pam_start_confdir("nsstest", user, &conv, "/run/pam", &pamh) == PAM_SUCCESS);
+	int r = phase(pamh, 0);
+	(void)pam_end(pamh, r);
+	return r;
+}
+
+/* pam_unix: neither expired nor without a password, whether it asks shadow or not. */
+static void pam_unix_agrees(void)
+{
+	static const char service[] = "auth required pam_unix.so nullok nodelay\n"
+				      "account required pam_unix.so\n";
+	const struct mtls_file_mode mode = { .mode = 0644, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	CHECK(mkdir("/run/pam", 0755) == 0);
+	CHECK(mtls_file_replace("/run/pam/nsstest", service, strlen(service), &mode, NULL) == 0);
+	configure("mtls");
+	CHECK(pam_says("alice", "", pam_acct_mgmt) == PAM_SUCCESS);
+	CHECK(pam_says("nosuch", "", pam_acct_mgmt) == PAM_USER_UNKNOWN);
+	CHECK(pam_says("alice", "", pam_authenticate) == PAM_AUTH_ERR);
+	CHECK(pam_says("alice", "*", pam_authenticate) == PAM_AUTH_ERR);
+	CHECK(pam_says("nosuch", "", pam_authenticate) == PAM_USER_UNKNOWN);
 }
 
 static void behind_files(void)
@@ -146,6 +292,10 @@ struct entries {
 	__typeof__(_nss_mtls_initgroups_dyn) *groups;
 	__typeof__(_nss_x509_getpwnam_r) *x_pw;
 	__typeof__(_nss_x509_getgrnam_r) *x_gr;
+	__typeof__(_nss_mtls_getpwent_r) *pw_next;
+	__typeof__(_nss_mtls_setpwent) *pw_set;
+	__typeof__(_nss_mtls_getgrent_r) *gr_next;
+	__typeof__(_nss_mtls_setgrent) *gr_set;
 };
 
 static bool all_succeed(const struct entries *e, gid_t **gids)
@@ -162,7 +312,10 @@ static bool all_succeed(const struct entries *e, gid_t **gids)
 	       e->gr_gid(FIX_CREW_GID, &gr, buffer, sizeof(buffer), &err) == NSS_STATUS_SUCCESS &&
 	       e->groups("alice", 1, &start, &size, gids, -1, &err) == NSS_STATUS_SUCCESS &&
 	       e->x_pw(FIX_KEY_ALICE, &pw, buffer, sizeof(buffer), &err) == NSS_STATUS_SUCCESS &&
-	       e->x_gr(FIX_KEY_TWO, &gr, buffer, sizeof(buffer), &err) == NSS_STATUS_SUCCESS;
+	       e->x_gr(FIX_KEY_TWO, &gr, buffer, sizeof(buffer), &err) == NSS_STATUS_SUCCESS &&
+	       e->pw_set(0) == NSS_STATUS_SUCCESS && e->gr_set(0) == NSS_STATUS_SUCCESS &&
+	       e->pw_next(&pw, buffer, sizeof(buffer), &err) == NSS_STATUS_SUCCESS &&
+	       e->gr_next(&gr, buffer, sizeof(buffer), &err) == NSS_STATUS_SUCCESS;
 }
 
 static void no_system_call(void)
@@ -177,6 +330,10 @@ static void no_system_call(void)
 	*(void **)&e.groups = dlsym(so, "_nss_mtls_initgroups_dyn");
 	*(void **)&e.x_pw = dlsym(so, "_nss_x509_getpwnam_r");
 	*(void **)&e.x_gr = dlsym(so, "_nss_x509_getgrnam_r");
+	*(void **)&e.pw_next = dlsym(so, "_nss_mtls_getpwent_r");
+	*(void **)&e.pw_set = dlsym(so, "_nss_mtls_setpwent");
+	*(void **)&e.gr_next = dlsym(so, "_nss_mtls_getgrent_r");
+	*(void **)&e.gr_set = dlsym(so, "_nss_mtls_setgrent");
 	gid_t *gids = calloc(64, sizeof(*gids));
 	CHECK(gids && all_succeed(&e, &gids));
 	forbid_system_calls();
@@ -207,6 +364,11 @@ int main(void)
 	} rows[] = {
 		{ "service mtls through glibc", service_mtls, 0, 0, false },
 		{ "service x509 through glibc", service_x509, 0, 0, false },
+		{ "lists, and a group of 10,000", lists, 0, 0, false },
+		{ "lists are forbidden", no_lists, 0, 0, false },
+		{ "shadow for root", shadow_for_root, 0, 0, false },
+		{ "shadow for others", shadow_for_others, 0, 0, false },
+		{ "pam_unix: not expired, no password", pam_unix_agrees, 0, 0, true },
 		{ "order files mtls", behind_files, 0, 0, false },
 		{ "libnss_x509.so.2 is the same library", both_names_are_one_library, 0, 0, false },
 		{ "no snapshot yet", fresh_machine, 0, 0, false },
