@@ -171,13 +171,16 @@ static int exit_for(int err)
  */
 static int refuse_lost_ids(const struct keeper *k, struct mtls_diag *diag)
 {
+	char copy[PATH_MAX], gen[PATH_MAX + sizeof(MTLS_ACCTDB_GEN_NAME)];
 	uint64_t counted = 0;
 	struct stat st;
 
 	if (stat(k->settings->store, &st) == 0 || errno != ENOENT ||
 	    stat(k->settings->snapshot, &st) == 0 || errno != ENOENT)
 		return 0;
-	int r = mtls_acctplace_counted(k->settings->snapshot, 0, &counted, diag);
+	(void)mtls_strcopy(copy, sizeof(copy), k->settings->snapshot); /* confine() did too */
+	(void)snprintf(gen, sizeof(gen), "%s/%s", dirname(copy), MTLS_ACCTDB_GEN_NAME);
+	int r = mtls_acctplace_counted(gen, 0, &counted, diag);
 	if (r < 0 || counted == 0)
 		return r;
 	return mtls_diag_set(diag, MTLS_E_DENIED,

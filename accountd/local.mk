@@ -35,3 +35,10 @@ LIBMTLS_ACCOUNTD = libmtls_accountd.la libaccountd_store.la libaccountd_sources.
 sbin_PROGRAMS += mtls-accountd
 mtls_accountd_SOURCES = %D%/main.c
 mtls_accountd_LDADD = $(LIBMTLS_ACCOUNTD)
+
+# The daemon alone: as root, in a mount name space of its own.
+ACCOUNTD_ROOT_TESTS = tests/accountd/start.py tests/accountd/faults.py
+EXTRA_DIST += $(ACCOUNTD_ROOT_TESTS) tests/accountd/world.py
+if E2E
+TESTS += $(ACCOUNTD_ROOT_TESTS)
+endif

@@ -133,8 +133,8 @@ class Client:
 
     def __init__(self, path=CONTROL, timeout=None):
         self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(path)  # waits where the backlog is full
         self.socket.settimeout(timeout or PATIENCE)
-        self.socket.connect(path)
         self.data = b""
 
     def close(self):
