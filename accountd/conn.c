@@ -215,7 +215,7 @@ static void advance(struct conn *conn)
 
 	if (conn->io->closing)
 		return;
-	while (r > 0) {
+	while (r > 0 && !conn->io->closing) {
 		bool answering = conn->phase == CONN_SEND || conn->phase == CONN_PUBLISH;
 		r = answering ? make_answer(conn) : 0;
 		if (r >= 0)
@@ -434,12 +434,11 @@ bool server_idle(const struct server *server)
 	return true;
 }
 
-void server_judged(struct server *server, uint64_t generation, int code, const char *text)
+void server_judged(struct server *server, uint64_t number, int code, const char *text)
 {
 	for (struct conn *conn = server->first, *next; conn; conn = next) {
 		next = conn->next;
-		if (conn->io->closing || conn->phase != CONN_PUBLISH ||
-		    conn->generation > generation)
+		if (conn->io->closing || conn->phase != CONN_PUBLISH || conn->stream > number)
 			continue;
 		conn->phase = CONN_SEND;
 		struct mtls_control_end *end = &conn->end->u.control_end;

@@ -19,7 +19,7 @@ struct import;
 enum conn_phase {
 	CONN_REQUEST, /* waits for a request */
 	CONN_ITEMS,   /* an import takes items and an end */
-	CONN_PUBLISH, /* waits until its generation is judged */
+	CONN_PUBLISH, /* waits until its stream is judged */
 	CONN_SEND,    /* the answer goes out */
 };
 
@@ -32,7 +32,7 @@ struct conn {
 	enum conn_phase phase;
 	struct import *import; /* while items come or go */
 	struct mtls_msg *end;  /* the answer's end */
-	uint64_t generation;   /* PUBLISH: what must be in place */
+	uint64_t stream;       /* PUBLISH: number of the one that has its change */
 	/* The rest is conn.c's. */
 	struct conn_io *io;
 };
@@ -46,8 +46,8 @@ bool server_idle(const struct server *server);
 void server_free(struct server *server);
 struct keeper *server_keeper(const struct server *server);
 
-/* Tells all that wait for @generation or an earlier one. */
-void server_judged(struct server *server, uint64_t generation, int code, const char *text);
+/* Tells all that wait for stream @number or an earlier one. */
+void server_judged(struct server *server, uint64_t number, int code, const char *text);
 
 /* Queues an item of the answer. 0, MTLS_E_LIMIT (the connection's memory), -ENOMEM. */
 int conn_item(struct conn *conn, const struct mtls_msg *item);

@@ -32,7 +32,8 @@ struct feed {
 	bool busy;   /* a stream is on its way or waits for its judgement */
 	bool wanted; /* another one is due after it */
 	bool closed;
-	uint64_t generation; /* of the stream under way */
+	uint64_t number;     /* of the stream under way, or the last one */
+	uint64_t generation; /* which it carries */
 	struct report report;
 	size_t report_len;
 	char **told; /* DROPPED of the stream under way */
@@ -108,7 +109,7 @@ static void judge(struct feed *feed, int code, const char *text, uint32_t left_o
 			text = "out of memory";
 		later(feed);
 	}
-	feed->events.judged(feed->events.ctx, feed->generation, code, text);
+	feed->events.judged(feed->events.ctx, feed->number, code, text);
 	if (feed->wanted && !feed->closed)
 		feed_publish(feed);
 }
@@ -252,6 +253,11 @@ static int begin(struct feed *feed, struct mtls_diag *diag)
 	return mtls_acct_item_encode(&item, &feed->out);
 }
 
+uint64_t feed_next(const struct feed *feed)
+{
+	return feed->number + 1;
+}
+
 void feed_publish(struct feed *feed)
 {
 	struct mtls_diag diag = { 0 };
@@ -262,6 +268,7 @@ void feed_publish(struct feed *feed)
 	if (feed->busy)
 		return;
 	feed->busy = true;
+	feed->number++;
 	int r = begin(feed, &diag);
 	if (r < 0) {
 		store_walk_free(MTLS_TAKE(feed->walk));
@@ -307,9 +314,9 @@ int feed_new(uv_loop_t *loop, struct store *store, int fd, const struct feed_eve
 	return 0;
 }
 
-bool feed_busy(const struct feed *feed)
+bool feed_closed(const struct feed *feed)
 {
-	return feed->busy;
+	return feed->closed;
 }
 
 const struct feed_state *feed_state(const struct feed *feed)

@@ -20,8 +20,8 @@
 struct feed;
 
 struct feed_events {
-	/* The stream of @generation was judged: code 0, or an error with a sentence. */
-	void (*judged)(void *ctx, uint64_t generation, int code, const char *text);
+	/* Stream @number was judged: code 0, or an error with a sentence. */
+	void (*judged)(void *ctx, uint64_t number, int code, const char *text);
 	/* The publisher has gone, or cannot be talked to: nothing will be judged any more. */
 	void (*closed)(void *ctx);
 	void *ctx;
@@ -39,9 +39,15 @@ struct feed_state {
 /* @fd and @store are borrowed. */
 int feed_new(uv_loop_t *loop, struct store *store, int fd, const struct feed_events *events,
 	     struct feed **ret);
-/* Publishes what the store holds now, at once or when the stream under way is judged. */
+/* The number of the stream that the next feed_publish() asks for: it sees all that is so now. */
+uint64_t feed_next(const struct feed *feed);
+/*
+ * Publishes what the store holds now, at once or when the stream under way is judged. It may call
+ * the events before it returns.
+ */
 void feed_publish(struct feed *feed);
-bool feed_busy(const struct feed *feed);
+/* Nothing will be published any more. */
+bool feed_closed(const struct feed *feed);
 const struct feed_state *feed_state(const struct feed *feed);
 /* Ends all; the loop must run once more before the memory of the loop goes. */
 void feed_free(struct feed *feed);

@@ -82,8 +82,9 @@ static void on_term(uv_signal_t *handle, int number)
 
 /* ----------------------------------------------------------------------------- publisher */
 
-static void tell_state(struct keeper *k, uint64_t generation, int code, const char *text)
+static void tell_state(struct keeper *k, int code, const char *text)
 {
+	uint64_t generation = feed_state(k->feed)->published;
 	char state[MTLS_DIAG_MAX];
 
 	if (code == 0 && generation == 0)
@@ -99,12 +100,12 @@ static void tell_state(struct keeper *k, uint64_t generation, int code, const ch
 	say(WORD_STATE, state);
 }
 
-static void on_judged(void *ctx, uint64_t generation, int code, const char *text)
+static void on_judged(void *ctx, uint64_t number, int code, const char *text)
 {
 	struct keeper *k = ctx;
 
-	tell_state(k, generation, code, text);
-	server_judged(k->server, generation, code, text);
+	tell_state(k, code, text);
+	server_judged(k->server, number, code, text);
 }
 
 static void on_feed_closed(void *ctx)
@@ -113,7 +114,7 @@ static void on_feed_closed(void *ctx)
 	static const char text[] = "the publisher has ended; it is started again";
 
 	if (!feed_state(k->feed)->done_once)
-		tell_state(k, 0, MTLS_E_CLOSED, text);
+		tell_state(k, MTLS_E_CLOSED, text);
 	server_judged(k->server, UINT64_MAX, MTLS_E_CLOSED, text);
 	stop(k, ACCOUNTD_EXIT_OK);
 }

@@ -340,6 +340,23 @@ static void log_change(const struct conn *conn, const char *verb,
 		 name ? name : "", conn->uid, (long)conn->pid, generation);
 }
 
+/* The answer waits for the next stream: the one under way began before this request. */
+static int publish(struct conn *conn)
+{
+	struct feed *feed = server_keeper(conn->server)->feed;
+
+	if (feed_closed(feed)) {
+		struct mtls_control_end *end = &conn->end->u.control_end;
+		conn->phase = CONN_SEND;
+		end->code = MTLS_CONTROL_UNPUBLISHED;
+		return mtls_msg_set_text(&end->text, "the publisher has ended");
+	}
+	conn->stream = feed_next(feed);
+	conn->phase = CONN_PUBLISH;
+	feed_publish(feed);
+	return 0;
+}
+
 /* Stores what was done and waits until it is published. @err: how the verb ended. */
 static int settle(struct conn *conn, const char *verb, bool dry, int err, struct mtls_diag *diag)
 {
@@ -360,10 +377,7 @@ static int settle(struct conn *conn, const char *verb, bool dry, int err, struct
 	if (r < 0)
 		return r;
 	log_change(conn, verb, fields);
-	conn->generation = generation;
-	conn->phase = CONN_PUBLISH;
-	feed_publish(keeper->feed);
-	return 0;
+	return publish(conn);
 }
 
 static int run_change(struct conn *conn, const struct verb *verb,
@@ -400,18 +414,10 @@ static int run_status(struct conn *conn)
 static int run_publish(struct conn *conn)
 {
 	struct keeper *keeper = server_keeper(conn->server);
-	struct store_counts counts;
 	struct mtls_diag diag = { 0 };
 
 	int r = keeper_refresh_local(keeper, &diag);
-	if (r >= 0)
-		r = store_counts(keeper->store, &counts, &diag);
-	if (r < 0)
-		return answer(conn, r, &diag);
-	conn->generation = counts.generation;
-	conn->phase = CONN_PUBLISH;
-	feed_publish(keeper->feed);
-	return 0;
+	return r < 0 ? answer(conn, r, &diag) : publish(conn);
 }
 
 static int run_import(struct conn *conn, const struct mtls_control_request *request)

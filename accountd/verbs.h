@@ -7,7 +7,7 @@
 
 /*
  * Does what @request asks. Sets conn->end (the answer so far) and conn->phase: SEND, PUBLISH with
- * conn->generation, or ITEMS with conn->import. 0, or -ENOMEM: the connection is closed then.
+ * conn->stream, or ITEMS with conn->import. 0, or -ENOMEM: the connection is closed then.
  */
 int verbs_run(struct conn *conn, const struct mtls_control_request *request);
 
