@@ -17,7 +17,8 @@ LIBACCOUNTD_STORE = libaccountd_store.la $(LIBMTLS_ROSTER) $(LIBMTLS_ACCTDB) $(L
 	$(LIBMTLS_BASE) $(SQLITE_LIBS)
 
 if HAVE_CMOCKA
-UNIT_STORE = tests/unit/test_store tests/unit/test_store_file tests/unit/test_store_model
+UNIT_STORE = tests/unit/test_store tests/unit/test_store_file tests/unit/test_store_model \
+	tests/unit/test_store_merge
 UNIT_STORE_HELP = tests/unit/store_help.c tests/unit/store_help.h
 check_PROGRAMS += $(UNIT_STORE)
 TESTS += $(UNIT_STORE)
@@ -27,4 +28,6 @@ tests_unit_test_store_file_SOURCES = tests/unit/test_store_file.c $(UNIT_STORE_H
 tests_unit_test_store_file_LDADD = $(LIBACCOUNTD_STORE) $(CMOCKA_LIBS)
 tests_unit_test_store_model_SOURCES = tests/unit/test_store_model.c $(UNIT_STORE_HELP)
 tests_unit_test_store_model_LDADD = $(LIBACCOUNTD_STORE) $(CMOCKA_LIBS)
+tests_unit_test_store_merge_SOURCES = tests/unit/test_store_merge.c $(UNIT_STORE_HELP)
+tests_unit_test_store_merge_LDADD = $(LIBACCOUNTD_STORE) $(CMOCKA_LIBS)
 endif

@@ -55,7 +55,7 @@ int store_schema_sealed(struct store_db *db, int64_t schema_sum);
 #define STORE_FIELDS_MEMBERS(p)    "'members'," p "gid," p "usr"
 #define STORE_FIELDS_BINDINGS(p)   "'bindings'," p "key," p "name"
 #define STORE_FIELDS_TOMBSTONES(p) "'tombstones'," p "grp," p "id," p "time," p "name"
-#define STORE_FIELDS_SOURCES(p)    "'sources'," p "id," p "name," p "gone"
+#define STORE_FIELDS_SOURCES(p)    "'sources'," p "id," p "name," p "gone," p "digest"
 #define STORE_FOLD(fields)         "mtls_fold(0," fields ")"
 
 /* store.c */

@@ -122,17 +122,17 @@ static int other_user(struct merge *m, const struct claim *claim)
 {
 	_cleanup_stmt_ sqlite3_stmt *stmt = NULL;
 	int r = store_db_query(&m->store->db,
-			       "SELECT name, 'belongs' FROM users WHERE uid = ?1"
+			       "SELECT name FROM users WHERE uid = ?1"
 			       " AND (name <> ?2 OR source = 0)"
-			       " UNION ALL SELECT name, 'belongs' FROM want_users WHERE uid = ?1"
-			       " UNION ALL SELECT name, 'belonged' FROM tombstones"
+			       " UNION ALL SELECT name FROM want_users WHERE uid = ?1"
+			       " UNION ALL SELECT name FROM tombstones"
 			       "  WHERE grp = 0 AND id = ?1 AND name <> ?2",
 			       &stmt, "us", claim->id, claim->name);
 	if (r >= 0)
 		r = store_db_step(&m->store->db, stmt);
 	return r <= 0 ? r
-		      : REFUSE(m->store, "the uid %" PRIu32 " %s to '%s'", claim->id,
-			       store_db_text(stmt, 1), store_db_text(stmt, 0));
+		      : REFUSE(m->store, "the uid %" PRIu32 " is, or was, that of '%s'", claim->id,
+			       store_db_text(stmt, 0));
 }
 
 static int other_group(struct merge *m, const struct claim *claim)
@@ -140,19 +140,19 @@ static int other_group(struct merge *m, const struct claim *claim)
 	_cleanup_stmt_ sqlite3_stmt *stmt = NULL;
 	int r = store_db_query(
 		&m->store->db,
-		"SELECT name, 'belongs' FROM groups WHERE gid = ?1 AND (name <> ?2 OR source = 0)"
-		" UNION ALL SELECT name, 'belongs' FROM users WHERE uid = ?1 AND gid = ?1"
+		"SELECT name FROM groups WHERE gid = ?1 AND (name <> ?2 OR source = 0)"
+		" UNION ALL SELECT name FROM users WHERE uid = ?1 AND gid = ?1"
 		"  AND (name <> ?2 OR source = 0)"
-		" UNION ALL SELECT name, 'belongs' FROM want_groups WHERE gid = ?1"
-		" UNION ALL SELECT name, 'belongs' FROM want_users WHERE uid = ?1 AND gid = ?1"
-		" UNION ALL SELECT name, 'belonged' FROM tombstones"
+		" UNION ALL SELECT name FROM want_groups WHERE gid = ?1"
+		" UNION ALL SELECT name FROM want_users WHERE uid = ?1 AND gid = ?1"
+		" UNION ALL SELECT name FROM tombstones"
 		"  WHERE grp = 1 AND id = ?1 AND name <> ?2",
 		&stmt, "us", claim->gid, claim->name);
 	if (r >= 0)
 		r = store_db_step(&m->store->db, stmt);
 	return r <= 0 ? r
-		      : REFUSE(m->store, "the gid %" PRIu32 " %s to the group '%s'", claim->gid,
-			       store_db_text(stmt, 1), store_db_text(stmt, 0));
+		      : REFUSE(m->store, "the gid %" PRIu32 " is, or was, that of the group '%s'",
+			       claim->gid, store_db_text(stmt, 0));
 }
 
 /* @uid, @gid: what the claim is made on. */

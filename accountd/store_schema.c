@@ -85,7 +85,8 @@ static const char version_2[] =
 	"CREATE TABLE sources ("
 	" id INTEGER PRIMARY KEY CHECK (id BETWEEN 0 AND 63),"
 	" name TEXT NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 32),"
-	" gone INTEGER NOT NULL DEFAULT 0 CHECK (gone IN (0, 1))"
+	" gone INTEGER NOT NULL DEFAULT 0 CHECK (gone IN (0, 1)),"
+	" digest INTEGER NOT NULL DEFAULT 0" /* of what it said last */
 	") STRICT;"
 	"INSERT INTO sources (id, name) VALUES (0, 'store');"
 	"ALTER TABLE users ADD COLUMN source INTEGER NOT NULL DEFAULT 0 REFERENCES sources (id);"

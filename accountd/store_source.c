@@ -8,6 +8,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "accountd/store_impl.h"
 #include "lib/base/str.h"
 
@@ -110,6 +113,72 @@ static int keep_rows(struct store *store, const char *name, int64_t id,
 	return r;
 }
 
+static void digest_text(XXH64_state_t *state, const char *text)
+{
+	/* With its NUL: the end of a text is part of it. */
+	(void)XXH64_update(state, text ? text : "", text ? strlen(text) + 1 : 1);
+}
+
+static void digest_group(XXH64_state_t *state, const struct mtls_roster_group *group)
+{
+	const uint32_t numbers[] = { group->line, group->gid, (uint32_t)group->member_count };
+	(void)XXH64_update(state, numbers, sizeof(numbers));
+	digest_text(state, group->name);
+	for (size_t i = 0; i < group->member_count; i++)
+		digest_text(state, group->members[i]);
+}
+
+static void digest_user(XXH64_state_t *state, const struct mtls_roster_user *user)
+{
+	const uint32_t numbers[] = { user->line, user->uid, user->gid };
+	const char *const texts[] = { user->name, user->gecos, user->home, user->shell };
+	(void)XXH64_update(state, numbers, sizeof(numbers));
+	for (size_t i = 0; i < MTLS_COUNT(texts); i++)
+		digest_text(state, texts[i]);
+}
+
+/* Each start reads all source files again; most say what they said before. */
+static int64_t digest(const struct mtls_roster *roster)
+{
+	XXH64_state_t state;
+	(void)XXH64_reset(&state, roster->user_count);
+	for (size_t i = 0; i < roster->user_count; i++)
+		digest_user(&state, &roster->users[i]);
+	for (size_t i = 0; i < roster->group_count; i++)
+		digest_group(&state, &roster->groups[i]);
+	return (int64_t)XXH64_digest(&state);
+}
+
+static int is_same(struct store *store, int64_t id, const struct mtls_roster *roster)
+{
+	int64_t one;
+	return store_db_number(&store->db,
+			       "SELECT 1 FROM sources WHERE id = ?1 AND gone = 0 AND digest = ?2",
+			       &one, "ii", id, digest(roster));
+}
+
+static int replace_source(struct store *store, const char *name, int64_t id,
+			  const struct mtls_roster *roster)
+{
+	int r = forget_rows(store, id);
+	if (r >= 0)
+		r = keep_rows(store, name, id, roster);
+	if (r >= 0)
+		r = store_db_run(&store->db,
+				 "UPDATE sources SET gone = 0, digest = ?2 WHERE id = ?1", "ii", id,
+				 digest(roster));
+	return r;
+}
+
+static int remove_source(struct store *store, int64_t id)
+{
+	int r = forget_rows(store, id);
+	return r < 0 ? r
+		     : store_db_run(&store->db,
+				    "UPDATE sources SET gone = 1, digest = 0 WHERE id = ?1", "i",
+				    id);
+}
+
 static int set_source(struct store *store, const char *name, const struct mtls_roster *roster)
 {
 	int64_t id = 0;
@@ -120,12 +189,11 @@ static int set_source(struct store *store, const char *name, const struct mtls_r
 		return r; /* what was never there is gone already */
 	if (!r)
 		r = add_source(store, name, &id);
-	if (r >= 0)
-		r = forget_rows(store, id);
-	if (r >= 0)
-		r = store_db_run(&store->db, "UPDATE sources SET gone = ?2 WHERE id = ?1", "iu", id,
-				 (uint32_t)!roster);
-	return r < 0 || !roster ? r : keep_rows(store, name, id, roster);
+	else if (roster && (r = is_same(store, id, roster)))
+		return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
+	return roster ? replace_source(store, name, id, roster) : remove_source(store, id);
 }
 
 int store_set_source(struct store *store, const char *name, const struct mtls_roster *roster,
