@@ -289,6 +289,17 @@ int store_schema_check(struct store_db *db, int64_t *ret_version)
 	return 0;
 }
 
+/* It reports pages that cannot be read as if they were damaged. */
+static int judge_finding(struct store_db *db, const char *found)
+{
+	const char *code = strstr(found, "error code=");
+	if (strcmp(found, "ok") == 0)
+		return 0;
+	if ((code && !strstr(code, "=11")) || strstr(found, "failed to get page"))
+		return mtls_diag_set(&db->why, -EIO, "%s", found);
+	return mtls_diag_set(&db->why, MTLS_E_CORRUPT, "%s", found);
+}
+
 static int check_structure(struct store_db *db)
 {
 	sqlite3_stmt *stmt;
@@ -297,8 +308,7 @@ static int check_structure(struct store_db *db)
 		r = store_db_step(db, stmt);
 	if (r <= 0)
 		return r < 0 ? r : MTLS_E_CORRUPT;
-	const char *found = store_db_text(stmt, 0);
-	r = strcmp(found, "ok") == 0 ? 0 : mtls_diag_set(&db->why, MTLS_E_CORRUPT, "%s", found);
+	r = judge_finding(db, store_db_text(stmt, 0));
 	(void)sqlite3_reset(stmt);
 	return r;
 }
