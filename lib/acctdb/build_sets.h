@@ -14,12 +14,12 @@
 #include "lib/base/buf.h"
 
 /*
- * A bit for each id below 2^31, the rest being reserved. Bits come in pages of 4 KiB that are made
+ * A bit for each id below 2^31, the rest being reserved. Bits come in pages of 32 KiB that are made
  * when an id of theirs is added, so that 2^31 ids cost at most 256 MiB and the usual few ranges
  * next to nothing. (One sparse mapping would do the same until the machine does not overcommit.)
  */
 #define MTLS_IDSET_ID_MAX    0x7fffffffU
-#define MTLS_IDSET_PAGE_BITS 15 /* 2^15 bits are 4 KiB */
+#define MTLS_IDSET_PAGE_BITS 18 /* 2^18 bits are 32 KiB */
 #define MTLS_IDSET_PAGES     (1U << (31 - MTLS_IDSET_PAGE_BITS))
 
 struct mtls_idset {

@@ -66,3 +66,9 @@ tests_fuzz_fuzz_local_SOURCES = tests/fuzz/fuzz_local.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_local_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
 tests_fuzz_fuzz_local_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 EXTRA_DIST += tests/fuzz/fuzz_local.in
+
+FUZZ_TARGETS += tests/fuzz/fuzz_item
+tests_fuzz_fuzz_item_SOURCES = tests/fuzz/fuzz_item.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_item_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
+tests_fuzz_fuzz_item_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+EXTRA_DIST += tests/fuzz/fuzz_item.in
