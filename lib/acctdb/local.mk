@@ -22,7 +22,7 @@ libmtls_acctdb_la_SOURCES = \
 
 if HAVE_CMOCKA
 UNIT_ACCTDB = tests/unit/test_acctdb tests/unit/test_item tests/unit/test_build \
-	tests/unit/test_build_out tests/unit/test_place
+	tests/unit/test_build_out tests/unit/test_place tests/unit/test_snapshot
 check_PROGRAMS += $(UNIT_ACCTDB)
 TESTS += $(UNIT_ACCTDB)
 tests_unit_test_acctdb_SOURCES = tests/unit/test_acctdb.c
@@ -41,6 +41,8 @@ tests_unit_test_place_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mkdir,--wrap=chmod,--wr
 	-Wl,--wrap=flock,--wrap=fsync,--wrap=rename,--wrap=link,--wrap=unlink,--wrap=write \
 	-Wl,--wrap=ftruncate,--wrap=open,--wrap=__open_2,--wrap=mmap \
 	-Wl,--wrap=calloc,--wrap=strdup,--wrap=strndup
+tests_unit_test_snapshot_SOURCES = tests/unit/test_snapshot.c $(TEST_PEOPLE)
+tests_unit_test_snapshot_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_build_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 endif
 
