@@ -1,351 +1,325 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* mtlsctl account add|remove|list: the accounts that libnss_mtls shows to every process. */
+/*
+ * mtlsctl account: the table of its actions, and the changes of one account. An account is first
+ * asked for with dry-run: so the number that it will get is compared with other sources before
+ * anybody owns it. One thread.
+ */
 #include <config.h>
 
-#include <getopt.h>
-#include <grp.h>
+#include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/str.h"
+#include "lib/name/account.h"
+#include "tools/ctl_account.h"
 #include "tools/ctl_accounts.h"
 
-static const char usage[] =
-	"Usage: mtlsctl account add NAME [--uid N] [--gecos TEXT] [--home FOLDER] [--shell PATH]\n"
-	"                               [--groups A,B] [--dry-run]\n"
-	"       mtlsctl account remove NAME [--dry-run]\n"
-	"       mtlsctl account list [--json]\n"
-	"\n"
-	"Accounts of pam-mtls, with a private group each. Ids are never used a second time.\n"
-	"'remove' takes the name of a further group too.\n"
-	"  --uid N       this id (in id_min..id_max of accountd.conf) instead of the next free "
-	"one\n"
-	"  --groups A,B  further groups of pam-mtls; one that does not exist is made\n"
-	"  --dry-run     all checks, but change nothing\n";
+#define ADD_TRIES 8 /* somebody else may take the number between question and change */
 
-struct add_options {
-	struct mtls_acctset_spec spec;
-	const char *groups;
+static const char about[] =
+	"Accounts of pam-mtls: libnss_mtls shows them to every process. mtls-accountd keeps them;\n"
+	"list and export read what it has published and need neither it nor root.\n"
+	"Numbers are never used a second time.";
+
+struct add {
+	const char *name, *uid, *gid, *gecos, *home, *shell, *groups;
 	bool dry_run;
 };
 
-enum { OPT_UID = 256, OPT_GECOS, OPT_HOME, OPT_SHELL, OPT_GROUPS, OPT_DRY_RUN, OPT_JSON };
+#define DRY_RUN(type) CTL_OPTION(type, dry_run, "dry-run", NULL, "all checks, but change nothing")
 
-static const struct option add_long[] = {
-	{ "uid", required_argument, NULL, OPT_UID },
-	{ "gecos", required_argument, NULL, OPT_GECOS },
-	{ "home", required_argument, NULL, OPT_HOME },
-	{ "shell", required_argument, NULL, OPT_SHELL },
-	{ "groups", required_argument, NULL, OPT_GROUPS },
-	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+static const struct ctl_option add_options[] = {
+	CTL_OPTION(struct add, uid, "uid", "N", "this number instead of the next free one"),
+	CTL_OPTION(struct add, gid, "gid", "N", "the primary group, instead of a private one"),
+	CTL_OPTION(struct add, gecos, "gecos", "TEXT", "the person's name"),
+	CTL_OPTION(struct add, home, "home", "FOLDER", "instead of home_base of accountd.conf"),
+	CTL_OPTION(struct add, shell, "shell", "PATH", "instead of shell of accountd.conf"),
+	CTL_OPTION(struct add, groups, "groups", "A,B",
+		   "further groups of pam-mtls; one that does not exist is made"),
+	DRY_RUN(struct add),
 	{ 0 },
 };
 
-static const struct option remove_long[] = {
-	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
-	{ 0 },
-};
-
-static const struct option list_long[] = {
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ 0 },
-};
-
-static int wrong_usage(void)
+static int parse_id(const struct ctl_action *action, const char *option, const char *text)
 {
-	(void)fputs(usage, stderr);
-	return CTL_USAGE;
-}
-
-static int parse_add(int argc, char **argv, struct add_options *o)
-{
-	optind = 0;
-	for (int c; (c = getopt_long(argc, argv, "", add_long, NULL)) != -1;) {
-		switch (c) {
-		case OPT_UID:
-			if (mtls_parse_u32(optarg, &o->spec.uid) < 0 || !o->spec.uid)
-				return ctl_accounts_fail(CTL_USAGE, "--uid: '%s' is not a uid",
-							 optarg);
-			break;
-		case OPT_GECOS:
-			o->spec.gecos = optarg;
-			break;
-		case OPT_HOME:
-			o->spec.home = optarg;
-			break;
-		case OPT_SHELL:
-			o->spec.shell = optarg;
-			break;
-		case OPT_GROUPS:
-			o->groups = optarg;
-			break;
-		case OPT_DRY_RUN:
-			o->dry_run = true;
-			break;
-		default:
-			return wrong_usage();
-		}
-	}
-	if (optind != argc - 1)
-		return wrong_usage();
-	o->spec.name = argv[optind];
-	return CTL_OK;
+	uint32_t id;
+	if (!text || (mtls_parse_u32(text, &id) == 0 && id))
+		return CTL_OK;
+	return ctl_action_usage(action, "--%s: '%s' is not a %s", option, text, option);
 }
 
 /* Other sources (LDAP, SSSD, systemd) are asked too: two accounts of one name or id are one. */
-static int check_sources(const struct ctl_accounts *accounts, const struct add_options *o)
+static int check_sources(const struct ctl_accounts *accounts, const struct add *o)
 {
+	struct mtls_acct_user user;
 	uint32_t uid;
-	const char *name = o->spec.name;
-	if (ctl_accounts_foreign_user(accounts, name, &uid))
-		return ctl_accounts_fail(CTL_FAILED,
-					 "an account '%s' (uid %" PRIu32
-					 ") exists already in another source; to log in to it by "
-					 "certificate: mtlsctl bind add %s ...",
-					 name, uid, name);
-	if (!mtls_acctset_group(accounts->set, name) && getgrnam(name))
-		return ctl_accounts_fail(CTL_FAILED,
-					 "a group '%s' exists already in another source", name);
-	return CTL_OK;
-}
-
-static int check_id(uint32_t id)
-{
-	if (getpwuid(id) || getgrgid(id))
-		return ctl_accounts_fail(CTL_FAILED,
-					 "the id %" PRIu32 " belongs to an account or group of "
-					 "another source: choose another with --uid",
-					 id);
-	return CTL_OK;
-}
-
-static int join_group(struct ctl_accounts *accounts, const char *group, const char *user)
-{
-	struct mtls_diag diag = { "" };
-	uint32_t gid;
-	int r = 0;
-	if (!mtls_acctset_group(accounts->set, group)) {
-		if (getgrnam(group))
+	/* Our own rules come first: they name what is wrong with the name. */
+	if (!ctl_snapshot_user(&accounts->snapshot, o->name, &user) &&
+	    mtls_account_name_ownable(o->name, strlen(o->name))) {
+		if (ctl_foreign_user(accounts, o->name, &uid))
 			return ctl_accounts_fail(CTL_FAILED,
-						 "the group '%s' belongs to another source: an "
-						 "account of pam-mtls can only join its own groups",
-						 group);
-		r = mtls_acctset_add_group(accounts->set, group, &gid, &diag);
+						 "an account '%s' (uid %" PRIu32
+						 ") exists already in another source; to log in to "
+						 "it by certificate: mtlsctl bind add %s ...",
+						 o->name, uid, o->name);
+		if (ctl_foreign_group(accounts, o->name))
+			return ctl_accounts_fail(CTL_FAILED,
+						 "a group '%s' exists already in another source",
+						 o->name);
 	}
-	if (r >= 0)
-		r = mtls_acctset_add_member(accounts->set, group, user, &diag);
-	if (r < 0)
-		return ctl_accounts_fail(CTL_FAILED, "%s", mtls_diag_text(&diag, r));
-	return CTL_OK;
+	return o->groups ? ctl_check_groups(accounts, o->groups) : CTL_OK;
 }
 
-static int join_groups(struct ctl_accounts *accounts, const char *groups, const char *user)
+/* One user-add; @uid is a number as text, or NULL for the next free one. */
+static int ask_add(struct ctl_accounts *accounts, const struct add *o, const char *uid,
+		   bool dry_run, struct mtls_msg **ret_end)
 {
-	size_t len;
-	const char *cursor = groups;
-	for (const char *item; (item = mtls_split_next(&cursor, ',', &len));) {
-		_cleanup_free_ char *group = strndup(item, len);
-		if (!group)
-			return ctl_accounts_fail(CTL_FAILED, "out of memory");
-		int code = join_group(accounts, group, user);
+	_cleanup_(ctl_message_done) struct ctl_message message;
+	ctl_message_init(&message, MTLS_MSG_CONTROL_REQUEST, MTLS_ACCT_VERB_USER_ADD);
+	ctl_message_add(&message, "name", o->name);
+	ctl_message_add(&message, "home", o->home);
+	ctl_message_add(&message, "shell", o->shell);
+	ctl_message_add(&message, "gecos", o->gecos);
+	ctl_message_add(&message, "uid", uid);
+	ctl_message_add(&message, "gid", o->gid);
+	ctl_message_add(&message, "groups", o->groups);
+	ctl_message_add(&message, "dry-run", dry_run ? "yes" : NULL);
+	return ctl_ask(accounts, &message, NULL, NULL, ret_end);
+}
+
+/*
+ * Asks which number the account would get, compares it with other sources, and takes exactly that
+ * one. @ret_end is the daemon's last word.
+ */
+static int add_account(struct ctl_accounts *accounts, const struct add *o,
+		       struct mtls_msg **ret_end)
+{
+	for (int i = 0; i < ADD_TRIES; i++) {
+		_cleanup_(mtls_msg_freep) struct mtls_msg *plan = NULL;
+		_cleanup_(mtls_msg_freep) struct mtls_msg *end = NULL;
+		int code = ask_add(accounts, o, o->uid, true, &plan);
+		if (!code)
+			code = ctl_end(plan);
 		if (code)
 			return code;
+		const char *uid = ctl_field(&plan->u.control_end.fields, "uid");
+		code = ctl_check_id(accounts, ctl_field_u32(&plan->u.control_end.fields, "uid"),
+				    "--uid");
+		if (!code && !o->dry_run)
+			code = ask_add(accounts, o, uid, false, &end);
+		if (code)
+			return code;
+		bool raced = end && end->u.control_end.code == MTLS_CONTROL_EXISTS && !o->uid;
+		if (raced && i + 1 < ADD_TRIES)
+			continue;
+		*ret_end = end ? MTLS_TAKE(end) : MTLS_TAKE(plan);
+		return ctl_end(*ret_end);
 	}
-	return CTL_OK;
+	return CTL_FAILED;
 }
 
-static void say_former(const struct ctl_accounts *accounts, const char *name)
+static void say_dry_run(bool dry_run)
 {
-	uint32_t uid;
-	if (mtls_acctset_former_user(accounts->set, name, &uid))
-		(void)fprintf(stderr,
-			      "mtlsctl: note: a removed account was called '%s' (uid %" PRIu32
-			      "); its files do not belong to the new one\n",
-			      name, uid);
+	if (dry_run)
+		(void)puts("dry run: nothing was changed");
 }
 
-static int add_account(struct ctl_accounts *accounts, struct add_options *o, uint32_t *ret_uid)
+static void say_added(const struct mtls_msg *end, const struct add *o)
 {
-	struct mtls_diag diag = { "" };
-	_cleanup_free_ char *home = NULL;
-	if (!o->spec.shell)
-		o->spec.shell = accounts->settings->shell;
-	if (!o->spec.home) {
-		if (asprintf(&home, "%s/%s", accounts->settings->home_base, o->spec.name) < 0) {
-			home = NULL;
-			return ctl_accounts_fail(CTL_FAILED, "out of memory");
-		}
-		o->spec.home = home;
-	}
-	/* Our own rules first: they name what is wrong with the name or the fields. */
-	int r = mtls_acctset_add_user(accounts->set, &o->spec, ret_uid, &diag);
-	o->spec.home = home ? NULL : o->spec.home;
-	if (r < 0)
-		return ctl_accounts_fail(CTL_FAILED, "%s", mtls_diag_text(&diag, r));
-	if (access(o->spec.shell, X_OK) < 0)
+	const struct mtls_control_fields *f = &end->u.control_end.fields;
+	const char *former = mtls_control_get(f, "former-uid");
+	if (former)
+		(void)fprintf(
+			stderr,
+			"mtlsctl: note: a removed account was called '%s' (uid %s); its files "
+			"do not belong to the new one\n",
+			o->name, former);
+	if (access(o->shell, X_OK) < 0)
 		(void)fprintf(stderr, "mtlsctl: note: the shell '%s' cannot be executed here\n",
-			      o->spec.shell);
-	return CTL_OK;
+			      o->shell);
+	say_dry_run(o->dry_run);
+	(void)printf("account '%s': uid %s, gid %s, home %s (not made: pam_mkhomedir or mkdir does "
+		     "that)\n",
+		     o->name, ctl_field(f, "uid"), ctl_field(f, "gid"), o->home);
 }
 
-static int run_add(int argc, char **argv)
+static int run_add(const struct ctl_action *action, int argc, char **argv)
 {
 	_cleanup_(ctl_accounts_done) struct ctl_accounts accounts = { 0 };
-	struct add_options o = { 0 };
-	uint32_t uid = 0;
-	int code = parse_add(argc, argv, &o);
+	_cleanup_(mtls_msg_freep) struct mtls_msg *end = NULL;
+	_cleanup_free_ char *home = NULL;
+	struct add o = { 0 };
+	char **args;
+	int count;
+	int code = ctl_action_parse(action, argc, argv, &o, &args, &count);
 	if (!code)
-		code = ctl_accounts_change(&accounts);
-	if (code)
-		return code;
-	bool known = mtls_acctset_user(accounts.set, o.spec.name);
-	if (!known && mtls_account_name_ownable(o.spec.name, strlen(o.spec.name)))
-		code = check_sources(&accounts, &o);
+		code = parse_id(action, "uid", o.uid);
 	if (!code)
-		code = add_account(&accounts, &o, &uid);
+		code = parse_id(action, "gid", o.gid);
 	if (!code)
-		code = check_id(uid);
-	if (!code && o.groups)
-		code = join_groups(&accounts, o.groups, o.spec.name);
-	if (!code)
-		code = ctl_accounts_commit(&accounts, o.dry_run);
+		code = ctl_accounts_open(&accounts, CTL_PATIENCE_MS);
 	if (code)
 		return code;
-	say_former(&accounts, o.spec.name);
-	const struct mtls_acctset_user *user = mtls_acctset_user(accounts.set, o.spec.name);
-	if (user)
-		(void)printf("account '%s': uid %" PRIu32 ", gid %" PRIu32
-			     ", home %s (not made: pam_mkhomedir or mkdir does that)\n",
-			     user->name, user->uid, user->gid, user->home);
-	return CTL_OK;
-}
-
-static int run_remove(int argc, char **argv)
-{
-	_cleanup_(ctl_accounts_done) struct ctl_accounts accounts = { 0 };
-	struct mtls_diag diag = { "" };
-	bool dry_run = false;
-	optind = 0;
-	for (int c; (c = getopt_long(argc, argv, "", remove_long, NULL)) != -1;) {
-		if (c != OPT_DRY_RUN)
-			return wrong_usage();
-		dry_run = true;
-	}
-	if (optind != argc - 1)
-		return wrong_usage();
-	const char *name = argv[optind];
-	int code = ctl_accounts_change(&accounts);
-	if (code)
-		return code;
-	const struct mtls_acctset_user *user = mtls_acctset_user(accounts.set, name);
-	bool group = !user && mtls_acctset_group(accounts.set, name);
-	uint32_t uid = user ? user->uid : 0;
-	uint64_t now = (uint64_t)time(NULL);
-	int r = group ? mtls_acctset_remove_group(accounts.set, name, now, &diag)
-		      : mtls_acctset_remove_user(accounts.set, name, now, &diag);
-	if (r < 0)
-		return ctl_accounts_fail(CTL_FAILED, "%s", mtls_diag_text(&diag, r));
-	code = ctl_accounts_commit(&accounts, dry_run);
-	if (code)
-		return code;
-	if (group) {
-		(void)printf("group '%s' removed; its gid is never used again\n", name);
-		return CTL_OK;
-	}
-	(void)printf("account '%s' removed with its bindings; uid %" PRIu32
-		     " is never used again; its files and processes stay\n",
-		     name, uid);
-	return CTL_OK;
-}
-
-struct listing {
-	const struct mtls_acctset *set;
-	json_t *json; /* NULL: as text */
-	uint32_t gid; /* searched by name_of_gid */
-	const char *name;
-};
-
-static int has_gid(void *ctx, const struct mtls_acctset_group *group)
-{
-	struct listing *l = ctx;
-	if (group->gid != l->gid)
-		return 0;
-	l->name = group->name;
-	return 1;
-}
-
-static const char *name_of_gid(const struct mtls_acctset *set, uint32_t gid)
-{
-	static const struct mtls_acctset_walk walk = { .group = has_gid };
-	struct listing l = { .gid = gid };
-	(void)mtls_acctset_walk(set, &walk, &l);
-	return l.name ? l.name : "";
-}
-
-static int list_json(struct listing *l, const struct mtls_acctset_user *user)
-{
-	json_t *groups = json_array();
-	for (size_t i = 0; i < user->gid_count; i++)
-		(void)json_array_append_new(groups,
-					    json_string(name_of_gid(l->set, user->gids[i])));
-	json_t *item =
-		json_pack("{s:s, s:I, s:I, s:s, s:s, s:s, s:o}", "name", user->name, "uid",
-			  (json_int_t)user->uid, "gid", (json_int_t)user->gid, "gecos", user->gecos,
-			  "home", user->home, "shell", user->shell, "groups", groups);
-	return item && json_array_append_new(l->json, item) == 0 ? 0 : -1;
-}
-
-static int list_one(void *ctx, const struct mtls_acctset_user *user)
-{
-	struct listing *l = ctx;
-	if (l->json)
-		return list_json(l, user);
-	(void)printf("%s\t%" PRIu32 "\t%" PRIu32 "\t%s\t%s\t%s\t", user->name, user->uid, user->gid,
-		     user->home, user->shell, user->gecos);
-	for (size_t i = 0; i < user->gid_count; i++)
-		(void)printf("%s%s", i ? "," : "", name_of_gid(l->set, user->gids[i]));
-	(void)putchar('\n');
-	return 0;
-}
-
-static int run_list(int argc, char **argv)
-{
-	static const struct mtls_acctset_walk walk = { .user = list_one };
-	_cleanup_(ctl_accounts_done) struct ctl_accounts accounts = { 0 };
-	bool json = false;
-	optind = 0;
-	for (int c; (c = getopt_long(argc, argv, "", list_long, NULL)) != -1;) {
-		if (c != OPT_JSON)
-			return wrong_usage();
-		json = true;
-	}
-	if (optind != argc)
-		return wrong_usage();
-	int code = ctl_accounts_read(&accounts);
-	if (code)
-		return code;
-	struct listing l = { .set = accounts.set, .json = json ? json_array() : NULL };
-	if (json && !l.json)
+	o.name = args[0];
+	if (!o.home && asprintf(&home, "%s/%s", accounts.settings->home_base, o.name) < 0) {
+		home = NULL;
 		return ctl_accounts_fail(CTL_FAILED, "out of memory");
-	code = ctl_accounts_print(accounts.set, &walk, &l, l.json,
-				  "NAME\tUID\tGID\tHOME\tSHELL\tGECOS\tGROUPS");
-	json_decref(l.json);
+	}
+	o.home = o.home ? o.home : home;
+	o.shell = o.shell ? o.shell : accounts.settings->shell;
+	code = check_sources(&accounts, &o);
+	if (!code)
+		code = add_account(&accounts, &o, &end);
+	if (ctl_was_done(code))
+		say_added(end, &o);
 	return code;
 }
 
+struct change {
+	const char *gecos, *home, *shell, *join, *leave;
+	bool dry_run;
+};
+
+static const struct ctl_option change_options[] = {
+	CTL_OPTION(struct change, gecos, "gecos", "TEXT", "the person's name"),
+	CTL_OPTION(struct change, home, "home", "FOLDER", "another home folder (nothing is moved)"),
+	CTL_OPTION(struct change, shell, "shell", "PATH", "another shell"),
+	CTL_OPTION(struct change, join, "join", "A,B",
+		   "groups of pam-mtls to join; one that does not exist is made"),
+	CTL_OPTION(struct change, leave, "leave", "A,B", "groups to leave"),
+	DRY_RUN(struct change),
+	{ 0 },
+};
+
+static int run_change(const struct ctl_action *action, int argc, char **argv)
+{
+	_cleanup_(ctl_accounts_done) struct ctl_accounts accounts = { 0 };
+	_cleanup_(ctl_message_done) struct ctl_message message = { 0 };
+	_cleanup_(mtls_msg_freep) struct mtls_msg *end = NULL;
+	struct change o = { 0 };
+	char **args;
+	int count;
+	int code = ctl_action_parse(action, argc, argv, &o, &args, &count);
+	if (!code && !o.gecos && !o.home && !o.shell && !o.join && !o.leave)
+		code = ctl_action_usage(action, "nothing to change");
+	if (!code)
+		code = ctl_accounts_open(&accounts, CTL_PATIENCE_MS);
+	if (!code && o.join)
+		code = ctl_check_groups(&accounts, o.join);
+	if (code)
+		return code;
+	ctl_message_init(&message, MTLS_MSG_CONTROL_REQUEST, MTLS_ACCT_VERB_USER_CHANGE);
+	ctl_message_add(&message, "name", args[0]);
+	ctl_message_add(&message, "gecos", o.gecos);
+	ctl_message_add(&message, "home", o.home);
+	ctl_message_add(&message, "shell", o.shell);
+	ctl_message_add(&message, "join", o.join);
+	ctl_message_add(&message, "leave", o.leave);
+	ctl_message_add(&message, "dry-run", o.dry_run ? "yes" : NULL);
+	code = ctl_change(&accounts, &message, &end);
+	if (ctl_was_done(code)) {
+		say_dry_run(o.dry_run);
+		(void)printf("account '%s' changed\n", args[0]);
+	}
+	return code;
+}
+
+struct removal {
+	bool dry_run;
+};
+
+static const struct ctl_option remove_options[] = {
+	DRY_RUN(struct removal),
+	{ 0 },
+};
+
+/* A group of that name was meant, perhaps. */
+static void hint_group(const struct ctl_accounts *accounts, const char *name)
+{
+	struct mtls_acct_group group;
+	if (ctl_snapshot_group(&accounts->snapshot, name, &group))
+		(void)fprintf(stderr, "mtlsctl: '%s' is a group: mtlsctl group remove %s\n", name,
+			      name);
+}
+
+static int run_remove(const struct ctl_action *action, int argc, char **argv)
+{
+	_cleanup_(ctl_accounts_done) struct ctl_accounts accounts = { 0 };
+	_cleanup_(ctl_message_done) struct ctl_message message = { 0 };
+	_cleanup_(mtls_msg_freep) struct mtls_msg *end = NULL;
+	struct removal o = { 0 };
+	char **args;
+	int count;
+	int code = ctl_action_parse(action, argc, argv, &o, &args, &count);
+	if (!code)
+		code = ctl_accounts_open(&accounts, CTL_PATIENCE_MS);
+	if (code)
+		return code;
+	ctl_message_init(&message, MTLS_MSG_CONTROL_REQUEST, MTLS_ACCT_VERB_USER_REMOVE);
+	ctl_message_add(&message, "name", args[0]);
+	ctl_message_add(&message, "dry-run", o.dry_run ? "yes" : NULL);
+	code = ctl_change(&accounts, &message, &end);
+	if (ctl_was_done(code)) {
+		say_dry_run(o.dry_run);
+		(void)printf("account '%s' removed with its bindings; uid %s is never used again; "
+			     "its files and processes stay\n",
+			     args[0], ctl_field(&end->u.control_end.fields, "uid"));
+	} else if (end && end->u.control_end.code == MTLS_CONTROL_NOTFOUND) {
+		hint_group(&accounts, args[0]);
+	}
+	return code;
+}
+
+static const struct ctl_option publish_options[] = {
+	{ 0 },
+};
+
+static int run_publish(const struct ctl_action *action, int argc, char **argv)
+{
+	_cleanup_(ctl_accounts_done) struct ctl_accounts accounts = { 0 };
+	_cleanup_(ctl_message_done) struct ctl_message message = { 0 };
+	_cleanup_(mtls_msg_freep) struct mtls_msg *end = NULL;
+	char **args;
+	int count;
+	int code = ctl_action_parse(action, argc, argv, NULL, &args, &count);
+	if (!code)
+		code = ctl_accounts_open(&accounts, CTL_PATIENCE_MS);
+	if (code)
+		return code;
+	ctl_message_init(&message, MTLS_MSG_CONTROL_REQUEST, MTLS_ACCT_VERB_PUBLISH);
+	code = ctl_change(&accounts, &message, &end);
+	if (!code)
+		(void)puts("published");
+	return code;
+}
+
+/* clang-format off */
+static const struct ctl_action actions[] = {
+	{ "account", "add", "NAME", "Makes an account, with a private group of its own unless --gid names one",
+	  1, 1, add_options, run_add },
+	{ "account", "change", "NAME", "Changes an account; its name and number stay",
+	  1, 1, change_options, run_change },
+	{ "account", "remove", "NAME", "Removes an account, its private group and its bindings",
+	  1, 1, remove_options, run_remove },
+	{ "account", "list", "", "Lists the published accounts, sorted by name",
+	  0, 0, ctl_account_list_options, ctl_account_list },
+	{ "account", "status", "", "Shows what mtls-accountd holds and whether everything is published. Exit code 1:\n"
+	  "something needs attention",
+	  0, 0, ctl_account_status_options, ctl_account_status },
+	{ "account", "import", "FILE", "Takes accounts over from passwd(5) or CSV, all of them or none. Passwords are never\n"
+	  "taken over. Accounts get new numbers, but for those that --keep-ids keeps",
+	  1, 1, ctl_account_import_options, ctl_account_import },
+	{ "account", "export", "", "Prints the published accounts",
+	  0, 0, ctl_account_export_options, ctl_account_export },
+	{ "account", "publish", "", "Writes the snapshot anew from the store of mtls-accountd", 0, 0, publish_options, run_publish },
+};
+/* clang-format on */
+
 int ctl_account(int argc, char **argv)
 {
-	static const struct ctl_action actions[] = {
-		{ "add", run_add },
-		{ "remove", run_remove },
-		{ "list", run_list },
-		{ NULL, NULL },
-	};
-	return ctl_accounts_dispatch(actions, usage, argc, argv);
+	return ctl_action_dispatch(actions, MTLS_COUNT(actions), about, argc, argv);
 }

@@ -2,10 +2,9 @@
 /* mtlsctl bind add|remove|list: which certificate is which account's. */
 #include <config.h>
 
-#include <getopt.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,65 +21,51 @@
 #define FIRST_HUMAN_UID 1000
 #define UID_NOBODY      65534
 
-static const char usage[] =
-	"Usage: mtlsctl bind add USER KEY [--dry-run]\n"
-	"       mtlsctl bind add USER --cert FILE.pem [--kind KIND] [--dry-run]\n"
-	"       mtlsctl bind remove USER KEY | --cert FILE.pem [--kind KIND] [--dry-run]\n"
-	"       mtlsctl bind list [USER] [--json]\n"
-	"\n"
+static const char about[] =
 	"Binds a certificate to an account: one of pam-mtls, or one that another source holds\n"
 	"(/etc/passwd, a directory). Root and system accounts cannot be bound.\n"
-	"  KEY      sha256:HEX, spki-sha256:HEX, issuer-serial:HEX:DN or subject:DN\n"
-	"  --kind   what of the certificate is bound (default spki-sha256: its key, which\n"
-	"           outlives a renewal)\n";
-
-enum { OPT_CERT = 256, OPT_KIND, OPT_DRY_RUN, OPT_JSON };
-
-static const struct option change_long[] = {
-	{ "cert", required_argument, NULL, OPT_CERT },
-	{ "kind", required_argument, NULL, OPT_KIND },
-	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
-	{ 0 },
-};
-
-static const struct option list_long[] = {
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ 0 },
-};
+	"KEY is sha256:HEX, spki-sha256:HEX, issuer-serial:HEX:DN, subject:DN, or of a later kind.";
 
 struct change_options {
-	const char *user, *key, *cert, *kind;
+	const char *user, *key; /* arguments */
+	const char *cert, *kind;
 	bool dry_run;
 };
 
-static int wrong_usage(void)
-{
-	(void)fputs(usage, stderr);
-	return CTL_USAGE;
-}
+static const struct ctl_option change_options[] = {
+	CTL_OPTION(struct change_options, cert, "cert", "FILE",
+		   "a certificate (PEM or DER) instead of KEY"),
+	CTL_OPTION(struct change_options, kind, "kind", "KIND",
+		   "what of the certificate is bound (spki-sha256: its key, which outlives a "
+		   "renewal)"),
+	CTL_OPTION(struct change_options, dry_run, "dry-run", NULL,
+		   "all checks, but change nothing"),
+	{ 0 },
+};
 
-static int parse_change(int argc, char **argv, struct change_options *o)
+struct list_options {
+	bool json;
+};
+
+static const struct ctl_option list_options[] = {
+	CTL_OPTION(struct list_options, json, "json", NULL, "an array of objects instead of lines"),
+	{ 0 },
+};
+
+static int parse_change(const struct ctl_action *action, int argc, char **argv,
+			struct change_options *o)
 {
-	optind = 0;
-	for (int c; (c = getopt_long(argc, argv, "", change_long, NULL)) != -1;) {
-		switch (c) {
-		case OPT_CERT:
-			o->cert = optarg;
-			break;
-		case OPT_KIND:
-			o->kind = optarg;
-			break;
-		case OPT_DRY_RUN:
-			o->dry_run = true;
-			break;
-		default:
-			return wrong_usage();
-		}
-	}
-	if (argc - optind != (o->cert ? 1 : 2) || (o->kind && !o->cert))
-		return wrong_usage();
-	o->user = argv[optind];
-	o->key = o->cert ? NULL : argv[optind + 1];
+	char **args;
+	int count;
+	int code = ctl_action_parse(action, argc, argv, o, &args, &count);
+	if (code)
+		return code;
+	if (count != (o->cert ? 1 : 2))
+		return ctl_action_usage(action, "USER and one of KEY, --cert are needed");
+	if (o->kind && !o->cert)
+		return ctl_action_usage(action, "--kind belongs to --cert");
+	o->user = args[0];
+	o->key = o->cert ? NULL : args[1];
 	return CTL_OK;
 }
 
@@ -153,42 +138,46 @@ static int canonical_key(const struct change_options *o, struct mtls_buf *out)
 	if (r < 0)
 		return ctl_accounts_fail(CTL_USAGE, "%s", mtls_diag_text(&diag, r));
 	if (!mtls_key_kind_supported(kind))
-		(void)printf("note: mtls-authd does not ask for keys of the kind '%s' yet\n",
-			     mtls_key_kind_name(kind));
+		(void)fprintf(
+			stderr,
+			"mtlsctl: note: this version of mtls-authd does not ask for %s: yet\n",
+			mtls_key_kind_name(kind));
 	return CTL_OK;
 }
 
 /* A binding to nobody would be taken over by whoever gets the name later. */
-static int check_user(const struct ctl_accounts *accounts, const char *user)
+static int check_user(const struct ctl_accounts *accounts, const char *name)
 {
+	struct mtls_acct_user user;
 	uint32_t uid;
-	if (mtls_acctset_user(accounts->set, user))
+	if (ctl_snapshot_user(&accounts->snapshot, name, &user))
 		return CTL_OK;
-	if (!ctl_accounts_foreign_user(accounts, user, &uid))
+	if (!ctl_foreign_user(accounts, name, &uid))
 		return ctl_accounts_fail(CTL_FAILED,
 					 "there is no account '%s' on this machine: create it with "
 					 "mtlsctl account add %s, or in the source that it belongs "
 					 "to",
-					 user, user);
+					 name, name);
 	if (uid < FIRST_HUMAN_UID || uid == UID_NOBODY)
 		return ctl_accounts_fail(CTL_FAILED,
 					 "'%s' has uid %" PRIu32
 					 ": root and system accounts cannot be bound",
-					 user, uid);
+					 name, uid);
 	return CTL_OK;
 }
 
-static int change(int argc, char **argv, bool add)
+static int change(const struct ctl_action *action, int argc, char **argv, bool add)
 {
 	_cleanup_(ctl_accounts_done) struct ctl_accounts accounts = { 0 };
+	_cleanup_(ctl_message_done) struct ctl_message message = { 0 };
+	_cleanup_(mtls_msg_freep) struct mtls_msg *end = NULL;
 	_cleanup_buf_ struct mtls_buf buf = MTLS_BUF(MTLS_KEY_MAX);
 	struct change_options o = { 0 };
-	struct mtls_diag diag = { "" };
-	int code = parse_change(argc, argv, &o);
+	int code = parse_change(action, argc, argv, &o);
 	if (!code)
 		code = canonical_key(&o, &buf);
 	if (!code)
-		code = ctl_accounts_change(&accounts);
+		code = ctl_accounts_open(&accounts, CTL_PATIENCE_MS);
 	if (!code && add)
 		code = check_user(&accounts, o.user);
 	if (code)
@@ -196,85 +185,110 @@ static int change(int argc, char **argv, bool add)
 	const char *key = mtls_buf_cstr(&buf);
 	if (!key)
 		return ctl_accounts_fail(CTL_FAILED, "out of memory");
-	int r = add ? mtls_acctset_bind(accounts.set, key, o.user, &diag)
-		    : mtls_acctset_unbind(accounts.set, key, o.user, &diag);
-	if (r < 0)
-		return ctl_accounts_fail(CTL_FAILED, "%s", mtls_diag_text(&diag, r));
-	code = ctl_accounts_commit(&accounts, o.dry_run);
-	if (!code)
-		(void)printf("%s %s '%s'\n", key, add ? "is bound to" : "is no longer bound to",
-			     o.user);
+	ctl_message_init(&message, MTLS_MSG_CONTROL_REQUEST,
+			 add ? MTLS_ACCT_VERB_BIND_ADD : MTLS_ACCT_VERB_BIND_REMOVE);
+	ctl_message_add(&message, "key", key);
+	ctl_message_add(&message, "name", o.user);
+	ctl_message_add(&message, "dry-run", o.dry_run ? "yes" : NULL);
+	code = ctl_change(&accounts, &message, &end);
+	if (!ctl_was_done(code))
+		return code;
+	if (o.dry_run)
+		(void)puts("dry run: nothing was changed");
+	(void)printf("%s %s '%s'\n", key, add ? "is bound to" : "is no longer bound to", o.user);
 	return code;
 }
 
-static int run_add(int argc, char **argv)
+static int run_add(const struct ctl_action *action, int argc, char **argv)
 {
-	return change(argc, argv, true);
+	return change(action, argc, argv, true);
 }
 
-static int run_remove(int argc, char **argv)
+static int run_remove(const struct ctl_action *action, int argc, char **argv)
 {
-	return change(argc, argv, false);
+	return change(action, argc, argv, false);
 }
 
-struct listing {
-	const struct mtls_acctset *set;
-	const char *user; /* NULL: all */
-	json_t *json;     /* NULL: as text */
+struct rows {
+	const struct ctl_snapshot *snapshot;
+	struct ctl_binding *bindings;
+	size_t count;
 };
 
-static int list_one(void *ctx, const struct mtls_acctset_binding *binding)
+/* Whether an account of pam-mtls has the name, or another source may. */
+static const char *source_of(const struct rows *rows, const struct ctl_binding *binding)
 {
-	struct listing *l = ctx;
-	for (char **name = binding->names; *name; name++) {
-		if (l->user && !mtls_streq(l->user, *name))
-			continue;
-		const char *source = mtls_acctset_user(l->set, *name) ? "mtls" : "other";
-		if (!l->json) {
-			(void)printf("%s\t%s\t%s\n", *name, source, binding->key);
-			continue;
-		}
-		json_t *item = json_pack("{s:s, s:s, s:s}", "user", *name, "source", source, "key",
-					 binding->key);
-		if (!item || json_array_append_new(l->json, item) < 0)
-			return -1;
-	}
+	struct mtls_acct_user user;
+	return mtls_acctdb_user_by_name(&rows->snapshot->db, binding->name.data, binding->name.len,
+					&user) == 0
+		       ? "mtls"
+		       : "other";
+}
+
+static int print_row(const void *ctx, size_t index)
+{
+	const struct rows *rows = ctx;
+	const struct ctl_binding *b = &rows->bindings[index];
+	(void)printf("%.*s\t%s\t%.*s\n", (int)b->name.len, b->name.data, source_of(rows, b),
+		     (int)b->key.len, b->key.data);
 	return 0;
 }
 
-static int run_list(int argc, char **argv)
+static json_t *row_json(const void *ctx, size_t index)
 {
-	static const struct mtls_acctset_walk walk = { .binding = list_one };
+	const struct rows *rows = ctx;
+	const struct ctl_binding *b = &rows->bindings[index];
+	return json_pack("{s:o, s:s, s:o}", "user", ctl_json_str(b->name), "source",
+			 source_of(rows, b), "key", ctl_json_str(b->key));
+}
+
+static void select_user(struct rows *rows, const char *user)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < rows->count; i++)
+		if (mtls_acct_str_eq(rows->bindings[i].name, user, strlen(user)))
+			rows->bindings[kept++] = rows->bindings[i];
+	rows->count = kept;
+}
+
+static int run_list(const struct ctl_action *action, int argc, char **argv)
+{
+	static const struct ctl_listing listing = {
+		.header = "USER\tSOURCE\tKEY",
+		.text = print_row,
+		.json = row_json,
+	};
 	_cleanup_(ctl_accounts_done) struct ctl_accounts accounts = { 0 };
-	bool json = false;
-	optind = 0;
-	for (int c; (c = getopt_long(argc, argv, "", list_long, NULL)) != -1;) {
-		if (c != OPT_JSON)
-			return wrong_usage();
-		json = true;
-	}
-	if (argc - optind > 1)
-		return wrong_usage();
-	int code = ctl_accounts_read(&accounts);
+	struct list_options o = { 0 };
+	struct rows rows = { .snapshot = &accounts.snapshot };
+	char **args;
+	int count;
+	int code = ctl_action_parse(action, argc, argv, &o, &args, &count);
+	if (!code)
+		code = ctl_accounts_read(&accounts);
 	if (code)
 		return code;
-	struct listing l = { .set = accounts.set,
-			     .user = optind < argc ? argv[optind] : NULL,
-			     .json = json ? json_array() : NULL };
-	if (json && !l.json)
-		return ctl_accounts_fail(CTL_FAILED, "out of memory");
-	code = ctl_accounts_print(accounts.set, &walk, &l, l.json, "USER\tSOURCE\tKEY");
-	json_decref(l.json);
-	return code;
+	int r = ctl_snapshot_bindings(&accounts.snapshot, &rows.bindings, &rows.count);
+	if (r == 0 && count)
+		select_user(&rows, args[0]);
+	if (r == 0)
+		r = ctl_print_listing(&listing, &rows, rows.count, o.json);
+	free(rows.bindings);
+	if (r < 0)
+		return ctl_accounts_fail(CTL_FAILED, "'%s': %s", accounts.settings->snapshot,
+					 mtls_strerror(r));
+	return CTL_OK;
 }
+
+/* clang-format off */
+static const struct ctl_action actions[] = {
+	{ "bind", "add", "USER [KEY]", "Binds a certificate to an account", 1, 2, change_options, run_add },
+	{ "bind", "remove", "USER [KEY]", "Takes a binding away; it holds from the next login on", 1, 2, change_options, run_remove },
+	{ "bind", "list", "[USER]", "Lists the published bindings, sorted by account", 0, 1, list_options, run_list },
+};
+/* clang-format on */
 
 int ctl_bind(int argc, char **argv)
 {
-	static const struct ctl_action actions[] = {
-		{ "add", run_add },
-		{ "remove", run_remove },
-		{ "list", run_list },
-		{ NULL, NULL },
-	};
-	return ctl_accounts_dispatch(actions, usage, argc, argv);
+	return ctl_action_dispatch(actions, MTLS_COUNT(actions), about, argc, argv);
 }

@@ -1,27 +1,36 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# CTL_ACCOUNT_SOURCES stands in lib/acctdb/local.mk.
 sbin_PROGRAMS += mtlsctl
 mtlsctl_SOURCES = \
 	%D%/mtlsctl.c %D%/ctl.h \
+	%D%/ctl_account.c %D%/ctl_account.h \
+	%D%/ctl_account_export.c \
+	%D%/ctl_account_import.c \
+	%D%/ctl_account_list.c \
+	%D%/ctl_account_status.c \
+	%D%/ctl_accounts.c %D%/ctl_accounts.h \
+	%D%/ctl_action.c %D%/ctl_action.h \
+	%D%/ctl_bind.c \
 	%D%/ctl_check.c %D%/ctl_check.h \
 	%D%/ctl_check_cert.c \
 	%D%/ctl_check_pam.c \
 	%D%/ctl_check_accounts.c \
 	%D%/ctl_check_system.c \
 	%D%/ctl_common.c %D%/ctl_common.h \
+	%D%/ctl_group.c \
 	%D%/ctl_init.c \
 	%D%/ctl_issue.c \
+	%D%/ctl_snapshot.c %D%/ctl_snapshot.h \
 	%D%/ctl_try.c \
-	%D%/ctl_x509.c %D%/ctl_x509.h \
-	$(CTL_ACCOUNT_SOURCES)
+	%D%/ctl_x509.c %D%/ctl_x509.h
 mtlsctl_LDADD = \
 	$(LIBMTLS_CLIENT) $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) \
 	$(LIBMTLS_VERIFY) $(LIBMTLS_ACCTDB) $(LIBMTLS_CERT) $(LIBMTLS_CONF) $(LIBMTLS_TLS) \
-	$(LIBMTLS_WIRE) $(LIBMTLS_NAME) \
+	$(LIBMTLS_CONTROL) $(LIBMTLS_ROSTER) $(LIBMTLS_WIRE) $(LIBMTLS_NAME) \
 	$(GNUTLS_LIBS) $(JANSSON_LIBS) $(LIBMTLS_BASE)
 
-TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh
-EXTRA_DIST += tests/tools/ask.py tests/tools/tap.sh tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_check.sh tests/tools/test_try.sh
+TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh \
+	tests/tools/test_accounts.py
+EXTRA_DIST += tests/tools/ask.py tests/tools/test_accounts.py tests/tools/tap.sh tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_check.sh tests/tools/test_try.sh
 
 if E2E
 TESTS += tests/tools/test_check.sh tests/tools/test_try.sh

@@ -27,10 +27,9 @@ static const struct ctl_command commands[] = {
 	  "  --passphrase-fd N  read the passphrase from descriptor N instead of asking\n"
 	  "  --bind             bind the certificate's key to the account USER\n"
 	  "  --dir DIR          instead of " MTLS_SYSCONFDIR "\n" },
-	{ "account", ctl_account, "add NAME [OPTION...] | remove NAME | list [--json]",
-	  "the accounts that pam-mtls itself provides", "" },
-	{ "bind", ctl_bind, "add USER KEY|--cert FILE | remove USER KEY|--cert FILE | list [USER] [--json]",
-	  "which certificate belongs to which account", "" },
+	{ "account", ctl_account, "ACTION ...", "the accounts that pam-mtls itself provides", "" },
+	{ "group", ctl_group, "ACTION ...", "the groups of these accounts", "" },
+	{ "bind", ctl_bind, "ACTION ...", "which certificate belongs to which account", "" },
 	{ "try", ctl_try, "[--service S] [--user U] [--key FILE] [--conf FILE] [--passphrase-fd N] [--json]",
 	  "make the exchange as a login would, and show each step",
 	  "  --service S        the PAM service to name (mtlsctl)\n"

@@ -46,9 +46,6 @@ tests_unit_test_snapshot_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BAS
 tests_unit_test_build_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 endif
 
-# mtlsctl account, mtlsctl bind: tools/local.mk adds these to mtlsctl.
-CTL_ACCOUNT_SOURCES = tools/ctl_accounts.c tools/ctl_accounts.h tools/ctl_account.c tools/ctl_bind.c
-
 FUZZ_TARGETS += tests/fuzz/fuzz_snapshot
 tests_fuzz_fuzz_snapshot_SOURCES = tests/fuzz/fuzz_snapshot.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_snapshot_LDADD = libnss_mtls_core.la $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE)

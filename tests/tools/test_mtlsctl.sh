@@ -31,9 +31,11 @@ for command in $("$mtlsctl" --help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
 	run 2 "$mtlsctl" "$command" --no-such-option
 	ok "$command refuses unknown options"
 done
-for action in 'account add' 'account remove' 'account list' 'bind add' 'bind remove' 'bind list'; do
+for action in 'account add' 'account change' 'account remove' 'account list' 'account status' 'account import' \
+	'account export' 'account publish' 'group add' 'group remove' 'group list' 'group join' 'group leave' \
+	'bind add' 'bind remove' 'bind list'; do
 	# shellcheck disable=SC2086
-	run 0 "$mtlsctl" $action --help && said out "Usage: mtlsctl ${action% *}"
+	run 0 "$mtlsctl" $action --help && said out "Usage: mtlsctl $action"
 	ok "$action --help"
 done
 

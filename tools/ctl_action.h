@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Subcommands with actions (`mtlsctl account add`): tables of actions and of their options, from
+ * which parsing, usage and --help are made.
+ */
+#ifndef MTLS_TOOLS_CTL_ACTION_H
+#define MTLS_TOOLS_CTL_ACTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define CTL_OPTIONS_MAX 16
+
+struct ctl_option {
+	const char *name;  /* without "--" */
+	const char *value; /* what stands for its value in the help; NULL: a flag */
+	const char *help;
+	size_t offset; /* in the action's struct: of a const char *, or of a bool for a flag */
+};
+
+struct ctl_action {
+	const char *command, *name;       /* "account", "add" */
+	const char *arguments;            /* "NAME" */
+	const char *help;                 /* sentences, without the last full stop */
+	int min, max;                     /* number of arguments that are no options */
+	const struct ctl_option *options; /* ends with a row without name */
+	/* argv[0] is the action's name. */
+	int (*run)(const struct ctl_action *action, int argc, char **argv);
+};
+
+/* A row of an action's options: where the value goes in @type. */
+#define CTL_OPTION(type, member, name, value, help)                                                \
+	{                                                                                          \
+		name, value, help, offsetof(type, member)                                   \
+	}
+
+/*
+ * Parses options into @ret, a zeroed struct of the action's; @ret_args is the first of the
+ * @ret_count arguments that are no options. CTL_OK, or CTL_USAGE after saying what is wrong.
+ */
+int ctl_action_parse(const struct ctl_action *action, int argc, char **argv, void *ret,
+		     char ***ret_args, int *ret_count);
+
+/* Runs the action that argv[1] names, or prints how it is used; @about is for --help. */
+int ctl_action_dispatch(const struct ctl_action *actions, size_t count, const char *about, int argc,
+			char **argv);
+
+/* "mtlsctl COMMAND ACTION: TEXT" and how to get help; returns CTL_USAGE. */
+int ctl_action_usage(const struct ctl_action *action, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif
