@@ -140,7 +140,7 @@ static int canonical_key(const struct change_options *o, struct mtls_buf *out)
 	if (!mtls_key_kind_supported(kind))
 		(void)fprintf(
 			stderr,
-			"mtlsctl: note: this version of mtls-authd does not ask for %s: yet\n",
+			"mtlsctl: note: mtls-authd does not ask for keys of the kind '%s' yet\n",
 			mtls_key_kind_name(kind));
 	return CTL_OK;
 }

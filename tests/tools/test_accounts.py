@@ -188,7 +188,7 @@ check("no daemon: status", ["account", "status"], None, 4, ["systemctl start"])
 check("no daemon: import", ["account", "import", write("one.passwd", "bob:x:5001:5001::/home/bob:/bin/sh\n")], None, 4,
       ["systemctl start"])
 check("no daemon: bind", ["bind", "add", "localbob", "mail:bob@example.org"], None, 4,
-      ["does not ask for mail: yet", "systemctl start"])
+      ["does not ask for keys of the kind 'mail' yet", "systemctl start"])
 check("no daemon, no snapshot: the list is empty", ["account", "list"], None, 0, ["NAME\tUID"])
 check("and so as JSON", ["account", "list", "--json"], None, 0, ["[]"])
 
@@ -314,7 +314,7 @@ check("joining a group of another source", ["group", "join", "localgroup", "alic
 check("a binding to an account of another source", ["bind", "add", "localbob", "subject: cn=Bob , O=Example"], [end(OK)], 0,
       ["subject:CN=Bob,O=Example is bound to 'localbob'"], ["bind-add key=subject:CN=Bob,O=Example name=localbob"])
 check("a binding of a later kind", ["bind", "add", "localbob", "mail:bob@example.org"], [end(OK)], 0,
-      ["does not ask for mail: yet", "is bound to"], ["bind-add key=mail:bob@example.org name=localbob"])
+      ["does not ask for keys of the kind 'mail' yet", "is bound to"], ["bind-add key=mail:bob@example.org name=localbob"])
 check("a binding to nobody", ["bind", "add", "zoe", "mail:zoe@example.org"], [], 1, ["there is no account 'zoe'"], [])
 check("a binding to root", ["bind", "add", "root", "mail:root@example.org"], [], 1, ["uid 0"], [])
 check("a dry removal of a binding", ["bind", "remove", "localbob", "mail:b@example.org", "--dry-run"], [end(OK)], 0,
