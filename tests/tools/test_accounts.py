@@ -302,6 +302,23 @@ check("an entry that is there twice", ["account", "import", write("twice.passwd"
 check("a file that is not there", ["account", "import", "/nowhere"], None, 1, ["/nowhere"])
 check("an unknown format", ["account", "import", passwd, "--format", "ldif"], None, 2, ["'ldif' is none of"])
 
+# On a terminal there is a line that moves, and nothing of it elsewhere.
+long = write("long.csv", "name\n" + "".join(f"person{i}\n" for i in range(1500)))
+daemon = Daemon([end(OK, users="1500", groups="0", renumbered="0")])
+above, below = os.openpty()
+with open(f"{WORK}/out", "w", encoding="utf-8") as file:
+    # Less than a terminal holds, so it can be read when all is over.
+    status = subprocess.run([CTL, "account", "import", long], stdout=file, stderr=below, stdin=subprocess.DEVNULL,
+                            timeout=LIMIT_S, check=False).returncode
+daemon.stop()
+os.close(below)
+shown = os.read(above, 65536).decode()
+os.close(above)
+with open(f"{WORK}/out", encoding="utf-8") as file:
+    said = file.read()
+result("progress on a terminal", [] if status == 0 and "1000 of 1500 entries sent" in shown and shown.endswith("\r\x1b[K")
+       and said == "1500 users, 0 groups imported; 0 numbers are new\n" else [repr(shown), said])
+
 # --- groups and bindings ---
 check("a group", ["group", "add", "crew"], [end(OK, gid="2000200005"), end(OK, gid="2000200005")], 0, ["group 'crew': gid 2000200005"],
       ["group-add dry-run=yes name=crew", "group-add gid=2000200005 name=crew"])

@@ -146,6 +146,24 @@ static void setters_without_memory(void **state)
 	free(bytes.data);
 }
 
+/* Each of the two copies fails in turn; what was there before stays. */
+static void pairs_without_memory(void **state)
+{
+	(void)state;
+	_cleanup_(mtls_msg_freep) struct mtls_msg *msg = sample(MTLS_MSG_CONTROL_ITEM);
+	struct mtls_control_fields *fields = &msg->u.control_item.fields;
+	size_t had = fields->count;
+	for (long allowed = 0; allowed < 2; allowed++) {
+		allocations_left = allowed;
+		int r = mtls_control_add(fields, "more", "value");
+		allocations_left = -1;
+		assert_int_equal(r, -ENOMEM);
+		assert_int_equal(fields->count, had);
+		assert_null(mtls_control_get(fields, "more"));
+	}
+	assert_int_equal(mtls_control_add(fields, "more", "value"), 0);
+}
+
 static int try_name(const void *ctx)
 {
 	_cleanup_buf_ struct mtls_buf out = MTLS_BUF(MTLS_DN_TEXT_MAX);
@@ -183,6 +201,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(messages_without_memory),
 		cmocka_unit_test(setters_without_memory),
+		cmocka_unit_test(pairs_without_memory),
 		cmocka_unit_test(names_without_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
