@@ -39,7 +39,7 @@ def main():
     try:
         times = measure(world, program)
     finally:
-        world.stop()
+        world.close()
     floor = float(run(built + "/bench_handshake").stdout)
     base = times["pam_permit"]
     ours = times["pam_mtls"] - base

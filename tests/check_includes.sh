@@ -29,7 +29,7 @@ tools:lib/base lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/veri
 owners='
 libtasn1.h:lib/wire
 confuse.h:lib/conf
-cdb.h:lib/acctdb bench
+cdb.h:lib/acctdb bench tests/nss
 uv.h:authd accountd
 sqlite3.h:accountd tests/unit
 seccomp.h:authd signer accountd

@@ -30,6 +30,7 @@ mtlsctl_LDADD = \
 
 TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh \
 	tests/tools/test_accounts.py
+EXTRA_DIST += tests/tools/accountd.sh
 EXTRA_DIST += tests/tools/ask.py tests/tools/test_accounts.py tests/tools/tap.sh tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_check.sh tests/tools/test_try.sh
 
 if E2E

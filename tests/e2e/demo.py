@@ -94,7 +94,7 @@ def main():
     good = all([enters(world, person, host) for host in ("login", "su", "sudo")
                 for person in ("alice", "bob")])
     good &= refusals(world)
-    world.stop()
+    world.close()
     heading("all as it should be" if good else "NOT AS IT SHOULD BE")
     return 0 if good else 1
 

@@ -33,6 +33,7 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	%D%/demo.py \
 	%D%/rows.py \
 	%D%/lib/__init__.py \
+	%D%/lib/accountd.py \
 	%D%/lib/attempt.py \
 	%D%/lib/authd.py \
 	%D%/lib/hosts.py \

@@ -77,7 +77,7 @@ def test(out):
     for host in (Sudo(), Su(), Login(), PamHost()):
         expect_refused(out, f"{host.name} with a wrong passphrase",
                        Attempt(world, host, "bob", passphrase="wrong"), "secret-wrong")
-    world.stop()
+    world.close()
     out.result(not world.problems(), "no daemon, worker or signer crashed", world.problems())
 
 

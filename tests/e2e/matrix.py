@@ -69,7 +69,7 @@ def test(out):
             out.result(not why, f"{row.name}, {name}: {row.token}", why)
         results.append((row, cells))
     world.passing()
-    world.stop()
+    world.close()
     out.result(not world.problems(), "no daemon, worker or signer crashed", world.problems())
     print_grid(out, results)
 

@@ -44,7 +44,7 @@ def test(out):
     out.result("(certificate-required)" in outcome.text, "and the person is told why", outcome)
     code, outcome = code_of(enforce, "auth,acct")
     out.result(code == "PAM_SUCCESS", "account = enforce: with a certificate", outcome)
-    world.stop()
+    world.close()
     out.result(not world.problems(), "no daemon, worker or signer crashed", world.problems())
 
 

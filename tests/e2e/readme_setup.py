@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from lib import private, tap
+from lib.accountd import Accountd
 from lib.authd import Daemon
 from lib.hosts import SECRET
 from lib.private import environment
@@ -93,7 +94,7 @@ def install(walk):
     last = walk.readme.steps[1][-1]
     walk.out.result("make install && " in last, "step 1 installs, then makes the users", last)
     done = typed(last.split("make install && ", 1)[1])
-    users = [u for u in ("mtls-authd", "mtls-signer")
+    users = [u for u in ("mtls-authd", "mtls-accountd", "mtls-signer")
              if subprocess.run(["getent", "passwd", u], check=False,
                                stdout=subprocess.DEVNULL).returncode]
     walk.asked("step 1 makes the users", done.status == 0 and not users, done)
@@ -129,13 +130,24 @@ def accounts(walk):
     walk.good("mtlsctl check with accounts of its own", typed("mtlsctl check"))
 
 
+def stopped(walk):
+    """What the text promises of lookups without the daemon."""
+    promised = "Lookups do not need the daemon" in walk.readme.text
+    done = typed("id alice")
+    walk.asked("the accounts stay when the daemon is stopped", promised and "(alice)" in done.text,
+               done)
+
+
 def test(out):
     walk = Walk(out)
     fresh_machine()
     install(walk)
     walk.step(2, "init")
-    daemon = Daemon(walk.readme.steps[3][0].split(), environment("MTLS_RUNDIR") + "/authd.sock",
-                    "/run/mtls-test/authd.log")
+    accountd, authd = (line.split() for line in walk.readme.steps[3])
+    out.result(accountd == ["mtls-accountd"], "step 3 starts the daemon of the accounts", accountd)
+    keeper = Accountd(accountd[0], "/run/mtls-test/accountd.log", accountd[1:])
+    keeper.start()
+    daemon = Daemon(authd, environment("MTLS_RUNDIR") + "/authd.sock", "/run/mtls-test/authd.log")
     daemon.start()
     new = [(r"Passphrase for the new key: ", PHRASE, True), (r"again: ", PHRASE, True)]
     walk.step(4, "certificate", answers=new)
@@ -149,6 +161,9 @@ def test(out):
     accounts(walk)
     status = daemon.stop()
     out.result(status == 0, "mtls-authd ends as asked", daemon.log.lines())
+    status = keeper.stop()
+    out.result(status == 0, "mtls-accountd ends as asked", status)
+    stopped(walk)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def test(out):
     done = run(PROGRAMS + "/overflow", "undefined", check=False)
     out.result(TROUBLE.search(done.stdout), "undefined: what it shows is taken for a crash",
                done.stdout)
-    out.result(world.stop() is None, "the daemon ends as usual")
+    out.result(world.close() is None, "the daemons end as usual")
 
 
 if __name__ == "__main__":

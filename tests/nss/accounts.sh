@@ -37,21 +37,14 @@ check() { # name want-status want-text command...
 account() { "$ctl" account "$@"; }
 group() { "$ctl" group "$@"; }
 
-daemon=
-stop_daemon() { [ -z "$daemon" ] || { kill "$daemon"; wait "$daemon"; daemon=; }; }
-trap stop_daemon EXIT
-# Ready when it has judged the first stream: then it answers, whatever it has to say.
+. "$top_srcdir/tests/tools/accountd.sh"
+accountd_folder=$work
+trap accountd_kill EXIT
 start_daemon() {
-	"$top_builddir/mtls-accountd" >>$work/log 2>&1 &
-	daemon=$!
-	for _ in $(seq 600); do
-		"$ctl" account status --json >$work/status 2>&1
-		case $? in 0) return ;; 1) grep -q '"error"' $work/status && return ;; esac
-		kill -0 "$daemon" 2>/dev/null || break
-		sleep 0.1
-	done
-	echo "Bail out! mtls-accountd is not ready: $(tail -n 3 $work/log $work/status)"
-	exit 99
+	accountd_start "$top_builddir/mtls-accountd" || {
+		echo "Bail out! mtls-accountd is not ready"
+		exit 99
+	}
 }
 bind() { "$ctl" bind "$@"; }
 serial() { cat "$MTLS_STATEDIR/snapshot/accounts.cdb" | cksum; }
@@ -188,7 +181,7 @@ check "unknown action" 2 "unknown action" bind show
 check "a list that cannot be written" 1 "cannot write to standard output" sh -c '"$0" account list --json >/dev/full' "$ctl"
 
 # A full disk: the snapshot in a file system of its own, filled up.
-stop_daemon
+check "the daemon ends" 0 "" accountd_stop
 snapshot=$MTLS_STATEDIR/snapshot
 cp -a "$snapshot" "$work/snapshot"
 mount -t tmpfs -o size=64k,mode=755 tmpfs "$snapshot" && cp -a "$work/snapshot/." "$snapshot/"
@@ -208,7 +201,13 @@ check "and there" 0 "zara:*:" "$ask" mtls passwd zara
 rm -f "$MTLS_STATEDIR/snapshot/accounts.cdb"
 check "a lost snapshot is made again" 0 "published" account publish
 check "with all accounts" 0 "zara:*:" "$ask" mtls passwd zara
-stop_daemon
+check "the daemon ends again" 0 "" accountd_stop
+rm -rf "$MTLS_STATEDIR/accountd"
+start_daemon
+check "a lost store is made again from the snapshot" 0 "zara	2000200015" account list
+check "and gives no number twice" 0 "uid 2000200016" account add zoe
+check "nor one of somebody who was removed" 1 "never given out again" account add eve --uid 2000200001
+check "the daemon ends at last" 0 "" accountd_stop
 check "without a daemon no change" 4 "systemctl start" account remove zara
 check "but lists" 0 "zara" account list
 echo "1..$n"

@@ -10,12 +10,14 @@ if [ ! -e /run/mtls-private-root ]; then
 	exec sh "$top_srcdir/tests/private_root.sh" --stage "$MTLS_STAGE" -- sh "$0"
 fi
 . "$top_srcdir/tests/tools/tap.sh"
+. "$top_srcdir/tests/tools/accountd.sh"
+accountd_folder=$work
 dir=$MTLS_CONFDIR
 mtlsctl=$MTLS_SBINDIR/mtlsctl
 authd=$MTLS_SBINDIR/mtls-authd
 daemon=
 
-for user in mtls-authd mtls-signer; do useradd -r "$user"; done
+for user in mtls-authd mtls-accountd mtls-signer; do useradd -r "$user"; done
 useradd -m bob
 useradd -m carol
 rm -rf "$dir" "$MTLS_STATEDIR"
@@ -29,7 +31,7 @@ stop_daemon() {
 	[ -z "$daemon" ] || { kill "$daemon" && wait "$daemon"; } 2>/dev/null
 	daemon=
 }
-trap 'stop_daemon; rm -rf "$work"' EXIT
+trap 'stop_daemon; accountd_kill; rm -rf "$work"' EXIT
 start_daemon() {
 	"$authd" >>"$work/authd.log" 2>&1 &
 	daemon=$!
@@ -55,8 +57,11 @@ attempt() {
 
 run 0 "$mtlsctl" init --name auth.example.org
 ok 'init'
+accountd_start "$MTLS_SBINDIR/mtls-accountd" || exit 99
 issue bob --bind
 ok 'issue --bind'
+accountd_stop
+ok 'the daemon of the accounts ends'
 issue carol
 ok 'issue without binding'
 start_daemon

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""mtls-authd alone in a private root: no PAM, only the daemon, two accounts, and certificates."""
+"""
+mtls-authd alone in a private root: no PAM, only the daemon, two accounts, and certificates. The daemon
+of the accounts runs while they are made and not later: lookups do not need it.
+"""
 import os
 import pwd
 import subprocess
 
 import pki
+from lib.accountd import Accountd
 from lib.authd import Daemon
 from lib.private import environment
 from lib.records import Audit
@@ -36,10 +40,7 @@ class Alone:
         self._certificates()
         pki.write("/etc/nsswitch.conf", "passwd: files mtls\ngroup: files mtls\nhosts: files\n")
         os.chmod("/etc/nsswitch.conf", 0o644)
-        run("mtlsctl", "account", "add", "alice")
-        self.bind("bob", "bob")
-        self.bind("alice", "both")
-        self.bind("bob", "both")
+        self._accounts()
         self.settings = {
             "listen": '{ "unix:%s", "tcp:127.0.0.1:7443" }' % self.socket,
             "certificate": self.at("server.pem"),
@@ -57,6 +58,18 @@ class Alone:
             "machines": {"role": "host", "files": self.at("host-ca.pem")},
         }
         self.write_settings()
+
+    def _accounts(self):
+        accountd = Accountd(environment("MTLS_SBINDIR") + "/mtls-accountd",
+                            "/run/mtls-test/accountd.log")
+        accountd.start()
+        run("mtlsctl", "account", "add", "alice")
+        self.bind("bob", "bob")
+        self.bind("alice", "both")
+        self.bind("bob", "both")
+        status = accountd.stop()
+        if status != 0:
+            raise RuntimeError(f"mtls-accountd ended with {status}")
 
     def at(self, name):
         return os.path.join(BASE, name)

@@ -7,7 +7,7 @@ The set-up in which every test starts, made in a private root, and the ways to c
     carol    as bob; the one whom bob is not
     mallory  an account of /etc/passwd without a binding
 
-mtls-authd listens on its unix socket; login, su, sudo and two services of the tests use pam_mtls.
+mtls-accountd keeps the accounts; mtls-authd listens on its unix socket; login, su, sudo and two services of the tests use pam_mtls.
 """
 import glob
 import os
@@ -19,6 +19,7 @@ import subprocess
 import sys
 
 from lib import private
+from lib.accountd import Accountd
 from lib.authd import Daemon
 from lib.private import PROGRAMS, SANITIZER, environment
 from lib.records import Audit, Syslog, Tail
@@ -93,11 +94,14 @@ class World:
         self.impostor = None
         self.daemon = Daemon([environment("MTLS_SBINDIR") + "/mtls-authd"], self.socket,
                              "/run/mtls-test/authd.log")
+        self.accountd = Accountd(environment("MTLS_SBINDIR") + "/mtls-accountd",
+                                 "/run/mtls-test/accountd.log")
         self._programs()
         self._machine()
         self.pki = pki.Pki("/etc/mtls-test-pki")
         self._trust()
         self._settings()
+        self.accountd.start()
         self._people()
         self._pam()
         self.daemon.start()
@@ -297,6 +301,15 @@ class World:
         status = self.daemon.stop()
         if status != 0:
             raise RuntimeError(f"mtls-authd ended with {status}: {self.daemon.log.lines()}")
+
+    def close(self):
+        """The end: both daemons do as they are told."""
+        self.stop()
+        if self.accountd.ended():
+            raise RuntimeError("mtls-accountd has ended before")
+        status = self.accountd.stop()
+        if status != 0:
+            raise RuntimeError(f"mtls-accountd ended with {status}")
 
     def evil(self, mode, account="bob", uid=None):
         """A daemon that lies, with the true server key, in the place of mtls-authd."""
