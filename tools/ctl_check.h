@@ -3,7 +3,9 @@
 #ifndef MTLS_TOOLS_CTL_CHECK_H
 #define MTLS_TOOLS_CTL_CHECK_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <time.h>
 
 #include "lib/acctdb/reader.h"
@@ -51,6 +53,11 @@ void check_settings(struct check *check);     /* the three files; fills the sett
 void check_server(struct check *check);       /* the daemon's certificate and key */
 void check_authorities(struct check *check);  /* CAs of persons, hosts, servers; CRLs */
 void check_system(struct check *check);       /* users, programs, NSS, accounts */
+/*
+ * What mtls-accountd says of itself. True and @ret_published, the generation that every snapshot
+ * has from now on, if it answers.
+ */
+bool check_accountd(struct check *check, uint64_t *ret_published);
 /* Accounts and bindings against the machine's own files. */
 void check_accounts(struct check *check, const struct mtls_acctdb *db);
 void check_connections(struct check *check);  /* does a daemon listen */

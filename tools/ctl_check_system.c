@@ -25,6 +25,7 @@
 
 #define NSSWITCH    "/etc/nsswitch.conf"
 #define START_AUTHD "is mtls-authd running? systemctl status mtls-authd"
+#define PUBLISH     "mtlsctl account publish, with mtls-accountd running"
 #define MAKE_USERS  "make the system users: systemd-sysusers"
 
 static void check_user(struct check *check, const char *name, const char *whose)
@@ -76,8 +77,10 @@ static void check_ttys(struct check *check)
 /* --- NSS --- */
 
 struct nss_line {
-	bool passwd, group; /* has mtls */
-	bool early;         /* mtls before files */
+	bool passwd, group, shadow; /* has mtls */
+	bool early;                 /* mtls before files */
+	bool initgroups;            /* has a line of its own */
+	bool initgroups_mtls;
 };
 
 static void check_service(struct check *check, const char *database, const char *service,
@@ -93,6 +96,8 @@ static void check_service(struct check *check, const char *database, const char 
 		return;
 	nss->passwd |= mtls_streq(database, "passwd");
 	nss->group |= mtls_streq(database, "group");
+	nss->shadow |= mtls_streq(database, "shadow");
+	nss->initgroups_mtls |= mtls_streq(database, "initgroups");
 	nss->early |= !*ret_files;
 }
 
@@ -103,6 +108,7 @@ static void check_nss_line(struct check *check, char *line, struct nss_line *nss
 
 	line[strcspn(line, "#\n")] = '\0';
 	const char *database = strtok_r(line, ": \t", &rest);
+	nss->initgroups |= mtls_streq(database, "initgroups");
 	for (char *service; database && (service = strtok_r(NULL, ": \t", &rest));)
 		check_service(check, database, service, &files, nss);
 }
@@ -130,6 +136,14 @@ static void check_nsswitch(struct check *check, bool accounts)
 			  "%s does not name mtls for %s%s", NSSWITCH,
 			  nss.passwd ? "group" : "passwd",
 			  !nss.passwd && !nss.group ? " and group" : "");
+	if (accounts && nss.group && nss.initgroups && !nss.initgroups_mtls)
+		check_add(check, CHECK_ERROR, "nss",
+			  "remove that line, or write mtls behind files there too",
+			  "%s names no mtls for initgroups: accounts lose their groups at login",
+			  NSSWITCH);
+	if (accounts && nss.passwd && !nss.shadow)
+		check_add(check, CHECK_NOTE, "nss", NULL,
+			  "%s does not name mtls for shadow, which few programs want", NSSWITCH);
 	if (nss.early)
 		check_add(check, CHECK_WARNING, "nss", "write mtls behind files",
 			  "%s asks mtls before files", NSSWITCH);
@@ -147,41 +161,58 @@ static void check_module(struct check *check, const char *name, enum check_sever
 		(void)dlclose(module);
 }
 
+static void judge_snapshot(struct check *check, const struct mtls_acctdb *db)
+{
+	const struct mtls_acct_header *header = &db->header;
+	const char *path = check->accountd->snapshot;
+
+	check_add(check, CHECK_OK, "accounts", NULL, "'%s': %u accounts, %u groups, %u bindings",
+		  path, header->users, header->groups, header->bindings);
+	if (header->format < MTLS_ACCTDB_FORMAT)
+		check_add(check, CHECK_WARNING, "accounts", PUBLISH,
+			  "'%s' is of format %u, which the next version may not read", path,
+			  header->format);
+	if (header->ids.window.min != check->accountd->window.min ||
+	    header->ids.window.max != check->accountd->window.max)
+		check_add(check, CHECK_WARNING, "accounts", PUBLISH,
+			  "'%s' was written for the ids %u-%u", path, header->ids.window.min,
+			  header->ids.window.max);
+	if (!mtls_streq(path, MTLS_STATEDIR "/snapshot/accounts.cdb"))
+		check_add(check, CHECK_ERROR, "accounts", "remove 'snapshot' from accountd.conf",
+			  "libnss_mtls reads '%s', not '%s'",
+			  MTLS_STATEDIR "/snapshot/accounts.cdb", path);
+	check_accounts(check, db);
+}
+
 /* True if there are accounts of ours. */
 static bool check_snapshot(struct check *check)
 {
 	struct mtls_acctdb db;
 	struct mtls_diag diag = { 0 };
+	uint64_t published = 0;
 
 	if (!check->accountd)
 		return false;
+	/* First: what it says is published is in the file that is opened next. */
+	bool running = check_accountd(check, &published);
 	const char *path = check->accountd->snapshot;
 	int r = mtls_acctdb_open(&db, path, 0, &diag);
-	if (r == -ENOENT) {
+	if (r < 0 && (r != -ENOENT || published)) {
+		check_add(check, CHECK_ERROR, "accounts", PUBLISH, "'%s': %s", path,
+			  mtls_diag_text(&diag, r));
+		return false;
+	}
+	if (r < 0) {
 		check_add(check, CHECK_NOTE, "accounts", NULL,
 			  "'%s' does not exist: no accounts, no bindings", path);
 		return false;
 	}
-	if (r < 0) {
-		check_add(check, CHECK_ERROR, "accounts",
-			  "restore it from a backup, or make accounts and bindings again",
-			  "'%s': %s", path, mtls_diag_text(&diag, r));
-		return false;
-	}
+	if (running && db.header.serial < published)
+		check_add(check, CHECK_ERROR, "accounts", PUBLISH,
+			  "'%s' is older than what mtls-accountd published: somebody put it there",
+			  path);
+	judge_snapshot(check, &db);
 	bool accounts = db.header.users > 0;
-	check_add(check, CHECK_OK, "accounts", NULL, "'%s': %u accounts, %u groups, %u bindings",
-		  path, db.header.users, db.header.groups, db.header.bindings);
-	if (db.header.ids.window.min != check->accountd->window.min ||
-	    db.header.ids.window.max != check->accountd->window.max)
-		check_add(check, CHECK_WARNING, "accounts",
-			  "the next change of an account writes it with the new window",
-			  "'%s' was written for the ids %u-%u", path, db.header.ids.window.min,
-			  db.header.ids.window.max);
-	if (!mtls_streq(path, MTLS_STATEDIR "/snapshot/accounts.cdb"))
-		check_add(check, CHECK_ERROR, "accounts", "remove 'snapshot' from accountd.conf",
-			  "libnss_mtls reads '%s', not '%s'",
-			  MTLS_STATEDIR "/snapshot/accounts.cdb", path);
-	check_accounts(check, &db);
 	mtls_acctdb_close(&db);
 	return accounts;
 }

@@ -13,6 +13,7 @@ mtlsctl_SOURCES = \
 	%D%/ctl_check.c %D%/ctl_check.h \
 	%D%/ctl_check_cert.c \
 	%D%/ctl_check_pam.c \
+	%D%/ctl_check_accountd.c \
 	%D%/ctl_check_accounts.c \
 	%D%/ctl_check_system.c \
 	%D%/ctl_common.c %D%/ctl_common.h \
@@ -30,7 +31,7 @@ mtlsctl_LDADD = \
 
 TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh \
 	tests/tools/test_accounts.py
-EXTRA_DIST += tests/tools/accountd.sh
+EXTRA_DIST += tests/tools/accountd.sh tests/tools/rename_in_snapshot.py
 EXTRA_DIST += tests/tools/ask.py tests/tools/test_accounts.py tests/tools/tap.sh tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_check.sh tests/tools/test_try.sh
 
 if E2E

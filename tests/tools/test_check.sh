@@ -10,11 +10,13 @@ if [ ! -e /run/mtls-private-root ]; then
 	exec sh "$top_srcdir/tests/private_root.sh" --stage "$MTLS_STAGE" -- sh "$0"
 fi
 . "$top_srcdir/tests/tools/tap.sh"
+. "$top_srcdir/tests/tools/accountd.sh"
+accountd_folder=$work
 dir=$MTLS_CONFDIR
 mtlsctl=$MTLS_SBINDIR/mtlsctl
 check() { run "$1" "$mtlsctl" check; }
 
-for user in mtls-authd mtls-signer; do useradd -r "$user"; done
+for user in mtls-authd mtls-accountd mtls-signer; do useradd -r "$user"; done
 rm -rf "$dir"
 "$mtlsctl" init --name auth.example.org >"$work/out" 2>"$work/err"
 # Stands in for the daemon: connecting is all that `check` does.
@@ -28,7 +30,7 @@ print("listening", flush=True)
 while True:
     s.accept()[0].close()' "$MTLS_RUNDIR/authd.sock" >"$work/listening" &
 listener=$!
-trap 'kill $listener; rm -rf "$work"' EXIT
+trap 'kill $listener; accountd_kill; rm -rf "$work"' EXIT
 until grep -q listening "$work/listening" 2>/dev/null; do kill -0 $listener || exit 99; done
 
 check 0 && said out '0 errors, 0 warnings' && said out "'$dir/server.pem' is valid until" &&
@@ -166,10 +168,95 @@ rm -rf "$MTLS_STATEDIR/snapshot"
 cp -a /etc/nsswitch.conf "$work/nsswitch.conf"
 useradd -u 7001 local-bob # first: useradd cannot load a sanitized module
 printf 'passwd: files mtls\ngroup: files mtls\n' >/etc/nsswitch.conf
+accountd_start "$MTLS_SBINDIR/mtls-accountd" || exit 99
 "$mtlsctl" account add net-alice >/dev/null
 "$mtlsctl" bind add local-bob subject:CN=bob >/dev/null
-check 0 && said out '1 accounts, 1 groups, 1 bindings' && said out '0 errors, 0 warnings'
+check 0 && said out '1 accounts, 0 groups, 1 bindings' && said out '0 errors, 0 warnings' &&
+	said out "mtls-accountd answers at '$MTLS_RUNDIR/accountd-control.sock'" &&
+	said out 'does not name mtls for shadow'
 ok 'content with an account and a binding'
+keep /etc/nsswitch.conf
+sed -i 's/^passwd:.*/passwd: files/' /etc/nsswitch.conf
+found error 'does not name mtls for passwd' 'accounts that no program looks up'
+keep /etc/nsswitch.conf
+sed -i 's/^group:.*/group: files/' /etc/nsswitch.conf
+found error 'does not name mtls for group' 'groups that no program looks up'
+keep /etc/nsswitch.conf
+echo 'initgroups: files' >>/etc/nsswitch.conf
+found error 'names no mtls for initgroups' 'groups that no login gets'
+keep /etc/nsswitch.conf
+printf 'initgroups: files mtls\nshadow: files mtls\n' >>/etc/nsswitch.conf
+check 0 && said out '0 errors, 0 warnings' && ! grep -q 'for shadow' "$work/out"
+ok 'mtls for initgroups and shadow too'
+mend
+
+# What mtls-accountd says of itself.
+keep /etc/passwd
+echo 'net-alice:x:7002:7002::/:/bin/sh' >>/etc/passwd
+run 0 "$mtlsctl" account publish
+check 3 && said out "left out, so that no process sees it" && said out net-alice
+ok 'an account that was left out because its name became local'
+mend
+run 0 "$mtlsctl" account publish
+check 0 && said out '0 errors, 0 warnings'
+ok 'an account that was left out: mended'
+snapshot=$MTLS_STATEDIR/snapshot
+cp -a "$snapshot/accounts.cdb" "$work/older.cdb"
+mount --bind "$snapshot" "$snapshot"
+mount -o remount,bind,ro "$snapshot"
+"$mtlsctl" account add net-bert >"$work/out" 2>"$work/err"
+check 3 && said out 'changes are stored that no process sees yet: '
+ok 'a folder of the snapshot that cannot be written'
+umount "$snapshot"
+run 0 "$mtlsctl" account publish
+check 0 && said out '2 accounts' && said out '0 errors, 0 warnings'
+ok 'a folder of the snapshot that cannot be written: mended'
+keep "$snapshot/accounts.cdb"
+cp "$work/older.cdb" "$snapshot/accounts.cdb"
+found error 'is older than what mtls-accountd published' 'an old snapshot that somebody put back'
+run 0 "$mtlsctl" account remove net-bert
+
+# comes STATUS TEXT: check says so soon; sources are read when nobody has touched a file for a while.
+comes() {
+	last=$(($(date +%s) + 60))
+	until check "$1" >/dev/null && grep -q -- "$2" "$work/out"; do
+		[ "$(date +%s)" -lt $last ] || return 1
+	done
+}
+mkdir -p "$dir/accounts.d"
+echo 'net-carol:*:2000300001:2000300001::/home/net-carol:/bin/sh' >"$dir/accounts.d/one.passwd"
+cp "$dir/accounts.d/one.passwd" "$dir/accounts.d/two.passwd"
+comes 0 '^warning *sources.*net-carol' && said out "'one': 1 accounts"
+ok 'an account that two sources have'
+echo 'net-carol:' >"$dir/accounts.d/two.passwd"
+comes 3 "^error *sources.*the accounts of 'two' cannot be read: .*two.passwd"
+ok 'a file of accounts that is broken'
+rm "$dir/accounts.d/two.passwd"
+comes 0 "^warning *sources.*the files of the source 'two' are gone" && comes 0 '^0 errors, 1 warnings'
+ok 'a file of accounts that is gone'
+rm "$dir/accounts.d/one.passwd"
+comes 0 "the files of the source 'one' are gone" && comes 0 '^0 errors, 2 warnings'
+accountd_stop && accountd_start "$MTLS_SBINDIR/mtls-accountd"
+check 0 && said out '0 errors, 0 warnings'
+ok 'sources: mended'
+
+accountd_stop
+check 0 && grep -q '^warning .*mtls-accountd does not run: .*lookups go on' "$work/out"
+ok 'mtls-accountd does not run'
+[ -e "$dir/accountd.conf" ] || : >"$dir/accountd.conf"
+keep "$dir/accountd.conf"
+echo "control_socket = $MTLS_RUNDIR/authd.sock" >"$dir/accountd.conf"
+found error 'mtls-accountd: ' 'something else in the place of mtls-accountd'
+
+# The snapshot against the rest of the machine, while nobody publishes another.
+keep "$snapshot/accounts.cdb"
+python3 -B "$top_srcdir/tests/tools/rename_in_snapshot.py" "$snapshot/accounts.cdb" net-alice vboxusers
+found warning "packages call users of their own 'vboxusers'" 'a name that a package uses'
+keep "$snapshot/accounts.cdb"
+cp "$top_srcdir/tests/nss/format1.cdb" "$snapshot/accounts.cdb"
+check 0 && grep -q '^warning .* is of format 1, which the next version may not read' "$work/out"
+ok 'a snapshot of the format before'
+mend
 keep /etc/passwd
 echo 'net-alice:x:7002:7002::/:/bin/sh' >>/etc/passwd
 found error "'net-alice' is an account of pam-mtls and of this machine" 'a local account of the same name'
