@@ -48,7 +48,7 @@ endif
 
 FUZZ_TARGETS += tests/fuzz/fuzz_snapshot
 tests_fuzz_fuzz_snapshot_SOURCES = tests/fuzz/fuzz_snapshot.c $(FUZZ_MAIN)
-tests_fuzz_fuzz_snapshot_LDADD = libnss_mtls_core.la $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
+tests_fuzz_fuzz_snapshot_LDADD = libnss_mtls_core.la libmtls_acctdb_read.la $(CDB_PIC_LIBS) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
 tests_fuzz_fuzz_snapshot_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 EXTRA_DIST += tests/fuzz/fuzz_snapshot.in
 
