@@ -5,6 +5,7 @@
  */
 #include <config.h>
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +17,7 @@
 #include <cmocka.h>
 
 #include "lib/base/file.h"
+#include "lib/base/str.h"
 #include "nss_mtls/walk.h"
 #include "tests/nss/fixture.h"
 #include "tests/nss/model.h"
@@ -362,6 +364,182 @@ static void the_builder_writes_what_is_specified(void **state)
 	assert_true(records > 1000);
 }
 
+/* What a record says, as the lines `says` of PROTOCOL.md have it. */
+static void say_names(const struct mtls_acct_names *names, struct mtls_buf *out)
+{
+	struct mtls_acct_str name;
+	for (size_t at = 0; mtls_acct_names_next(names, &at, &name);)
+		(void)mtls_buf_printf(out, "%s%.*s", out->len ? " " : "", (int)name.len, name.data);
+}
+
+static void say_ids(const struct mtls_acct_ids *ids, struct mtls_buf *out)
+{
+	for (uint32_t i = 0; i < ids->count; i++)
+		(void)mtls_buf_printf(out, "%s%u", out->len ? " " : "", mtls_acct_ids_get(ids, i));
+}
+
+static void say_header(const struct mtls_acct_header *h, struct mtls_buf *out)
+{
+	(void)mtls_buf_printf(out, "%u %u-%u", h->format, h->ids.window.min, h->ids.window.max);
+	for (uint32_t i = 0; i < h->ids.foreign_count; i++)
+		(void)mtls_buf_printf(out, " %u-%u", h->ids.foreign[i].min, h->ids.foreign[i].max);
+	(void)mtls_buf_printf(out, " %" PRIu64 " %" PRIu64 " %u %u %u %u%s", h->serial, h->created,
+			      h->users, h->groups, h->bindings, h->tombstones,
+			      h->no_enumeration ? " no-enumeration" : "");
+}
+
+static int say(const struct mtls_acct_header *in, uint8_t kind, const uint8_t *value, size_t len,
+	       struct mtls_buf *out)
+{
+	union {
+		struct mtls_acct_header header;
+		struct mtls_acct_next next;
+		struct mtls_acct_names names;
+		struct mtls_acct_group group;
+		struct mtls_acct_tombstone stone;
+	} u;
+	struct mtls_acct_user user;
+	struct mtls_acct_ids ids = { 0 };
+	int r;
+	switch (kind) {
+	case 'H':
+		r = mtls_acct_header_decode(value, len, &u.header);
+		if (r == 0)
+			say_header(&u.header, out);
+		return r;
+	case 'N':
+		r = mtls_acct_next_decode(value, len, &u.next);
+		return r < 0 ? r : mtls_buf_printf(out, "%u %u", u.next.uid, u.next.gid);
+	case 'S':
+	case 'b':
+		r = kind == 'S' ? mtls_acct_sources_decode(value, len, &u.names)
+				: mtls_acct_binding_decode(value, len, &u.names);
+		if (r == 0)
+			say_names(&u.names, out);
+		return r;
+	case 'u':
+	case 'U':
+		r = mtls_acct_user_read(in, (enum mtls_acct_kind)kind, value, len, &user, &ids);
+		if (r < 0)
+			return r;
+		(void)mtls_buf_printf(out, "%.*s:%u:%u:%u:%.*s:%.*s:%.*s", (int)user.name.len,
+				      user.name.data, user.uid, user.gid, user.source,
+				      (int)user.gecos.len, user.gecos.data, (int)user.home.len,
+				      user.home.data, (int)user.shell.len, user.shell.data);
+		say_ids(&ids, out);
+		return 0;
+	case 's':
+		r = mtls_acct_user_groups_decode(&in->ids, value, len, &ids);
+		if (r == 0)
+			say_ids(&ids, out);
+		return r;
+	case 'g':
+	case 'G':
+		r = mtls_acct_group_read(in, value, len, &u.group);
+		if (r < 0)
+			return r;
+		(void)mtls_buf_printf(out, "%.*s:%u:%u", (int)u.group.name.len, u.group.name.data,
+				      u.group.gid, u.group.source);
+		say_names(&u.group.members, out);
+		return 0;
+	case 't':
+		r = mtls_acct_tombstone_decode(value, len, &u.stone);
+		return r < 0 ? r
+			     : mtls_buf_printf(out, "%" PRIu64 " %.*s", u.stone.time,
+					       (int)u.stone.name.len, u.stone.name.data);
+	default:
+		return MTLS_E_SYNTAX;
+	}
+}
+
+static void append_hex(const char *text, struct mtls_buf *out)
+{
+	size_t len = strcspn(text, "\n");
+	assert_int_equal(mtls_buf_reserve(out, len / 2), 0);
+	int n = mtls_hex_decode(text, len, out->data + out->len, len / 2);
+	assert_int_equal(n, len / 2);
+	out->len += len / 2;
+}
+
+static void read_page(struct mtls_buf *out)
+{
+	const char *source = getenv("top_srcdir");
+	char path[4096];
+	(void)snprintf(path, sizeof(path), "%s/PROTOCOL.md", source ? source : "..");
+	assert_int_equal(mtls_file_read(path, NULL, out, NULL), 0);
+}
+
+/* The examples of PROTOCOL.md, byte for byte, each with its checksum and without a byte of it. */
+static void examples_hold(void **state)
+{
+	_cleanup_buf_ struct mtls_buf page = MTLS_BUF(1 << 20);
+	_cleanup_buf_ struct mtls_buf key = MTLS_BUF(256);
+	_cleanup_buf_ struct mtls_buf value = MTLS_BUF(4096);
+	struct mtls_acct_header header = { .ids = { .window = fix_window } };
+	int count = 0;
+	(void)state;
+	read_page(&page);
+	const char *at = strstr(mtls_buf_cstr(&page), "\n```records\n");
+	assert_non_null(at);
+	for (at = strchr(at + 1, '\n') + 1; strncmp(at, "```", 3) != 0; at = strchr(at, '\n') + 1) {
+		if (strncmp(at, "format ", 7) == 0)
+			header.format = (uint32_t)strtoul(at + 7, NULL, 10);
+		if (strncmp(at, "key ", 4) == 0) {
+			mtls_buf_reset(&key);
+			append_hex(at + 4, &key);
+		}
+		if (strncmp(at, "value ", 6) == 0)
+			mtls_buf_reset(&value);
+		if (strncmp(at, "value ", 6) == 0 || strncmp(at, "      ", 6) == 0)
+			append_hex(at + 6, &value);
+		if (strncmp(at, "says ", 5) != 0)
+			continue;
+		_cleanup_buf_ struct mtls_buf says = MTLS_BUF(4096);
+		size_t len = value.len, want = strcspn(at + 5, "\n");
+		print_message("# row %.*s\n", (int)want, at + 5);
+		assert_int_equal(mtls_acct_verify(key.data, key.len, value.data, &len), 0);
+		assert_int_equal(say(&header, key.data[0], value.data, len, &says), 0);
+		assert_int_equal(says.len, want);
+		assert_memory_equal(says.data, at + 5, want);
+		for (size_t cut = 0; cut < len; cut++) {
+			mtls_buf_reset(&says);
+			assert_true(say(&header, key.data[0], value.data, cut, &says) < 0);
+		}
+		count++;
+	}
+	assert_true(count >= 12);
+}
+
+/* Numbers that the section gives. */
+static void limits_are_those_of_the_code(void **state)
+{
+	static const struct {
+		int number;
+		const char *text;
+	} rows[] = {
+		{ MTLS_ID_FOREIGN_MAX, "(u32 u32, at most %d)" },
+		{ MTLS_ACCTDB_SOURCES_MAX, "names of the sources (at most %d)" },
+		{ MTLS_ACCTDB_GROUPS_MAX, "list of gids u32 (at most %d)" },
+		{ MTLS_ACCTDB_MEMBERS_MAX, "the members (at most %d)" },
+		{ MTLS_ACCTDB_NAMES_MAX, "it is bound to (1 to %d)" },
+		{ MTLS_ACCTDB_VALUE_MAX, "at most %d bytes." },
+		{ MTLS_ACCTDB_GEN_SIZE, "`accounts.gen`, %d bytes" },
+		{ MTLS_ACCTDB_FORMAT, "value in format %d |" },
+		{ MTLS_ACCTDB_FORMAT_OLDEST, "Format %d is read too" },
+	};
+	_cleanup_buf_ struct mtls_buf page = MTLS_BUF(1 << 20);
+	(void)state;
+	read_page(&page);
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		char text[128];
+		const char *at = strstr(rows[i].text, "%d");
+		(void)snprintf(text, sizeof(text), "%.*s%d%s", (int)(at - rows[i].text),
+			       rows[i].text, rows[i].number, at + 2);
+		print_message("# row %s\n", text);
+		assert_non_null(strstr(mtls_buf_cstr(&page), text));
+	}
+}
+
 static int setup(void **state)
 {
 	struct fixture *fix = fixture_new();
@@ -386,6 +564,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(foreign_ranges, setup, teardown),
 		cmocka_unit_test(sources_have_names),
 		cmocka_unit_test(the_builder_writes_what_is_specified),
+		cmocka_unit_test(examples_hold),
+		cmocka_unit_test(limits_are_those_of_the_code),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
