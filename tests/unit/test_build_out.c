@@ -98,7 +98,7 @@ struct model {
 static void name_user(char out[32], unsigned int i)
 {
 	/* lengths and prefixes differ, so that order is not that of the numbers */
-	(void)snprintf(out, 32, "%.*s%u", (int)(i % 7), "uvwxyz_" + (i % 3), i);
+	(void)snprintf(out, 32, "%.*s%u", (int)(i % 7), &"uvwxyz_"[i % 3], i);
 	if (out[0] >= '0' && out[0] <= '9') {
 		memmove(out + 1, out, strlen(out) + 1);
 		out[0] = 'n';
