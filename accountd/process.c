@@ -89,13 +89,13 @@ void process_started(struct process_pause *pause)
 	pause->started_ms = mtls_now_ms();
 }
 
-void process_ended(struct process_pause *pause, bool on_purpose)
+void process_ended(struct process_pause *pause, bool on_purpose, bool proved)
 {
 	int64_t lived = mtls_now_ms() - pause->started_ms;
 
 	if (on_purpose || lived > STEADY_MS)
 		pause->backoff_ms = 0;
-	else if (pause->backoff_ms == 0)
+	else if (pause->backoff_ms == 0 || proved)
 		pause->backoff_ms = BACKOFF_MIN_MS;
 	else
 		pause->backoff_ms *= 2;

@@ -32,8 +32,11 @@ pid_t process_start(const char *option, const char *const *args, int self,
 		    const int fds[ACCOUNTD_FD_END - ACCOUNTD_FD_SETTINGS]);
 
 void process_started(struct process_pause *pause);
-/* The pair has ended; @on_purpose: it may start again at once. */
-void process_ended(struct process_pause *pause, bool on_purpose);
+/*
+ * The pair has ended. It may start again at once if that was @on_purpose; with the shortest pause
+ * if it @proved that it can run; else after ever longer ones.
+ */
+void process_ended(struct process_pause *pause, bool on_purpose, bool proved);
 
 /* What a child does first: it dies with @supervisor, which must be its parent. */
 int process_begin(pid_t supervisor, struct mtls_diag *diag);

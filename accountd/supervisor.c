@@ -44,6 +44,7 @@ struct supervisor {
 	struct process_pause pause;
 	mtls_deadline kill_at; /* the child that is left; INT64_MAX: both run */
 	bool on_purpose;       /* the pair ends because it was told to */
+	bool proved;           /* the pair that runs has judged a stream: it can run */
 	bool ready, stopping;
 	int64_t watchdog_told_ms;
 	int exit_code;
@@ -108,7 +109,7 @@ static void start_pair(struct supervisor *s)
 	int r = 0;
 
 	process_started(&s->pause);
-	s->on_purpose = false;
+	s->on_purpose = s->proved = false;
 	s->kill_at = INT64_MAX;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, word) < 0)
@@ -124,7 +125,7 @@ static void start_pair(struct supervisor *s)
 	if (r < 0)
 		mtls_log(MTLS_LOG_ERROR, "cannot start the processes: %s", mtls_strerror(r));
 	if (!any_left(s))
-		process_ended(&s->pause, false);
+		process_ended(&s->pause, false, false);
 }
 
 /* -------------------------------------------------------------------------------- ending */
@@ -166,7 +167,7 @@ static void child_ended(struct supervisor *s, enum child which, int status)
 	if (which == CHILD_STORE && !s->ready && WIFEXITED(status) && WEXITSTATUS(status))
 		stop(s, WEXITSTATUS(status));
 	if (!any_left(s))
-		process_ended(&s->pause, s->on_purpose);
+		process_ended(&s->pause, s->on_purpose, s->proved);
 	else
 		s->kill_at = mtls_deadline_min(s->kill_at, mtls_deadline_in_ms(OTHER_MS));
 }
@@ -245,7 +246,7 @@ static void on_state(struct supervisor *s, const char *text)
 	for (char *p = strstr(state, "STATUS="); *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';
-	s->ready = true;
+	s->ready = s->proved = true;
 	tell_manager(state);
 }
 
