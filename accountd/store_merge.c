@@ -432,8 +432,10 @@ static int limit_groups(struct merge *m)
 /* clang-format off */
 static const char *const changes[] = {
 	"DELETE FROM members WHERE gid IN (SELECT gid FROM groups WHERE source > 0)"
-	" AND NOT EXISTS (SELECT 1 FROM want_members w"
-	"  WHERE w.gid = members.gid AND w.usr = members.usr)",
+	" AND (NOT EXISTS (SELECT 1 FROM want_members w"
+	"  WHERE w.gid = members.gid AND w.usr = members.usr)"
+	" OR EXISTS (SELECT 1 FROM users u WHERE u.name = members.usr AND u.source > 0"
+	"  AND NOT EXISTS (SELECT 1 FROM want_users w WHERE w.name = u.name AND w.uid = u.uid)))",
 
 	"INSERT INTO tombstones (grp, id, time, name) SELECT 0, uid, ?1, name FROM users u"
 	" WHERE source > 0 AND NOT EXISTS (SELECT 1 FROM want_users w"

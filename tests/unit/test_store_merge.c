@@ -169,6 +169,17 @@ static const struct row rows[] = {
 	    { "corp", U("xena", "5500", "5600"), G("devs", "5600", "") G("ops", "5601", "xena") } },
 	  "source 1 corp\ngroup devs 5600 from 1\ngroup ops 5601 from 1\n"
 	  W("xena", "5500:5600", "1", " +5601") "members 5600\nmembers 5601 xena\n", "" },
+	{ "a member with another uid",
+	  { { "corp", U("xena", "5500", "5500"), G("ops", "5601", "alice,xena") },
+	    { "corp", U("xena", "5510", "5510"), G("ops", "5601", "alice,xena") } },
+	  "source 1 corp\nstone u 5500 xena 101\nstone g 5500 xena 101\ngroup ops 5601 from 1\n"
+	  W("alice", "2000200001:2000200001", "0", " +5601") W("xena", "5510:5510", "1", " +5601")
+	  "members 5601 alice xena\n", "" },
+	{ "a group with another gid",
+	  { { "corp", U("xena", "5500", "5500"), G("ops", "5601", "xena") },
+	    { "corp", U("xena", "5500", "5500"), G("ops", "5602", "xena") } },
+	  "source 1 corp\nstone g 5601 ops 101\ngroup ops 5602 from 1\n"
+	  W("xena", "5500:5500", "1", " +5602") "members 5602 xena\n", "" },
 	{ "gone as a whole",
 	  { { "corp", U("xena", "5500", "5500"), G("ops", "5601", "xena") }, { "corp", NULL, NULL } },
 	  "stone u 5500 xena 101\nstone g 5500 xena 101\nstone g 5601 ops 101\n", "" },
