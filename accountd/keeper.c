@@ -135,6 +135,7 @@ int keeper_refresh_local(struct keeper *k, struct mtls_diag *diag)
 	k->local = fresh;
 	if (k->feed)
 		feed_publish(k->feed);
+	sources_recheck(k);
 	return 0;
 }
 
@@ -291,7 +292,7 @@ static int make_loop(struct keeper *k, struct mtls_diag *diag)
 		r = uv_signal_start(&k->term, on_term, SIGTERM);
 	if (r < 0)
 		return mtls_diag_set(diag, r, "event loop: %s", mtls_strerror(r));
-	uv_timer_t *const timers[] = { &k->ping, &k->minute, &k->stop_timer };
+	uv_timer_t *const timers[] = { &k->ping, &k->minute, &k->recheck, &k->stop_timer };
 	for (size_t i = 0; i < MTLS_COUNT(timers); i++) {
 		(void)uv_timer_init(&k->loop, timers[i]);
 		timers[i]->data = k;

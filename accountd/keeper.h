@@ -37,8 +37,9 @@ struct keeper {
 	struct mtls_local *local;
 	struct feed *feed;
 	struct source_files *sources;
+	size_t conflicts; /* lines of sources that lost at the last merge */
 	struct server *server;
-	uv_timer_t ping, minute, stop_timer;
+	uv_timer_t ping, minute, recheck, stop_timer;
 	uv_signal_t term;
 	char told[MTLS_DIAG_MAX]; /* the last state that the supervisor heard */
 	bool stopping;

@@ -9,6 +9,9 @@
 #include "accountd/sources.h"
 #include "lib/base/log.h"
 
+#define RECHECK_MS 250
+#define LOGGED_MAX 20 /* entries left out that the log names; `status` has more */
+
 static int begin(void *ctx, struct mtls_diag *diag)
 {
 	struct keeper *k = ctx;
@@ -25,6 +28,30 @@ static int changed(void *ctx, const char *source, const struct mtls_roster *rost
 	return store_set_source(k->store, source, roster, diag);
 }
 
+static int log_conflict(void *ctx, const char *source, unsigned int line, const char *sentence)
+{
+	struct keeper *k = ctx;
+
+	if (k->conflicts++ < LOGGED_MAX)
+		mtls_log(MTLS_LOG_WARNING, "source '%s', line %u is left out: %s", source, line,
+			 sentence);
+	return 0;
+}
+
+static void log_conflicts(struct keeper *k)
+{
+	struct mtls_diag diag = { 0 };
+
+	k->conflicts = 0;
+	int r = store_conflicts(k->store, log_conflict, k, &diag);
+	if (r < 0)
+		mtls_log(MTLS_LOG_ERROR, "what sources lost: %s", mtls_diag_text(&diag, r));
+	else if (k->conflicts > LOGGED_MAX)
+		mtls_log(MTLS_LOG_WARNING,
+			 "%zu lines of sources are left out: see mtlsctl account status",
+			 k->conflicts);
+}
+
 static int commit(void *ctx, struct mtls_diag *diag)
 {
 	struct keeper *k = ctx;
@@ -37,6 +64,7 @@ static int commit(void *ctx, struct mtls_diag *diag)
 	if (r < 0)
 		return r;
 	mtls_log(MTLS_LOG_NOTICE, "source files: generation %llu", (unsigned long long)generation);
+	log_conflicts(k);
 	if (k->feed)
 		feed_publish(k->feed);
 	return 0;
@@ -62,6 +90,37 @@ static const struct source_files_ops ops = {
 	.rollback = rollback,
 	.report = report,
 };
+
+static void on_recheck(uv_timer_t *timer)
+{
+	struct keeper *k = timer->data;
+	struct mtls_diag diag = { 0 };
+
+	int r = begin(k, &diag);
+	if (r >= 0) {
+		r = commit(k, &diag);
+		if (r < 0)
+			rollback(k);
+	}
+	if (r < 0)
+		mtls_log(MTLS_LOG_ERROR, "source files: %s; all stays as it was",
+			 mtls_diag_text(&diag, r));
+}
+
+void sources_recheck(struct keeper *k)
+{
+	if (k->conflicts && !k->stopping && !uv_is_active((uv_handle_t *)&k->recheck))
+		(void)uv_timer_start(&k->recheck, on_recheck, RECHECK_MS, 0);
+}
+
+static int count_conflict(void *ctx, const char *source, unsigned int line, const char *sentence)
+{
+	struct keeper *k = ctx;
+
+	(void)source, (void)line, (void)sentence;
+	k->conflicts++;
+	return 0;
+}
 
 struct known {
 	struct source_files *files;
@@ -95,8 +154,11 @@ int sources_start(struct keeper *k, struct mtls_diag *diag)
 	struct known known = { k->sources, diag };
 
 	int r = store_sources(k->store, tell_known, &known, diag);
-	/* What is wrong with a file was reported, and its source keeps what it had. */
 	if (r >= 0)
-		(void)source_files_scan(k->sources);
-	return r;
+		r = store_conflicts(k->store, count_conflict, k, diag);
+	if (r < 0)
+		return r;
+	/* What is wrong with a file was reported, and its source keeps what it had. */
+	(void)source_files_scan(k->sources);
+	return 0;
 }

@@ -9,5 +9,10 @@
 int sources_open(struct keeper *keeper, struct mtls_diag *diag);
 /* With the store open: looks for the first time. */
 int sources_start(struct keeper *keeper, struct mtls_diag *diag);
+/*
+ * A name or an id is free that was not: in the store, or on this machine. Who lost against it may
+ * win now. Merges in a moment, once for several calls, if anybody did lose.
+ */
+void sources_recheck(struct keeper *keeper);
 
 #endif

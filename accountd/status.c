@@ -9,9 +9,16 @@
 #include "accountd/status.h"
 #include "lib/base/str.h"
 
+struct in_effect {
+	char name[MTLS_ACCTDB_SOURCE_MAX + 1];
+	uint64_t users, groups;
+};
+
 struct telling {
 	struct conn *conn;
 	struct keeper *keeper;
+	struct in_effect sources[MTLS_ACCTDB_SOURCES_MAX];
+	size_t source_count;
 	size_t conflicts;
 };
 
@@ -67,17 +74,41 @@ static int tell_status(struct telling *t, struct mtls_diag *diag)
 	return tell(t->conn, "status", pairs, MTLS_COUNT(pairs));
 }
 
+/* What a source gives, for all of them at once: the store counts by looking at everything. */
+static int take_source(void *ctx, const char *name, uint64_t users, uint64_t groups)
+{
+	struct telling *t = ctx;
+
+	if (t->source_count == MTLS_COUNT(t->sources))
+		return 0;
+	struct in_effect *source = &t->sources[t->source_count++];
+	(void)mtls_strcopy(source->name, sizeof(source->name), name);
+	source->users = users;
+	source->groups = groups;
+	return 0;
+}
+
+static struct in_effect in_effect(const struct telling *t, const char *name)
+{
+	for (size_t i = 0; i < t->source_count; i++)
+		if (mtls_streq(t->sources[i].name, name))
+			return t->sources[i];
+	return (struct in_effect){ 0 };
+}
+
+/* With what it gives, which is not what its files hold while they are broken or lose. */
 static int tell_source(void *ctx, const struct source_info *info)
 {
 	static const char *const states[] = {
 		[SOURCE_GOOD] = "good", [SOURCE_BROKEN] = "broken", [SOURCE_GONE] = "gone"
 	};
 	struct telling *t = ctx;
+	const struct in_effect found = in_effect(t, info->name);
 	struct number n[2];
 	const struct pair pairs[] = {
 		{ "name", info->name },
-		{ "users", number(&n[0], info->users) },
-		{ "groups", number(&n[1], info->groups) },
+		{ "users", number(&n[0], found.users) },
+		{ "groups", number(&n[1], found.groups) },
 		{ "state", states[info->state] },
 		{ "error", info->error[0] ? info->error : NULL },
 	};
@@ -139,7 +170,9 @@ int status_items(struct conn *conn, struct mtls_diag *diag)
 	int r = tell_status(&t, diag);
 	if (r < 0 || conn->authd)
 		return r;
-	r = source_files_each(t.keeper->sources, tell_source, &t);
+	r = store_sources(t.keeper->store, take_source, &t, diag);
+	if (r >= 0)
+		r = source_files_each(t.keeper->sources, tell_source, &t);
 	if (r >= 0)
 		r = store_conflicts(t.keeper->store, tell_conflict, &t, diag);
 	if (r >= 0)

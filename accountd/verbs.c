@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "accountd/import.h"
+#include "accountd/sources.h"
 #include "accountd/status.h"
 #include "accountd/verbs.h"
 #include "lib/base/log.h"
@@ -377,6 +378,8 @@ static int settle(struct conn *conn, const char *verb, bool dry, int err, struct
 	if (r < 0)
 		return r;
 	log_change(conn, verb, fields);
+	if (strstr(verb, "-remove"))
+		sources_recheck(keeper); /* what a source lost by may be free now */
 	return publish(conn);
 }
 
