@@ -162,7 +162,8 @@ static int start(struct store *store, uint32_t *ret_start)
 	return 0;
 }
 
-static int allocate(struct store *store, uint32_t *ret_id)
+/* What the sequence gives next; MTLS_E_LIMIT. */
+static int next_free(struct store *store, uint32_t *ret_id)
 {
 	uint32_t first = 0;
 	int r = start(store, &first);
@@ -176,14 +177,43 @@ static int allocate(struct store *store, uint32_t *ret_id)
 			return r;
 		if (r != FREE)
 			continue;
-		store->hint = (uint32_t)id + 1;
 		*ret_id = (uint32_t)id;
-		return store_db_run(&store->db,
-				    "UPDATE meta SET next_uid = max(next_uid, ?1),"
-				    " next_gid = max(next_gid, ?1)",
-				    "u", (uint32_t)id + 1);
+		return 0;
 	}
 	return none_left(store);
+}
+
+/* @id is given out: the sequence goes on behind it. */
+static int advance(struct store *store, uint32_t id)
+{
+	store->hint = id + 1;
+	return store_db_run(&store->db,
+			    "UPDATE meta SET next_uid = max(next_uid, ?1),"
+			    " next_gid = max(next_gid, ?1)",
+			    "u", id + 1);
+}
+
+static int allocate(struct store *store, uint32_t *ret_id)
+{
+	int r = next_free(store, ret_id);
+	return r < 0 ? r : advance(store, *ret_id);
+}
+
+/*
+ * An id that was asked for leaves the sequence alone, which steps over it, unless it is the next
+ * one: `mtlsctl account add` asks for exactly that, and the steps would get more with every
+ * account.
+ */
+static int take_wanted(struct store *store, uint32_t wanted)
+{
+	uint32_t next = 0;
+	if (!mtls_id_allowed(&store->ids.window, wanted))
+		return 0;
+	/* @wanted is free, so there is one. */
+	int r = next_free(store, &next);
+	if (r == MTLS_E_LIMIT)
+		return 0;
+	return r < 0 || wanted != next ? r : advance(store, wanted);
 }
 
 int store_rule_id(struct store *store, uint32_t wanted, uint32_t *ret_id)
@@ -195,12 +225,13 @@ int store_rule_id(struct store *store, uint32_t wanted, uint32_t *ret_id)
 				     "the id %" PRIu32 " is reserved, or outside of the window and "
 				     "the foreign ranges of accountd.conf",
 				     wanted);
-	/* An id that was asked for leaves the sequence alone; the sequence steps over it. */
 	int r = taken(store, wanted);
 	if (r > FREE)
 		return mtls_diag_set(&store->db.why, MTLS_E_DENIED, "the id %" PRIu32 " %s", wanted,
 				     taken_words[r]);
 	if (r == FREE)
+		r = take_wanted(store, wanted);
+	if (r >= 0)
 		*ret_id = wanted;
 	return r;
 }

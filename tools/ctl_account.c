@@ -18,8 +18,6 @@
 #include "tools/ctl_account.h"
 #include "tools/ctl_accounts.h"
 
-#define ADD_TRIES 8 /* somebody else may take the number between question and change */
-
 static const char about[] =
 	"Accounts of pam-mtls: libnss_mtls shows them to every process. mtls-accountd keeps them;\n"
 	"list and export read what it has published and need neither it nor root.\n"
@@ -98,7 +96,7 @@ static int ask_add(struct ctl_accounts *accounts, const struct add *o, const cha
 static int add_account(struct ctl_accounts *accounts, const struct add *o,
 		       struct mtls_msg **ret_end)
 {
-	for (int i = 0; i < ADD_TRIES; i++) {
+	for (int i = 0; i < CTL_ADD_TRIES; i++) {
 		_cleanup_(mtls_msg_freep) struct mtls_msg *plan = NULL;
 		_cleanup_(mtls_msg_freep) struct mtls_msg *end = NULL;
 		int code = ask_add(accounts, o, o->uid, true, &plan);
@@ -113,8 +111,7 @@ static int add_account(struct ctl_accounts *accounts, const struct add *o,
 			code = ask_add(accounts, o, uid, false, &end);
 		if (code)
 			return code;
-		bool raced = end && end->u.control_end.code == MTLS_CONTROL_EXISTS && !o->uid;
-		if (raced && i + 1 < ADD_TRIES)
+		if (end && ctl_was_taken(end) && !o->uid && i + 1 < CTL_ADD_TRIES)
 			continue;
 		*ret_end = end ? MTLS_TAKE(end) : MTLS_TAKE(plan);
 		return ctl_end(*ret_end);

@@ -215,6 +215,12 @@ bool ctl_was_done(int code)
 	return code == CTL_OK || code == CTL_UNPUBLISHED;
 }
 
+bool ctl_was_taken(const struct mtls_msg *end)
+{
+	return end->u.control_end.code == MTLS_CONTROL_EXISTS ||
+	       end->u.control_end.code == MTLS_CONTROL_REFUSED;
+}
+
 int ctl_change(struct ctl_accounts *accounts, const struct ctl_message *message,
 	       struct mtls_msg **ret_end)
 {

@@ -86,6 +86,13 @@ uint32_t ctl_field_u32(const struct mtls_control_fields *fields, const char *nam
 bool ctl_was_done(int code);
 
 /*
+ * Somebody else may take a number between the question (dry-run) and the change: then ask again.
+ * The daemon says so by a refusal; if that has another cause, the next question has it too.
+ */
+#define CTL_ADD_TRIES 64
+bool ctl_was_taken(const struct mtls_msg *end);
+
+/*
  * Other sources of accounts (/etc/passwd, a directory), as the normal lookup shows them: what the
  * snapshot has itself does not count.
  */

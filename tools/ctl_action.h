@@ -31,7 +31,7 @@ struct ctl_action {
 /* A row of an action's options: where the value goes in @type. */
 #define CTL_OPTION(type, member, name, value, help)                                                \
 	{                                                                                          \
-		name, value, help, offsetof(type, member)                                   \
+		name, value, help, offsetof(type, member)                                          \
 	}
 
 /*

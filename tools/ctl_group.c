@@ -14,7 +14,6 @@
 #include "tools/ctl_accounts.h"
 
 #define MEMBERS_MAX 1024 /* arguments of one join or leave */
-#define ADD_TRIES   8    /* somebody else may take the number between question and change */
 
 static const char about[] =
 	"Groups of pam-mtls, for its own accounts only. mtls-accountd keeps them; list reads what\n"
@@ -60,7 +59,7 @@ static int ask(struct ctl_accounts *accounts, const char *verb, const char *name
 static int add_group(struct ctl_accounts *accounts, const char *name, const struct options *o,
 		     struct mtls_msg **ret_end)
 {
-	for (int i = 0; i < ADD_TRIES; i++) {
+	for (int i = 0; i < CTL_ADD_TRIES; i++) {
 		_cleanup_(mtls_msg_freep) struct mtls_msg *plan = NULL;
 		_cleanup_(mtls_msg_freep) struct mtls_msg *end = NULL;
 		int code = ask(accounts, MTLS_ACCT_VERB_GROUP_ADD, name, o->gid, true, &plan);
@@ -75,8 +74,7 @@ static int add_group(struct ctl_accounts *accounts, const char *name, const stru
 				   false, &end);
 		if (code)
 			return code;
-		bool raced = end && end->u.control_end.code == MTLS_CONTROL_EXISTS && !o->gid;
-		if (raced && i + 1 < ADD_TRIES)
+		if (end && ctl_was_taken(end) && !o->gid && i + 1 < CTL_ADD_TRIES)
 			continue;
 		*ret_end = end ? MTLS_TAKE(end) : MTLS_TAKE(plan);
 		return ctl_end(*ret_end);

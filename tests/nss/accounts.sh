@@ -161,6 +161,17 @@ else
 fi
 check "not a certificate" 1 "not a certificate" bind add bob --cert /etc/passwd
 
+# Many at once: each gets a number, and nobody the same.
+pids=
+for i in $(seq 20); do
+	account add many$i >$work/many.$i 2>&1 &
+	pids="$pids $!"
+done
+for pid in $pids; do wait "$pid" || echo "$pid failed"; done >$work/failed
+check "20 accounts at once" 1 "" grep failed $work/failed
+different() { account list | grep '^many' | cut -f 2 | sort -u | wc -l; }
+check "have 20 numbers" 0 20 different
+for i in $(seq 20); do account remove many$i >/dev/null 2>&1; done
 check "remove an account" 0 "never used again" account remove alice
 check "it is gone from passwd" 2 "" "$ask" mtls passwd alice
 check "and from x509" 2 "" "$ask" x509 passwd "spki-sha256:$digest"
@@ -169,7 +180,7 @@ check "remove it again" 1 "no account 'alice'" account remove alice
 check "its uid is not given out again" 1 "never given out again" account add eve --uid 2000200001
 check "its name may be, with a word" 0 "note: a removed account was called 'alice'" \
 	account add alice
-check "and a new uid" 0 "alice:*:2000200014" "$ask" mtls passwd alice
+check "and a new uid" 0 "alice:*:2000200034" "$ask" mtls passwd alice
 printf 'team:x:4343:\n' >>/etc/group
 check "a group that became local: changes go on" 0 "never used again" account remove bob
 check "it is not published any more" 2 "" "$ask" mtls group team

@@ -175,7 +175,7 @@ subprocess.run(["mount", "--bind", f"{WORK}/etc", "/etc"], check=True)
 PLAN = end(OK, name="alice", uid="2000200001", gid="2000200001", home="/home/alice", shell="/bin/bash")
 DONE = end(OK, name="alice", uid="2000200001", gid="2000200001", home="/home/alice", shell="/bin/bash", generation="1")
 ASK = "home=/home/alice name=alice shell=/bin/bash"
-TAKEN = end(EXISTS, "the id is taken")
+TAKEN = end(REFUSED, "the id is taken")
 NAME_TAKEN = end(EXISTS, "the name 'alice' is taken")
 LATER = end(OK, uid="2000200002", gid="2000200002")
 HELD = end(OK, uid="2000200007", gid="2000200007")
@@ -204,7 +204,7 @@ check("somebody took the number: asked again", ADD, [PLAN, TAKEN, LATER, DONE], 
       [f"user-add dry-run=yes {ASK}", f"user-add {ASK} uid=2000200001",
        f"user-add dry-run=yes {ASK}", f"user-add {ASK} uid=2000200002"])
 check("somebody took the name: said", ADD, [PLAN, NAME_TAKEN, NAME_TAKEN], 1, ["the name 'alice' is taken"])
-check("always somebody is quicker: an end", ADD, [PLAN, TAKEN] * 8, 1, ["the id is taken"])
+check("always somebody is quicker: an end", ADD, [PLAN, TAKEN] * 64, 1, ["the id is taken"])
 check("a number of one's own is not tried again", ADD + ["--uid", "2000200001"], [PLAN, TAKEN], 1, ["the id is taken"])
 check("a number that another source has", ADD, [HELD], 1, ["2000200007 belongs to", "--uid"],
       [f"user-add dry-run=yes {ASK}"])

@@ -107,20 +107,26 @@ static bool is_free(const struct model *m, uint32_t id)
 	return at >= 0 && !m->stones[0][at].there && !m->stones[1][at].there;
 }
 
+/* What the sequence gives next; 0: nothing is left. */
+static uint32_t next_free(const struct model *m)
+{
+	for (uint32_t id = m->next > MAX ? MIN : m->next; id <= MAX; id++)
+		if (is_free(m, id))
+			return id;
+	return 0;
+}
+
+/* An id that was asked for leaves the sequence alone unless it is the next one. */
 static bool choose_id(struct model *m, uint32_t wanted, uint32_t *ret)
 {
-	if (wanted) {
-		*ret = wanted;
-		return is_free(m, wanted);
-	}
-	for (uint32_t id = m->next > MAX ? MIN : m->next; id <= MAX; id++)
-		if (is_free(m, id)) {
-			if (id + 1 > m->next)
-				m->next = id + 1;
-			*ret = id;
-			return true;
-		}
-	return false;
+	uint32_t next = next_free(m);
+	uint32_t id = wanted ? wanted : next;
+	if (!id || !is_free(m, id))
+		return false;
+	if (id == next && id + 1 > m->next)
+		m->next = id + 1;
+	*ret = id;
+	return true;
 }
 
 static bool is_bound(const struct model *m, int name)
