@@ -235,8 +235,11 @@ static int by_gid(const void *a, const void *b)
 static struct group *find_name(struct import *import, const char *name)
 {
 	struct group wanted = { .name = (char *)(uintptr_t)name };
-	struct group *found =
-		bsearch(&wanted, import->groups, import->group_count, sizeof(wanted), by_name);
+	/* Without groups there is no array, which bsearch(3) must not see. */
+	struct group *found = !import->groups
+				      ? NULL
+				      : bsearch(&wanted, import->groups, import->group_count,
+						sizeof(wanted), by_name);
 
 	while (found && found->again)
 		found--;

@@ -215,8 +215,8 @@ check "with all accounts" 0 "zara:*:" "$ask" mtls passwd zara
 check "the daemon ends again" 0 "" accountd_stop
 rm -rf "$MTLS_STATEDIR/accountd"
 start_daemon
-check "a lost store is made again from the snapshot" 0 "zara	2000200015" account list
-check "and gives no number twice" 0 "uid 2000200016" account add zoe
+check "a lost store is made again from the snapshot" 0 "zara	2000200035" account list
+check "and gives no number twice" 0 "uid 2000200036" account add zoe
 check "nor one of somebody who was removed" 1 "never given out again" account add eve --uid 2000200001
 check "the daemon ends at last" 0 "" accountd_stop
 check "without a daemon no change" 4 "systemctl start" account remove zara
