@@ -193,9 +193,11 @@ static bool check_snapshot(struct check *check)
 
 	if (!check->accountd)
 		return false;
+	const char *path = check->accountd->snapshot;
+	if (access(path, F_OK) == 0 || access(check->accountd->store, F_OK) == 0)
+		check_user(check, check->accountd->user, "mtls-accountd");
 	/* First: what it says is published is in the file that is opened next. */
 	bool running = check_accountd(check, &published);
-	const char *path = check->accountd->snapshot;
 	int r = mtls_acctdb_open(&db, path, 0, &diag);
 	if (r < 0 && (r != -ENOENT || published)) {
 		check_add(check, CHECK_ERROR, "accounts", PUBLISH, "'%s': %s", path,

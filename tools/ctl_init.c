@@ -367,7 +367,7 @@ static void print_next(const struct init *in)
 			     GROUP, in->dir, pairs[SERVER].key, GROUP, in->dir, in->dir,
 			     pairs[SERVER].key, in->dir, pairs[SERVER].key);
 	(void)printf("\nKeep %s/private/*-ca.key safe: who has them can make certificates.\n"
-		     "Next: start mtls-authd, then for each person\n"
+		     "Next: start mtls-accountd and mtls-authd, then for each person\n"
 		     "\tmtlsctl issue USER\t# a certificate and key; prints what to bind\n"
 		     "\tmtlsctl bind add USER KEY\n"
 		     "and 'mtlsctl check' before a PAM service uses pam_mtls.\n",

@@ -243,6 +243,9 @@ ok 'sources: mended'
 accountd_stop
 check 0 && grep -q '^warning .*mtls-accountd does not run: .*lookups go on' "$work/out"
 ok 'mtls-accountd does not run'
+keep /etc/passwd
+sed -i '/^mtls-accountd:/d' /etc/passwd
+found error "there is no user 'mtls-accountd'" 'a system user of the accounts that is missing'
 [ -e "$dir/accountd.conf" ] || : >"$dir/accountd.conf"
 keep "$dir/accountd.conf"
 echo "control_socket = $MTLS_RUNDIR/authd.sock" >"$dir/accountd.conf"
