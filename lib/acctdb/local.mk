@@ -14,23 +14,18 @@ libmtls_acctdb_la_SOURCES = \
 	%D%/build.c %D%/build.h %D%/build_impl.h \
 	%D%/build_accounts.c %D%/build_lists.c %D%/build_put.c \
 	%D%/build_sets.c %D%/build_sets.h \
-	%D%/encode.c %D%/encode1.c %D%/encode1.h \
-	%D%/set.c %D%/set.h %D%/set_impl.h \
-	%D%/set_change.c %D%/set_load.c \
-	%D%/publish.c \
-	%D%/writer.c %D%/writer.h
+	%D%/encode.c
 
 if HAVE_CMOCKA
-UNIT_ACCTDB = tests/unit/test_acctdb tests/unit/test_item tests/unit/test_build \
+UNIT_ACCTDB = tests/unit/test_item tests/unit/test_build \
 	tests/unit/test_build_out tests/unit/test_place tests/unit/test_snapshot
 check_PROGRAMS += $(UNIT_ACCTDB)
 TESTS += $(UNIT_ACCTDB)
-tests_unit_test_acctdb_SOURCES = tests/unit/test_acctdb.c
-tests_unit_test_acctdb_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_item_SOURCES = tests/unit/test_item.c
 tests_unit_test_item_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 TEST_PEOPLE = tests/nss/people.c tests/nss/people.h
 tests_unit_test_build_SOURCES = tests/unit/test_build.c $(TEST_PEOPLE)
+tests_unit_test_build_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_build_out_SOURCES = tests/unit/test_build_out.c $(TEST_PEOPLE)
 tests_unit_test_build_out_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_build_out_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc,--wrap=malloc,--wrap=realloc \
@@ -43,7 +38,6 @@ tests_unit_test_place_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mkdir,--wrap=chmod,--wr
 	-Wl,--wrap=calloc,--wrap=strdup,--wrap=strndup
 tests_unit_test_snapshot_SOURCES = tests/unit/test_snapshot.c $(TEST_PEOPLE)
 tests_unit_test_snapshot_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
-tests_unit_test_build_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 endif
 
 FUZZ_TARGETS += tests/fuzz/fuzz_snapshot
