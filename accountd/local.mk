@@ -38,7 +38,7 @@ mtls_accountd_LDADD = $(LIBMTLS_ACCOUNTD)
 
 # The daemon alone: as root, in a mount name space of its own.
 ACCOUNTD_ROOT_TESTS = tests/accountd/start.py tests/accountd/faults.py \
-	tests/accountd/crash.py
+	tests/accountd/crash.py tests/accountd/sources.py
 EXTRA_DIST += $(ACCOUNTD_ROOT_TESTS) tests/accountd/world.py tests/accountd/snapshot.py
 if E2E
 TESTS += $(ACCOUNTD_ROOT_TESTS)
