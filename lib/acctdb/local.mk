@@ -2,14 +2,14 @@
 # The reader half goes into every process through nss_mtls: it stands alone.
 noinst_LTLIBRARIES += libmtls_acctdb_read.la libmtls_acctdb.la
 libmtls_acctdb_read_la_SOURCES = \
-	%D%/record.c %D%/record.h %D%/record_impl.h \
+	%D%/record.c %D%/record.h %D%/record_impl.h %D%/cursor.h \
 	%D%/reader.c %D%/reader.h %D%/reader_impl.h \
 	%D%/reader_lookup.c %D%/reader_walk.c
 libmtls_acctdb_la_SOURCES = \
 	$(libmtls_acctdb_read_la_SOURCES) \
 	%D%/local.c %D%/local.h %D%/local_impl.h \
 	%D%/local_load.c %D%/local_lines.c \
-	%D%/item.c %D%/item.h %D%/cursor.h \
+	%D%/item.c %D%/item.h \
 	%D%/place.c %D%/place.h \
 	%D%/build.c %D%/build.h %D%/build_impl.h \
 	%D%/build_accounts.c %D%/build_lists.c %D%/build_put.c \

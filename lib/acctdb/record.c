@@ -12,65 +12,16 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "lib/acctdb/cursor.h"
 #include "lib/acctdb/record.h"
 #include "lib/acctdb/record_impl.h"
 #include "lib/base/err.h"
 
 #define CHECKSUM_LEN 8
 
-/* Reads fields from the front; after the first field that does not fit, everything reads as 0. */
-struct cursor {
-	const uint8_t *data;
-	size_t left;
-	bool bad;
-};
-
-static const uint8_t *take(struct cursor *c, size_t len)
+static int finish(const struct mtls_cursor *c)
 {
-	if (c->bad || len > c->left) {
-		c->bad = true;
-		return NULL;
-	}
-	const uint8_t *p = c->data;
-	c->data += len;
-	c->left -= len;
-	return p;
-}
-
-static uint8_t take_u8(struct cursor *c)
-{
-	const uint8_t *p = take(c, 1);
-	return p ? *p : 0;
-}
-
-static uint32_t take_u32(struct cursor *c)
-{
-	const uint8_t *p = take(c, 4);
-	uint32_t value = 0;
-	if (p)
-		memcpy(&value, p, sizeof(value));
-	return le32toh(value);
-}
-
-static uint64_t take_u64(struct cursor *c)
-{
-	const uint8_t *p = take(c, 8);
-	uint64_t value = 0;
-	if (p)
-		memcpy(&value, p, sizeof(value));
-	return le64toh(value);
-}
-
-static struct mtls_acct_str take_str(struct cursor *c)
-{
-	size_t len = take_u8(c);
-	const uint8_t *p = take(c, len);
-	return (struct mtls_acct_str){ .data = p ? (const char *)p : "", .len = p ? len : 0 };
-}
-
-static int finish(const struct cursor *c)
-{
-	return c->bad || c->left ? MTLS_E_CORRUPT : 0;
+	return mtls_cursor_done(c) ? 0 : MTLS_E_CORRUPT;
 }
 
 static int put_u64(struct mtls_buf *out, uint64_t value)
@@ -151,9 +102,9 @@ int mtls_acct_seal(const void *key, size_t key_len, struct mtls_buf *value)
 }
 
 /* What format 2 adds to the header. */
-static int take_extension(struct cursor *c, struct mtls_acct_header *h)
+static int take_extension(struct mtls_cursor *c, struct mtls_acct_header *h)
 {
-	uint32_t flags = take_u32(c), count = take_u32(c);
+	uint32_t flags = mtls_cursor_u32(c), count = mtls_cursor_u32(c);
 	if (flags & ~MTLS_ACCT_FLAG_NO_ENUMERATION)
 		return MTLS_E_VERSION;
 	if (count > MTLS_ID_FOREIGN_MAX)
@@ -161,8 +112,8 @@ static int take_extension(struct cursor *c, struct mtls_acct_header *h)
 	h->no_enumeration = flags & MTLS_ACCT_FLAG_NO_ENUMERATION;
 	h->ids.foreign_count = count;
 	for (uint32_t i = 0; i < count; i++) {
-		h->ids.foreign[i].min = take_u32(c);
-		h->ids.foreign[i].max = take_u32(c);
+		h->ids.foreign[i].min = mtls_cursor_u32(c);
+		h->ids.foreign[i].max = mtls_cursor_u32(c);
 		if (h->ids.foreign[i].min > h->ids.foreign[i].max)
 			return MTLS_E_CORRUPT;
 	}
@@ -171,23 +122,23 @@ static int take_extension(struct cursor *c, struct mtls_acct_header *h)
 
 int mtls_acct_header_decode(const uint8_t *value, size_t len, struct mtls_acct_header *ret)
 {
-	struct cursor c = { .data = value, .left = len };
-	const uint8_t *magic = take(&c, MTLS_ACCT_MAGIC_LEN);
+	struct mtls_cursor c = { .data = value, .left = len };
+	const uint8_t *magic = mtls_cursor_take(&c, MTLS_ACCT_MAGIC_LEN);
 	if (!magic || memcmp(magic, MTLS_ACCT_MAGIC, MTLS_ACCT_MAGIC_LEN) != 0)
 		return MTLS_E_CORRUPT;
-	struct mtls_acct_header h = { .format = take_u32(&c) };
+	struct mtls_acct_header h = { .format = mtls_cursor_u32(&c) };
 	if (c.bad)
 		return MTLS_E_CORRUPT;
 	if (h.format < MTLS_ACCTDB_FORMAT_OLDEST || h.format > MTLS_ACCTDB_FORMAT)
 		return MTLS_E_VERSION;
-	h.ids.window.min = take_u32(&c);
-	h.ids.window.max = take_u32(&c);
-	h.serial = take_u64(&c);
-	h.created = take_u64(&c);
-	h.users = take_u32(&c);
-	h.groups = take_u32(&c);
-	h.bindings = take_u32(&c);
-	h.tombstones = take_u32(&c);
+	h.ids.window.min = mtls_cursor_u32(&c);
+	h.ids.window.max = mtls_cursor_u32(&c);
+	h.serial = mtls_cursor_u64(&c);
+	h.created = mtls_cursor_u64(&c);
+	h.users = mtls_cursor_u32(&c);
+	h.groups = mtls_cursor_u32(&c);
+	h.bindings = mtls_cursor_u32(&c);
+	h.tombstones = mtls_cursor_u32(&c);
 	int r = h.format > 1 ? take_extension(&c, &h) : 0;
 	if (r < 0)
 		return r;
@@ -199,9 +150,9 @@ int mtls_acct_header_decode(const uint8_t *value, size_t len, struct mtls_acct_h
 
 int mtls_acct_next_decode(const uint8_t *value, size_t len, struct mtls_acct_next *ret)
 {
-	struct cursor c = { .data = value, .left = len };
-	struct mtls_acct_next next = { .uid = take_u32(&c) };
-	next.gid = take_u32(&c);
+	struct mtls_cursor c = { .data = value, .left = len };
+	struct mtls_acct_next next = { .uid = mtls_cursor_u32(&c) };
+	next.gid = mtls_cursor_u32(&c);
 	if (finish(&c) < 0)
 		return MTLS_E_CORRUPT;
 	*ret = next;
@@ -209,9 +160,10 @@ int mtls_acct_next_decode(const uint8_t *value, size_t len, struct mtls_acct_nex
 }
 
 /* The rest of the value is a list of gids. */
-static int take_ids(struct cursor *c, const struct mtls_id_rules *rules, struct mtls_acct_ids *ret)
+static int take_ids(struct mtls_cursor *c, const struct mtls_id_rules *rules,
+		    struct mtls_acct_ids *ret)
 {
-	uint32_t count = take_u32(c);
+	uint32_t count = mtls_cursor_u32(c);
 	if (c->bad || count > MTLS_ACCTDB_GROUPS_MAX || c->left != 4 * (size_t)count)
 		return MTLS_E_CORRUPT;
 	const struct mtls_acct_ids ids = { .count = count, .data = c->data };
@@ -238,16 +190,16 @@ int mtls_acct_user_read(const struct mtls_acct_header *header, enum mtls_acct_ki
 			const uint8_t *value, size_t len, struct mtls_acct_user *ret,
 			struct mtls_acct_ids *ret_gids)
 {
-	struct cursor c = { .data = value, .left = len };
+	struct mtls_cursor c = { .data = value, .left = len };
 	struct mtls_acct_ids gids = { .data = value };
-	struct mtls_acct_user user = { .uid = take_u32(&c) };
+	struct mtls_acct_user user = { .uid = mtls_cursor_u32(&c) };
 	bool second = header->format > 1;
-	user.gid = take_u32(&c);
-	user.source = second ? take_u8(&c) : 0;
-	user.name = take_str(&c);
-	user.gecos = take_str(&c);
-	user.home = take_str(&c);
-	user.shell = take_str(&c);
+	user.gid = mtls_cursor_u32(&c);
+	user.source = second ? mtls_cursor_u8(&c) : 0;
+	user.name = mtls_cursor_str(&c);
+	user.gecos = mtls_cursor_str(&c);
+	user.home = mtls_cursor_str(&c);
+	user.shell = mtls_cursor_str(&c);
 	if (c.bad || !user_valid(&header->ids, &user))
 		return MTLS_E_CORRUPT;
 	bool listed = second && kind == MTLS_ACCT_USER_NAME;
@@ -263,15 +215,15 @@ int mtls_acct_user_read(const struct mtls_acct_header *header, enum mtls_acct_ki
 typedef bool name_check(const char *name, size_t len);
 
 /* The rest of the value is @count names, each of which passes @check. */
-static int take_names(struct cursor *c, uint32_t max, name_check *check,
+static int take_names(struct mtls_cursor *c, uint32_t max, name_check *check,
 		      struct mtls_acct_names *ret)
 {
-	uint32_t count = take_u32(c);
+	uint32_t count = mtls_cursor_u32(c);
 	if (c->bad || count > max)
 		return MTLS_E_CORRUPT;
 	struct mtls_acct_names names = { .count = count, .data = c->data, .len = c->left };
 	for (uint32_t i = 0; i < count; i++) {
-		struct mtls_acct_str name = take_str(c);
+		struct mtls_acct_str name = mtls_cursor_str(c);
 		if (c->bad || !check(name.data, name.len))
 			return MTLS_E_CORRUPT;
 	}
@@ -284,10 +236,10 @@ static int take_names(struct cursor *c, uint32_t max, name_check *check,
 int mtls_acct_group_read(const struct mtls_acct_header *header, const uint8_t *value, size_t len,
 			 struct mtls_acct_group *ret)
 {
-	struct cursor c = { .data = value, .left = len };
-	struct mtls_acct_group group = { .gid = take_u32(&c) };
-	group.source = header->format > 1 ? take_u8(&c) : 0;
-	group.name = take_str(&c);
+	struct mtls_cursor c = { .data = value, .left = len };
+	struct mtls_acct_group group = { .gid = mtls_cursor_u32(&c) };
+	group.source = header->format > 1 ? mtls_cursor_u8(&c) : 0;
+	group.name = mtls_cursor_str(&c);
 	if (c.bad || !mtls_id_admitted(&header->ids, group.gid) ||
 	    !mtls_account_name_ownable(group.name.data, group.name.len))
 		return MTLS_E_CORRUPT;
@@ -313,7 +265,7 @@ int mtls_acct_private_group(const struct mtls_acct_header *header,
 int mtls_acct_user_groups_decode(const struct mtls_id_rules *rules, const uint8_t *value,
 				 size_t len, struct mtls_acct_ids *ret)
 {
-	struct cursor c = { .data = value, .left = len };
+	struct mtls_cursor c = { .data = value, .left = len };
 	return take_ids(&c, rules, ret);
 }
 
@@ -339,7 +291,7 @@ static bool source_valid(const char *name, size_t len)
 
 int mtls_acct_sources_decode(const uint8_t *value, size_t len, struct mtls_acct_names *ret)
 {
-	struct cursor c = { .data = value, .left = len };
+	struct mtls_cursor c = { .data = value, .left = len };
 	return take_names(&c, MTLS_ACCTDB_SOURCES_MAX, source_valid, ret);
 }
 
@@ -350,7 +302,7 @@ bool mtls_acct_bindable(const char *name, size_t len)
 
 int mtls_acct_binding_decode(const uint8_t *value, size_t len, struct mtls_acct_names *ret)
 {
-	struct cursor c = { .data = value, .left = len };
+	struct mtls_cursor c = { .data = value, .left = len };
 	struct mtls_acct_names names;
 	int r = take_names(&c, MTLS_ACCTDB_NAMES_MAX, mtls_acct_bindable, &names);
 	if (r < 0)
@@ -363,9 +315,9 @@ int mtls_acct_binding_decode(const uint8_t *value, size_t len, struct mtls_acct_
 
 int mtls_acct_tombstone_decode(const uint8_t *value, size_t len, struct mtls_acct_tombstone *ret)
 {
-	struct cursor c = { .data = value, .left = len };
-	uint64_t time = take_u64(&c);
-	struct mtls_acct_str name = take_str(&c);
+	struct mtls_cursor c = { .data = value, .left = len };
+	uint64_t time = mtls_cursor_u64(&c);
+	struct mtls_acct_str name = mtls_cursor_str(&c);
 	if (finish(&c) < 0 || !mtls_account_name_ownable(name.data, name.len))
 		return MTLS_E_CORRUPT;
 	ret->time = time;
