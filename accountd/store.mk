@@ -18,7 +18,8 @@ LIBACCOUNTD_STORE = libaccountd_store.la $(LIBMTLS_ROSTER) $(LIBMTLS_ACCTDB) $(L
 
 if HAVE_CMOCKA
 UNIT_STORE = tests/unit/test_store tests/unit/test_store_file tests/unit/test_store_model \
-	tests/unit/test_store_merge tests/unit/test_store_crash
+	tests/unit/test_store_merge tests/unit/test_store_crash \
+	tests/unit/test_store_snapshot
 UNIT_STORE_HELP = tests/unit/store_help.c tests/unit/store_help.h
 check_PROGRAMS += $(UNIT_STORE)
 TESTS += $(UNIT_STORE)
@@ -32,4 +33,6 @@ tests_unit_test_store_merge_SOURCES = tests/unit/test_store_merge.c $(UNIT_STORE
 tests_unit_test_store_merge_LDADD = $(LIBACCOUNTD_STORE) $(CMOCKA_LIBS)
 tests_unit_test_store_crash_SOURCES = tests/unit/test_store_crash.c $(UNIT_STORE_HELP)
 tests_unit_test_store_crash_LDADD = $(LIBACCOUNTD_STORE) $(CMOCKA_LIBS)
+tests_unit_test_store_snapshot_SOURCES = tests/unit/test_store_snapshot.c $(UNIT_STORE_HELP)
+tests_unit_test_store_snapshot_LDADD = $(LIBACCOUNTD_STORE) $(CMOCKA_LIBS)
 endif

@@ -79,26 +79,22 @@ int store_db_error(struct store_db *db, int code)
 			     r == MTLS_E_BUG ? sqlite3_errstr(code) : mtls_strerror(r));
 }
 
+/* Each value is hashed with what came before it as the seed, so that none can move. */
 static void fold(sqlite3_context *context, int count, sqlite3_value **values)
 {
-	XXH64_state_t state;
-	(void)XXH64_reset(&state, (unsigned long long)count);
+	XXH64_hash_t hash = (XXH64_hash_t)count;
 	for (int i = 1; i < count; i++) {
-		uint64_t head;
 		if (sqlite3_value_type(values[i]) == SQLITE_INTEGER) {
-			head = htole64((uint64_t)sqlite3_value_int64(values[i]));
-			(void)XXH64_update(&state, "i", 1);
-			(void)XXH64_update(&state, &head, sizeof(head));
+			uint64_t number = htole64((uint64_t)sqlite3_value_int64(values[i]));
+			hash = XXH3_64bits_withSeed(&number, sizeof(number), hash);
 			continue;
 		}
-		const unsigned char *text = sqlite3_value_text(values[i]);
-		head = htole64((uint64_t)sqlite3_value_bytes(values[i]));
-		(void)XXH64_update(&state, "t", 1);
-		(void)XXH64_update(&state, &head, sizeof(head));
-		if (text)
-			(void)XXH64_update(&state, text, le64toh(head));
+		const void *text = sqlite3_value_text(values[i]);
+		size_t len = text ? (size_t)sqlite3_value_bytes(values[i]) : 0;
+		/* Another constant than a number has. */
+		hash = XXH3_64bits_withSeed(text ? text : "", len, ~hash);
 	}
-	uint64_t sum = (uint64_t)sqlite3_value_int64(values[0]) ^ XXH64_digest(&state);
+	uint64_t sum = (uint64_t)sqlite3_value_int64(values[0]) ^ hash;
 	sqlite3_result_int64(context, (sqlite3_int64)sum);
 }
 

@@ -174,14 +174,23 @@ static void check_order(struct order *order, const struct mtls_acct_item *item)
 	(void)strcpy(order->key, key);
 }
 
+static void refuse_drop(void *ctx, const char *sentence)
+{
+	(void)ctx;
+	fail_msg("dropped: %s", sentence);
+}
+
 /* The publisher's judgement on the same items: nothing is refused, nothing is dropped. */
 static struct mtls_acctbuild *start_build(int *ret_fd)
 {
 	struct mtls_acctbuild *build = NULL;
 	*ret_fd = memfd_create("snapshot", MFD_CLOEXEC);
 	assert_true(*ret_fd >= 0);
-	const struct mtls_acctbuild_options options = { .ids = help_options("").ids,
-							.fd = *ret_fd };
+	struct mtls_acctbuild_options options = { .ids = help_options("").ids,
+						  .fd = *ret_fd,
+						  .dropped = refuse_drop };
+	/* What tests give by number lies anywhere. */
+	options.ids.window.max = MTLS_ID_WINDOW_MAX;
 	OK(mtls_acctbuild_new(&options, &build, WHY));
 	return build;
 }
@@ -285,6 +294,22 @@ char *help_text(struct store *store, bool plain)
 		memmove(text, rest, strlen(rest) + 1);
 	}
 	return text;
+}
+
+void help_snapshot(struct store *store, struct mtls_acctdb *ret)
+{
+	_cleanup_(store_walk_freep) struct store_walk *walk = NULL;
+	struct mtls_acct_header header;
+	struct mtls_acct_item item;
+	int fd, r;
+	_cleanup_(mtls_acctbuild_freep) struct mtls_acctbuild *build = start_build(&fd);
+	OK(store_walk_new(store, &walk, WHY));
+	while ((r = store_walk_next(walk, &item, WHY)) > 0)
+		OK(mtls_acctbuild_add(build, &item, WHY));
+	OK(r);
+	OK(mtls_acctbuild_finish(build, &header, WHY));
+	OK(mtls_acctdb_open_fd(ret, fd));
+	(void)close(fd);
 }
 
 char *help_read(const char *path, size_t *ret_len)

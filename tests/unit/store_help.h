@@ -35,6 +35,9 @@ char *help_dump(struct store *store, int *ret_error);
 /* The same of a store that must be fine, without BEGIN's generation if @plain. */
 char *help_text(struct store *store, bool plain);
 
+/* What is published of the store, opened; mtls_acctdb_close() it. */
+void help_snapshot(struct store *store, struct mtls_acctdb *ret);
+
 /* Content of a file; NULL if there is none. The caller frees. */
 char *help_read(const char *path, size_t *ret_len);
 void help_write(const char *path, const void *data, size_t len);
