@@ -10,7 +10,7 @@ BENCH_ARGS =
 EXTRA_PROGRAMS = $(BENCH_BINARIES)
 CLEANFILES += $(BENCH_BINARIES)
 EXTRA_DIST += %D%/nss.sh %D%/login.sh %D%/login.py %D%/README.md %D%/nss/run.py %D%/nss/peers.py \
-	%D%/nss/space.py %D%/nss/sssd.py %D%/nss/report.py %D%/nss/plot.py
+	%D%/nss/space.py %D%/nss/sssd.py %D%/nss/accountd.py %D%/nss/report.py %D%/nss/plot.py
 
 bench_nss_ask_SOURCES = %D%/nss/ask.c %D%/nss/ask.h %D%/nss/ask_glibc.c %D%/nss/ask_module.c \
 	%D%/nss/ask_bare.c %D%/nss/bare.h %D%/nss/people.h

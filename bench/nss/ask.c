@@ -28,7 +28,7 @@
 #define FEW          3
 #define COUNT_MAX    20000 /* in a part */
 #define WARM_NS      20e3  /* who needs longer than this has nothing to warm up */
-#define PATIENCE_NS  400e6 /* who needs longer than this is asked once */
+#define PATIENCE_NS  400e6 /* who needs longer than this is not asked again */
 #define ONCE         "once-"
 #define ENUMERATIONS 3 /* the best of */
 
@@ -39,6 +39,13 @@ static struct {
 	uint32_t people, pool, step;
 	uint32_t random;
 } run = { .random = 2463534242U };
+
+struct lookup {
+	const char *question;
+	ask_fn *ask;
+	char first; /* letter of the names: u for users, else nobody has them */
+	bool warm;  /* ask for all of the pool first; groups and misses touch what names touched */
+};
 
 static double now_ns(void)
 {
@@ -73,16 +80,18 @@ static inline uint32_t choose(enum order order, uint32_t i, uint32_t count)
 }
 
 /* Nanoseconds of @count questions; ends the program when an answer is wrong. */
-static double loop(ask_fn *ask, char first, bool expect, uint32_t count, enum order order)
+static double loop(const struct lookup *what, uint32_t count, enum order order)
 {
+	bool expect = what->first == 'u';
 	char name[PEOPLE_NAME_MAX];
 	double start = now_ns();
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t pick = choose(order, i, count);
-		people_name(pick * run.step, first, name);
-		if (ask(name, people_uid(pick * run.step)) == expect)
+		people_name(pick * run.step, what->first, name);
+		if (what->ask(name, people_uid(pick * run.step)) == expect)
 			continue;
-		(void)fprintf(stderr, "ask: %s: wrong answer for %s\n", run.who->name, name);
+		(void)fprintf(stderr, "ask: %s, %s: wrong answer for %s\n", run.who->name,
+			      what->question, name);
 		exit(1);
 	}
 	return now_ns() - start;
@@ -95,38 +104,36 @@ static int by_value(const void *a, const void *b)
 }
 
 /* The median of parts: another process that got the core in between spoils one of them. */
-static double typical(ask_fn *ask, char first, bool expect, uint32_t count)
+static double typical(const struct lookup *what, uint32_t count)
 {
+	static const struct lookup empty = { "nothing", nothing, 'u', false };
 	double parts[PARTS];
 	for (int i = 0; i < PARTS; i++)
-		parts[i] = (loop(ask, first, expect, count, RANDOM) -
-			    loop(nothing, first, true, count, RANDOM)) /
-			   count;
+		parts[i] = (loop(what, count, RANDOM) - loop(&empty, count, RANDOM)) / count;
 	qsort(parts, PARTS, sizeof(parts[0]), by_value);
 	return parts[PARTS / 2];
 }
 
-/* A miss asks for names that nobody has; the other questions for users. */
-static double lookup(ask_fn *ask, char first)
+static double measure(const struct lookup *what)
 {
-	bool expect = first == 'u';
-	(void)loop(ask, first, expect, 1, RANDOM); /* loads the module, opens the files */
-	double once = loop(ask, first, expect, 1, SPREAD);
+	(void)loop(what, 1, RANDOM); /* loads the module, opens the files */
+	double once = loop(what, 1, SPREAD);
 	if (once > PATIENCE_NS) /* of the account in the middle */
 		return once;
-	if (once < WARM_NS)
-		(void)loop(ask, first, expect, run.pool, IN_ORDER);
-	double few = loop(ask, first, expect, FEW, SPREAD) / FEW;
-	uint32_t count = few > BUDGET_NS / PARTS ? 1 : (uint32_t)(BUDGET_NS / few / PARTS);
+	if (what->warm && once < WARM_NS)
+		(void)loop(what, run.pool, IN_ORDER);
+	double few = loop(what, FEW, SPREAD) / FEW;
+	uint32_t count = (uint32_t)(BUDGET_NS / few / PARTS);
 	if (count > COUNT_MAX)
 		count = COUNT_MAX;
-	return few > BUDGET_NS / PARTS ? few : typical(ask, first, expect, count);
+	return count ? typical(what, count) : few;
 }
 
 static double enumeration(void)
 {
 	double best = 0;
-	for (int i = 0; i < ENUMERATIONS; i++) {
+	double begin = now_ns();
+	for (int i = 0; i < ENUMERATIONS && now_ns() - begin < PATIENCE_NS; i++) {
 		double start = now_ns();
 		uint32_t users = run.who->enumerate();
 		double each = (now_ns() - start) / users;
@@ -143,15 +150,11 @@ static double enumeration(void)
 static bool answer(const char *question)
 {
 	const struct contender *who = run.who;
-	const struct {
-		const char *name;
-		ask_fn *ask;
-		char first;
-	} lookups[] = {
-		{ "name", who->by_name, 'u' },
-		{ "uid", who->by_uid, 'u' },
-		{ "miss", who->by_name, 'v' },
-		{ "groups", who->groups, 'u' },
+	const struct lookup lookups[] = {
+		{ "name", who->by_name, 'u', true },
+		{ "uid", who->by_uid, 'u', true },
+		{ "miss", who->by_name, 'v', false },
+		{ "groups", who->groups, 'u', false },
 	};
 	if (strcmp(question, "enumeration") == 0) {
 		(void)printf("enumeration %.2f\n", enumeration());
@@ -159,12 +162,11 @@ static bool answer(const char *question)
 	}
 	bool once = strncmp(question, ONCE, strlen(ONCE)) == 0;
 	for (size_t i = 0; i < MTLS_COUNT(lookups); i++) {
-		ask_fn *ask = lookups[i].ask;
-		if (strcmp(question + (once ? strlen(ONCE) : 0), lookups[i].name) != 0)
+		if (strcmp(question + (once ? strlen(ONCE) : 0), lookups[i].question) != 0)
 			continue;
 		(void)printf("%s %.2f\n", question,
-			     once ? loop(ask, lookups[i].first, true, run.pool, IN_ORDER) / run.pool
-				  : lookup(ask, lookups[i].first));
+			     once ? loop(&lookups[i], run.pool, IN_ORDER) / run.pool
+				  : measure(&lookups[i]));
 		return true;
 	}
 	return false;

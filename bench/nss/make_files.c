@@ -132,7 +132,7 @@ static bool make_file(uint32_t people, const char *folder, const char *base, con
 		.by_id = create(folder, base, id_ending),
 	};
 	bool ok = sink.lines && sink.by_name && sink.by_id && fill(&sink, people);
-	ok = finish(sink.lines) && ok;
+	ok = finish(sink.lines) && ok; /* first: libnss-cache believes no index older than it */
 	ok = finish(sink.by_name) && ok;
 	return finish(sink.by_id) && ok;
 }

@@ -51,7 +51,7 @@ PEERS = (
          limits={"first": (0, NO_PROGRAM), "id": (0, NO_PROGRAM)}),
     Peer("mtls", "mtls", service="mtls"),
     Peer("programs", "mtls, nsswitch.conf", ask="glibc:", service="mtls",
-         limits={q: (0, AS_MTLS) for q in ("enumeration", "first", "id")}),
+         limits={q: (0, AS_MTLS) for q in ("uid", "groups", "enumeration", "first", "id")}),
     Peer("mtls-pool", f"mtls, {sssd.POOL} names", service="mtls", pool=sssd.POOL,
          groups_pool=sssd.GROUPS_POOL,
          limits={q: (0, AS_MTLS) for q in ("enumeration", "first", "id")}),
@@ -64,7 +64,8 @@ PEERS = (
     Peer("cache", "libnss-cache", service="cache", file=LIB + "/libnss_cache.so.2",
          package="libnss-cache", limits={"groups": (1000, ALL_GROUPS), "id": (1000, ALL_GROUPS)}),
     Peer("db", "libnss-db", service="db", file=LIB + "/libnss_db.so.2", package="libnss-db",
-         limits={"groups": (1000, ALL_GROUPS), "id": (1000, ALL_GROUPS)}),
+         limits={"enumeration": (100000, "20 seconds a turn"),
+                 "groups": (1000, ALL_GROUPS), "id": (1000, ALL_GROUPS)}),
 )
 
 

@@ -7,9 +7,11 @@ in a process of its own: machines drift, so only medians and ratios of one run c
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 
+import accountd
 import peers
 import plot
 import report
@@ -42,28 +44,32 @@ def chosen_peers(names):
     return chosen
 
 
-def builds(people):
-    """Bare cdb and snapshot in turn: {"cdb_make": ns, "build": ns}. The last ones stay for the lookups."""
-    took = [{key: float(space.run(space.program("make"), kind, str(people), path)) * 1e6
-             for key, kind, path in (("cdb_make", "bare", bare_on_disk()), ("build", "snapshot", snapshot()))}
-            for _ in range(BUILDS)]
-    space.link(bare_on_disk(), space.DATA + "/bare.cdb")
+def builds(people, store):
+    """Bare cdb, snapshot and publish in turn: {"cdb_make": ns, ...}. The last ones stay for the lookups."""
+    state = space.environment("MTLS_STATEDIR")
+    bare, memory_only = state + "/bare.cdb", state + "/memory"
+    os.makedirs(memory_only, exist_ok=True)
+    took = [{"cdb_make": made("bare", people, bare),
+             "build": made("snapshot", people, memory_only + "/accounts.cdb"),
+             "publish": store.publish()} for _ in range(BUILDS)]
+    shutil.rmtree(memory_only)
+    space.link(bare, space.DATA + "/bare.cdb")
     return report.medians(took)
 
 
-def snapshot():
-    folder = space.environment("MTLS_STATEDIR") + "/snapshot"
-    os.makedirs(folder, exist_ok=True)
-    return folder + "/accounts.cdb"
+def made(kind, people, path):
+    return float(space.run(space.program("make"), kind, str(people), path)) * 1e6
 
 
-def bare_on_disk():
-    return space.environment("MTLS_STATEDIR") + "/bare.cdb"
+def accounts(people):
+    """All that is not a lookup; the published snapshot stays."""
+    with accountd.Store(people) as store:
+        return {"import": store.import_ns} | builds(people, store) | store.add() | memory()
 
 
 def memory():
     space.order("mtls")
-    rss, private = space.run(space.program("first"), "u000007", "--memory", snapshot()).split()
+    rss, private = space.run(space.program("first"), "u000007", "--memory", "/snapshot/accounts.cdb").split()
     return {"rss_kib": int(rss), "private_kib": int(private)}
 
 
@@ -79,15 +85,14 @@ def lookups(people, chosen, rounds):
 
 def measure(people, chosen, rounds):
     """Prints the table of one size, and returns its figures."""
-    other = builds(people)
     peers.place_all(people, [peer for peer in chosen if not peer.missing()])
+    other = accounts(people)
     if any(peer.key == "sss" and not peer.missing() for peer in chosen):
         with sssd.Sssd(people):
             turns = lookups(people, chosen, rounds)
     else:
         turns = lookups(people, chosen, rounds)
     results = {key: report.medians(each) for key, each in turns.items()}
-    other |= memory()
     report.table(people, chosen, results, sys.stdout)
     report.other_table(other, sys.stdout)
     report.aims_table(people, results, other, sys.stdout)

@@ -4,7 +4,7 @@
  *
  *	spawn BUDGET_MS PROGRAM [ARGUMENT...] [-- PROGRAM [ARGUMENT...]]...
  *
- * runs them in turn until the time is up, three times at least, and prints the median of each in
+ * runs them in turn until the time is up, each once at least, and prints the median of each in
  * microseconds, one a line. In turn, because what is wanted is often a difference of two.
  */
 #include <config.h>
@@ -21,7 +21,6 @@
 #include "lib/base/str.h"
 
 #define PROGRAMS_MAX 4
-#define RUNS_MIN     3
 #define RUNS_MAX     500
 
 extern char **environ;
@@ -81,7 +80,7 @@ static size_t run(struct program *programs, size_t count, double budget_us)
 		    0)
 		return 0;
 	double end = now_us() + budget_us;
-	for (; runs < RUNS_MAX && (runs < RUNS_MIN || now_us() < end); runs++)
+	for (; runs < RUNS_MAX && (runs == 0 || now_us() < end); runs++)
 		for (size_t i = 0; i < count; i++)
 			if ((programs[i].us[runs] = once(programs[i].argv, &actions)) < 0) {
 				(void)fprintf(stderr, "spawn: %s failed\n", programs[i].argv[0]);

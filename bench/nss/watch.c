@@ -11,6 +11,7 @@
 #include <time.h>
 
 #define PATIENCE_S 120
+#define PAUSE_NS   100000 /* or it would take a core from the daemon */
 
 static bool exists(const char *name)
 {
@@ -27,6 +28,8 @@ int main(int argc, char **argv)
 	(void)puts("ready");
 	(void)fflush(stdout);
 	do {
+		const struct timespec pause = { .tv_nsec = PAUSE_NS };
+		(void)nanosleep(&pause, NULL);
 		bool seen = exists(argv[1]);
 		(void)clock_gettime(CLOCK_MONOTONIC, &ts);
 		if (seen) {
