@@ -6,7 +6,9 @@
 #include <config.h>
 
 #include <errno.h>
+#include <grp.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +43,8 @@ struct import {
 	struct ctl_accounts accounts;
 	struct mtls_roster roster;
 	const struct options *o;
-	bool terminal; /* standard error is one */
+	struct mtls_id_window keep; /* of --keep-ids; empty without it */
+	bool terminal;              /* standard error is one */
 	size_t sent, total;
 	size_t renumbered[2]; /* users, groups */
 };
@@ -121,6 +124,72 @@ static void warn_of_foreign(const struct import *im)
 	}
 	if (count > FOREIGN_SHOWN)
 		(void)fprintf(stderr, "mtlsctl: note: so are %zu more\n", count - FOREIGN_SHOWN);
+}
+
+/* Whoever has a number that is kept has the files, too: this is refused. */
+static int check_kept_user(const struct import *im, const char *name, uint32_t uid)
+{
+	struct mtls_acct_user ours;
+	const struct ctl_snapshot *snapshot = &im->accounts.snapshot;
+
+	if (uid < im->keep.min || uid > im->keep.max ||
+	    (snapshot->open && mtls_acctdb_user_by_uid(&snapshot->db, uid, &ours) == 0))
+		return CTL_OK;
+	const struct passwd *pw = getpwuid(uid);
+	if (!pw || mtls_streq(pw->pw_name, name))
+		return CTL_OK;
+	return ctl_accounts_fail(CTL_FAILED,
+				 "'%s' cannot keep uid %" PRIu32
+				 ": it is that of '%s' in another source",
+				 name, uid, pw->pw_name);
+}
+
+static int check_kept_group(const struct import *im, const char *name, uint32_t gid)
+{
+	struct mtls_acct_group ours;
+	const struct ctl_snapshot *snapshot = &im->accounts.snapshot;
+
+	if (gid < im->keep.min || gid > im->keep.max ||
+	    (snapshot->open && mtls_acctdb_group_by_gid(&snapshot->db, gid, &ours) == 0))
+		return CTL_OK;
+	const struct group *gr = getgrgid(gid);
+	if (!gr || mtls_streq(gr->gr_name, name))
+		return CTL_OK;
+	return ctl_accounts_fail(CTL_FAILED,
+				 "'%s' cannot keep gid %" PRIu32
+				 ": it is that of '%s' in another source",
+				 name, gid, gr->gr_name);
+}
+
+static int check_kept(const struct import *im)
+{
+	const struct mtls_roster *roster = &im->roster;
+	int code = CTL_OK;
+
+	for (size_t i = 0; !code && im->o->keep_ids && i < roster->user_count; i++)
+		code = check_kept_user(im, roster->users[i].name, roster->users[i].uid);
+	for (size_t i = 0; !code && im->o->keep_ids && i < roster->group_count; i++)
+		code = check_kept_group(im, roster->groups[i].name, roster->groups[i].gid);
+	return code;
+}
+
+/* "MIN-MAX"; whether it may be kept is mtls-accountd's business. */
+static int parse_keep(const struct ctl_action *action, const char *text, struct mtls_id_window *ret)
+{
+	_cleanup_free_ char *first = NULL;
+	const char *dash = text ? strchr(text, '-') : NULL;
+
+	if (!text)
+		return CTL_OK;
+	if (dash) {
+		first = strndup(text, (size_t)(dash - text));
+		if (!first)
+			return ctl_accounts_fail(CTL_FAILED, "out of memory");
+	}
+	if (!first || mtls_parse_u32(first, &ret->min) < 0 ||
+	    mtls_parse_u32(dash + 1, &ret->max) < 0 || ret->min == 0 || ret->min > ret->max)
+		return ctl_action_usage(action, "--keep-ids: '%s' is not a range MIN-MAX", text);
+	return CTL_OK;
 }
 
 /* --- sending --- */
@@ -321,12 +390,18 @@ int ctl_account_import(const struct ctl_action *action, int argc, char **argv)
 	if (code)
 		return code;
 	im.o = &o;
+	code = parse_keep(action, o.keep_ids, &im.keep);
+	if (code)
+		return code;
 	parse_file *parse = parser_of(o.format, args[0]);
 	if (!parse)
 		return ctl_action_usage(action, "--format: '%s' is none of passwd, csv", o.format);
 	code = read_files(&im, args[0], parse);
 	if (!code)
 		code = ctl_accounts_open(&im.accounts, CTL_PATIENCE_IMPORT_MS);
+	if (code)
+		return code;
+	code = check_kept(&im);
 	if (code)
 		return code;
 	warn_of_foreign(&im);

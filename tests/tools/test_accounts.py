@@ -296,6 +296,18 @@ check("an import that is refused", ["account", "import", passwd], [end(EXISTS, "
       ["'bob' is taken", "!imported", "!hashes"])
 check("an import that is not published", ["account", "import", passwd], [end(UNPUBLISHED, "", users="2", groups="0", renumbered="0")],
       5, ["stored for good", "2 users"])
+kept = write("kept.passwd", "ann:x:4242:4242::/:/bin/sh\n")
+check("a kept number that another source has", ["account", "import", kept, "--keep-ids", "4242-4242"], [], 1,
+      ["'ann' cannot keep uid 4242: it is that of 'localbob'"], [])
+check("no matter if it is not kept", ["account", "import", kept, "--keep-ids", "4243-5000"],
+      [end(OK, users="1", groups="0", renumbered="1")], 0, ["1 users"])
+check("nor if it is the same one", ["account", "import", write("same.passwd", "localbob:x:4242:4242::/:/bin/sh\n"),
+                                    "--keep-ids", "4242-4242"], [end(OK, users="1", groups="0", renumbered="0")], 0, ["1 users"])
+check("a kept number of a group that another source has",
+      ["account", "import", passwd, "--group", write("kept.group", "crew:x:4242:\n"), "--keep-ids", "4242-4242"], [], 1,
+      ["'crew' cannot keep gid 4242: it is that of 'localgroup'"], [])
+for keep in ("5", "5-", "-5", "7-5", "0-5", "a-b", "5-6-7", "5-4294967296"):
+    check(f"not a range: {keep}", ["account", "import", passwd, f"--keep-ids={keep}"], None, 2, ["is not a range"])
 check("a wrong line, before anybody is asked", ["account", "import", write("bad.passwd", "bob:x:5001\n")], [], 1, ["bad.passwd:1:"], [])
 check("an entry that is there twice", ["account", "import", write("twice.passwd", "bob:x:5001:100::/:/bin/sh\nbob:x:5002:100::/:/bin/sh\n")],
       [], 1, ["bob"], [])
