@@ -22,6 +22,8 @@
 #include "accountd/store_impl.h"
 #include "lib/base/str.h"
 
+#define LOG_BYTES "67108864" /* that a log keeps after a change that needed more */
+
 #define RESTORE                                                                                    \
 	"move '%s' and the files beside it (-wal, -shm) away and start again: the accounts are "   \
 	"then taken over from the last snapshot; or restore a backup"
@@ -122,7 +124,8 @@ static int open_checked(struct store *store)
 			r = store_schema_verify(db, &store->schema_sum);
 	}
 	if (r >= 0)
-		r = store_db_script(db, "PRAGMA journal_mode = WAL");
+		r = store_db_script(db, "PRAGMA journal_mode = WAL;"
+					"PRAGMA journal_size_limit = " LOG_BYTES);
 	return r < 0 ? r : store_db_accept(db);
 }
 

@@ -19,6 +19,7 @@
 #include "lib/base/cleanup.h"
 
 #define CACHE_KIB "16384"
+#define BUSY_MS   2000
 
 static const struct {
 	int id, value;
@@ -105,6 +106,9 @@ static int harden(struct store_db *db)
 		rc = sqlite3_db_config(db->sql, switches[i].id, switches[i].on, NULL);
 	for (size_t i = 0; i < MTLS_COUNT(limits); i++)
 		(void)sqlite3_limit(db->sql, limits[i].id, limits[i].value);
+	/* For an administrator who makes a backup with sqlite3(1). */
+	if (rc == SQLITE_OK)
+		rc = sqlite3_busy_timeout(db->sql, BUSY_MS);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_create_function_v2(db->sql, "mtls_fold", -1,
 						SQLITE_UTF8 | SQLITE_DETERMINISTIC |

@@ -53,7 +53,7 @@ static const char start_sql[] =
 
 static int note(struct merge *m, int64_t source, uint32_t line, const char *sentence)
 {
-	if (m->lost[source]++ >= CONFLICTS_MAX)
+	if (m->lost[source & (MTLS_ACCTDB_SOURCES_MAX - 1)]++ >= CONFLICTS_MAX)
 		return 0;
 	return store_db_run(
 		&m->store->db,

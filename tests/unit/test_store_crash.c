@@ -453,6 +453,52 @@ static void every_fault_of_a_change(void **state)
 		}
 }
 
+/*
+ * A change larger than the cache writes before its commit. When that fails, nothing of the change
+ * can be committed, and the next one works.
+ */
+static void lost_in_the_middle(void **state)
+{
+	struct mtls_diag diag = { 0 };
+	char *folder, gecos[250];
+	struct store *store = fresh_store(&folder);
+	uint64_t generation;
+	uint32_t id;
+	int r = 0;
+	(void)state;
+	memset(gecos, 'g', sizeof(gecos));
+	gecos[sizeof(gecos) - 1] = '\0';
+	char *before = help_text(store, false);
+	OK(store_begin(store, WHY));
+	arm(WRITES, 0, true, SQLITE_FULL);
+	for (uint32_t i = 0; r >= 0 && i < 200000; i++) {
+		char name[16];
+		name_of(i, name);
+		const struct store_user_spec spec = {
+			.name = name, .gecos = gecos, .home = "/home/x", .shell = "/bin/sh"
+		};
+		r = store_add_user(store, &spec, &id, &diag);
+	}
+	disarm();
+	assert_int_equal(r, -ENOSPC);
+	assert_non_null(strstr(diag.text, "full"));
+	r = store_add_group(store, "more", 0, &id, &diag);
+	assert_int_equal(r, -ENOSPC);
+	assert_int_equal(store_commit(store, &generation, &diag), -ENOSPC);
+	char *after = help_text(store, false);
+	assert_string_equal(after, before);
+	free(after);
+	OK(scripted_change(store, 2, WHY));
+	store_close(store);
+	store = help_open(folder);
+	after = help_text(store, false);
+	assert_true(has_change(after, 2));
+	free(after);
+	free(before);
+	store_close(store);
+	help_remove(folder);
+}
+
 /* Opening: the store says why, leaves nothing half made, and opens when the disk is well again. */
 static bool one_fault_of_open(int n, bool existing)
 {
@@ -539,9 +585,8 @@ static void every_fault_of_a_walk(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(killed_at_random),
-		FAULTY(every_fault_of_a_change),
-		FAULTY(every_fault_of_opening),
+		cmocka_unit_test(killed_at_random), FAULTY(every_fault_of_a_change),
+		FAULTY(lost_in_the_middle),         FAULTY(every_fault_of_opening),
 		FAULTY(every_fault_of_a_walk),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
