@@ -533,6 +533,29 @@ static void finishes_once(void **state)
 	mtls_buf_done(&s.frames);
 }
 
+/* What was refused once is not made good by going on. */
+static void does_not_forget(void **state)
+{
+	(void)state;
+	_cleanup_(people_freep) struct people *people = usual();
+	_cleanup_close_ int fd = memfd_create("snapshot", MFD_CLOEXEC);
+	const struct mtls_acctbuild_options options = { .ids = people->ids, .fd = fd };
+	_cleanup_(mtls_acctbuild_freep) struct mtls_acctbuild *made = NULL;
+	struct mtls_acct_header header;
+	struct mtls_diag diag = { "" };
+	struct stream s;
+	make_stream(people, &s);
+	const struct mtls_acct_item bad = { .kind = MTLS_ACCT_ITEM_BEGIN };
+	assert_int_equal(mtls_acctbuild_new(&options, &made, NULL), 0);
+	assert_int_equal(mtls_acctbuild_add(made, &bad, NULL), MTLS_E_DENIED);
+	for (size_t i = 0; i < s.count; i++)
+		assert_int_equal(mtls_acctbuild_add(made, &s.items[i], &diag), MTLS_E_DENIED);
+	assert_string_equal(diag.text, "this build has failed before");
+	assert_int_equal(mtls_acctbuild_finish(made, &header, NULL), MTLS_E_DENIED);
+	mtls_acctbuild_free(NULL);
+	mtls_buf_done(&s.frames);
+}
+
 /* What this machine holds, in the tests of what is dropped. */
 static struct mtls_local *local;
 
@@ -597,6 +620,7 @@ CHANGE(huge_uid, USER(3).uid = USER(3).gid = 0x80000000)
 CHANGE(foreign_primary, USER(2).gid = 100)
 CHANGE(huge_primary, USER(2).gid = UINT32_MAX)
 CHANGE(reserved_user, USER(3).name = STR("sudo"); MEMBERS(0).names = NAMES(3, "\5alice\3bob\4sudo"))
+CHANGE(reserved_member, USER(2).name = STR("cdrom"))
 CHANGE(reserved_pattern, USER(0).name = STR("_alice"); MEMBERS(0).names = NAMES(3, "\6_alice\3bob\4dave");
        MEMBERS(1).names = NAMES(1, "\6_alice"); BINDING(0).names = NAMES(1, "\6_alice"))
 CHANGE(reserved_group, GROUP(1).name = STR("sudo"))
@@ -645,6 +669,7 @@ static const struct {
 	ROW(foreign_primary, { "user 'carol' (uid 2000200003, gid 100) is not published: " NO_GID }, 3, 2, 2, "alice bob dave", "alice"),
 	ROW(huge_primary, { NO_GID }, 3, 2, 2, "alice bob dave", "alice"),
 	ROW(reserved_user, { "user 'sudo' (uid 2000200004, gid 2000200004) is not published: the name is reserved" }, 3, 2, 3, "alice bob", "alice"),
+	ROW(reserved_member, { "user 'cdrom' (uid 2000200003, gid 2000200006) is not published: the name is reserved" }, 3, 2, 3, "alice bob dave", "alice"),
 	ROW(reserved_pattern, { "user '_alice'" }, 3, 2, 2, "bob dave", ""),
 	ROW(reserved_group, { "group 'sudo' (gid 2000200006) is not published: the name is reserved",
 			      "user 'carol' (uid 2000200003, gid 2000200006) is not published: its primary group is not published either" },
@@ -786,6 +811,7 @@ int main(void)
 		cmocka_unit_test(limit_of_bound_names),
 		cmocka_unit_test(refuses_options),
 		cmocka_unit_test(finishes_once),
+		cmocka_unit_test(does_not_forget),
 		cmocka_unit_test(drops_what_is_local),
 		cmocka_unit_test(allocated_ids_need_a_range),
 	};

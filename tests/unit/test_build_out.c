@@ -42,10 +42,12 @@ void *__wrap_reallocarray(void *old, size_t count, size_t size);
 ssize_t __wrap_getrandom(void *to, size_t len, unsigned int flags);
 
 static long allocations_left = -1; /* -1: without end */
+static long allocations;
 static bool no_random;
 
 static bool may_allocate(void)
 {
+	allocations++;
 	if (allocations_left < 0)
 		return true;
 	if (allocations_left == 0) {
@@ -317,30 +319,42 @@ static int build_from(const struct mtls_buf *frames, int fd, struct mtls_diag *d
 	return r < 0 ? r : mtls_acctbuild_finish(build, &header, diag);
 }
 
+static int build_once(const struct mtls_buf *frames, struct mtls_diag *diag)
+{
+	_cleanup_close_ int fd = memfd_create("snapshot", MFD_CLOEXEC);
+	struct mtls_acctdb db;
+	assert_true(fd >= 0);
+	int r = build_from(frames, fd, diag);
+	/* what is left of a build that failed is no snapshot */
+	long left = allocations_left;
+	allocations_left = -1;
+	assert_int_equal(mtls_acctdb_open_fd(&db, fd), r < 0 ? MTLS_E_CORRUPT : 0);
+	if (r == 0)
+		mtls_acctdb_close(&db);
+	allocations_left = left;
+	return r;
+}
+
+/* Each of the allocations that a build makes fails in turn, and none is done without. */
 static void without_memory(void **state)
 {
 	(void)state;
 	_cleanup_(people_freep) struct people *people = one_of_everything();
 	struct mtls_buf frames = MTLS_BUF(1 << 20);
 	people_frames(people, &frames);
-	for (long allowed = 0;; allowed++) {
-		_cleanup_close_ int fd = memfd_create("snapshot", MFD_CLOEXEC);
+	allocations = 0;
+	assert_int_equal(build_once(&frames, NULL), 0);
+	long needed = allocations;
+	assert_true(needed > 20);
+	for (long allowed = 0; allowed < needed; allowed++) {
 		struct mtls_diag diag = { "" };
-		assert_true(fd >= 0 && allowed < 500);
 		allocations_left = allowed;
-		int r = build_from(&frames, fd, &diag);
+		int r = build_once(&frames, &diag);
 		allocations_left = -1;
-		if (r == 0) {
-			assert_true(allowed > 20);
-			break;
-		}
 		/* tinycdb calls it ENOENT where its last table finds no memory */
 		if (r != -ENOMEM && !(r == -ENOENT && strstr(diag.text, "cannot write")))
 			fail_msg("%ld allocations: %d (%s)", allowed, r, diag.text);
 		assert_true(diag.text[0]);
-		/* what is there is no snapshot */
-		struct mtls_acctdb db;
-		assert_int_equal(mtls_acctdb_open_fd(&db, fd), MTLS_E_CORRUPT);
 	}
 	mtls_buf_done(&frames);
 }
@@ -443,6 +457,11 @@ static void lists_of_names(void **state)
 	assert_int_equal(mtls_namelist_add(&list, (struct mtls_acct_str){ name, 33 }),
 			 MTLS_E_LIMIT);
 	assert_int_equal(mtls_namelist_add(&list, (struct mtls_acct_str){ name, 32 }), 0);
+	size_t count = list.count;
+	list.count = MTLS_NAMELIST_MAX;
+	assert_int_equal(mtls_namelist_add(&list, (struct mtls_acct_str){ name, 32 }),
+			 MTLS_E_LIMIT);
+	list.count = count;
 	mtls_namelist_done(&list);
 	assert_int_equal(list.count, 0);
 }

@@ -299,6 +299,98 @@ static void limits_of_encoding(void **state)
 	mtls_buf_done(&out);
 }
 
+/* Lists of short things: over their count, though not over the length of their kind. */
+static void counts_over_the_limit(void **state)
+{
+	(void)state;
+	static uint8_t packed[2 * (MTLS_ACCTDB_MEMBERS_MAX + 1)], key[MTLS_KEY_MAX + 1];
+	for (size_t i = 0; i < sizeof(packed); i++)
+		packed[i] = i % 2 ? 'x' : 1;
+	memset(key, 'x', sizeof(key));
+	for (uint32_t more = 0; more < 2; more++) {
+		const struct mtls_acct_str bound = { (const char *)key, MTLS_KEY_MAX + more };
+		const uint32_t members = MTLS_ACCTDB_MEMBERS_MAX + more;
+		const uint32_t gids = MTLS_ACCTDB_GROUPS_MAX + more;
+		const struct mtls_acct_item rows[] = {
+			{ MTLS_ACCT_ITEM_MEMBERS,
+			  .u.members = { 1, { members, packed, 2 * (size_t)members } } },
+			{ MTLS_ACCT_ITEM_USER,
+			  .u.user = { { .name = STR("bob") }, { gids, packed } } },
+			{ MTLS_ACCT_ITEM_BINDING, .u.binding = { bound, NAMES(1, "\1x") } },
+		};
+		for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+			struct mtls_buf out = MTLS_BUF(MTLS_ACCT_FRAME_MAX);
+			assert_int_equal(mtls_acct_item_encode(&rows[i], &out),
+					 more ? MTLS_E_LIMIT : 0);
+			assert_int_equal(out.len == 0, more);
+			mtls_buf_done(&out);
+		}
+	}
+}
+
+/* The same as frames, made by hand of the longest that may be. */
+static void decodes_no_more_than_it_may(void **state)
+{
+	(void)state;
+	static uint8_t packed[2 * (MTLS_ACCTDB_MEMBERS_MAX + 1)], key[MTLS_KEY_MAX + 1];
+	for (size_t i = 0; i < sizeof(packed); i++)
+		packed[i] = i % 2 ? 'x' : 1;
+	memset(key, 'x', sizeof(key));
+	for (uint32_t more = 0; more < 2; more++) {
+		const uint32_t members = MTLS_ACCTDB_MEMBERS_MAX + more;
+		const uint32_t gids = MTLS_ACCTDB_GROUPS_MAX + more;
+		const uint32_t key_len = MTLS_KEY_MAX + more;
+		const struct {
+			uint8_t kind, head_len;
+			uint8_t head[17];
+			const void *body;
+			size_t body_len;
+			const char *tail;
+			size_t tail_len;
+		} rows[] = {
+			{ MTLS_ACCT_ITEM_MEMBERS,
+			  8,
+			  { 1, 0, 0, 0, (uint8_t)members, (uint8_t)(members >> 8),
+			    (uint8_t)(members >> 16), 0 },
+			  packed,
+			  2 * (size_t)members,
+			  "",
+			  0 },
+			/* no name, gecos, home, shell: that is the builder's business */
+			{ MTLS_ACCT_ITEM_USER,
+			  17,
+			  { [13] = (uint8_t)gids, [14] = (uint8_t)(gids >> 8) },
+			  packed,
+			  4 * (size_t)gids,
+			  "",
+			  0 },
+			{ MTLS_ACCT_ITEM_BINDING,
+			  2,
+			  { (uint8_t)key_len, (uint8_t)(key_len >> 8) },
+			  key,
+			  key_len,
+			  "\1\0\0\0\1x",
+			  6 },
+		};
+		for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+			struct mtls_buf frame = MTLS_BUF(MTLS_ACCT_FRAME_MAX);
+			struct mtls_acct_item item;
+			size_t size = 1 + rows[i].head_len + rows[i].body_len + rows[i].tail_len;
+			const uint8_t head[] = { (uint8_t)size, (uint8_t)(size >> 8),
+						 (uint8_t)(size >> 16), 0, rows[i].kind };
+			(void)mtls_buf_append(&frame, head, sizeof(head));
+			(void)mtls_buf_append(&frame, rows[i].head, rows[i].head_len);
+			(void)mtls_buf_append(&frame, rows[i].body, rows[i].body_len);
+			(void)mtls_buf_append(&frame, rows[i].tail, rows[i].tail_len);
+			assert_int_equal(frame.err, 0);
+			int r = mtls_acct_item_decode(frame.data, frame.len, &item);
+			if (r != (more ? MTLS_E_SYNTAX : 0))
+				fail_msg("kind %d, %u more: %d", rows[i].kind, more, r);
+			mtls_buf_done(&frame);
+		}
+	}
+}
+
 /* A buffer that is full stays as it was. */
 static void full_buffer(void **state)
 {
@@ -321,6 +413,8 @@ int main(void)
 		cmocka_unit_test(sizes_frames),
 		cmocka_unit_test(limits_of_encoding),
 		cmocka_unit_test(full_buffer),
+		cmocka_unit_test(counts_over_the_limit),
+		cmocka_unit_test(decodes_no_more_than_it_may),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
