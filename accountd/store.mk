@@ -12,7 +12,8 @@ libaccountd_store_la_SOURCES = \
 	accountd/store_walk.c \
 	accountd/store_import.c \
 	accountd/store_source.c \
-	accountd/store_merge.c
+	accountd/store_judge.c \
+	accountd/store_merge.c accountd/store_merge.h
 LIBACCOUNTD_STORE = libaccountd_store.la $(LIBMTLS_ROSTER) $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) \
 	$(LIBMTLS_BASE) $(SQLITE_LIBS)
 
