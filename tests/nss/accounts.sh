@@ -86,6 +86,13 @@ check "which then stays" 1 "primary group" group remove lab
 check "he goes" 0 "never used again" account remove labrat
 check "and it goes" 0 "never used again" group remove lab
 check "a private group stays" 1 "private group" group remove alice
+complete_words() { # WORD...: what is offered for the last one
+	PATH=$top_builddir:$PATH bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _mtlsctl; echo "=${COMPREPLY[*]}="' \
+		bash "$top_srcdir/dist/completion/mtlsctl" "$@"
+}
+check "completion knows the accounts" 0 "=alice bob=" complete_words mtlsctl account remove ''
+check "and the groups" 0 "=crew=" complete_words mtlsctl group join cr
+check "and who may join" 0 "=bob=" complete_words mtlsctl group join crew b
 check "export" 0 "bob:*:2000200004:2000200004:Bob B:/srv/bob:/bin/bash" account export
 check "of a source that is not there" 0 "" account export --source corp
 check "export of groups" 0 "crew:*:2000200005:alice,bob" account export --format group
