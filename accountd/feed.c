@@ -273,14 +273,9 @@ void feed_publish(struct feed *feed)
 	if (r < 0) {
 		store_walk_free(MTLS_TAKE(feed->walk));
 		broken(feed, "the store cannot be read", r, &diag);
-	} else if (feed->generation == 0) {
-		/* Nothing was ever stored: there is no snapshot, and none is due. */
-		store_walk_free(MTLS_TAKE(feed->walk));
-		mtls_buf_reset(&feed->out);
-		judge(feed, 0, "", 0);
-	} else {
-		watch(feed);
+		return;
 	}
+	watch(feed);
 }
 
 static void on_retry(uv_timer_t *timer)

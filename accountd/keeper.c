@@ -87,9 +87,7 @@ static void tell_state(struct keeper *k, int code, const char *text)
 	uint64_t generation = feed_state(k->feed)->published;
 	char state[MTLS_DIAG_MAX];
 
-	if (code == 0 && generation == 0)
-		(void)mtls_strcopy(state, sizeof(state), "no accounts yet");
-	else if (code == 0)
+	if (code == 0)
 		(void)snprintf(state, sizeof(state), "generation %llu is published",
 			       (unsigned long long)generation);
 	else

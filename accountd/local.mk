@@ -38,7 +38,7 @@ mtls_accountd_LDADD = $(LIBMTLS_ACCOUNTD)
 
 # The daemon alone: as root, in a mount name space of its own.
 ACCOUNTD_ROOT_TESTS = tests/accountd/start.py tests/accountd/faults.py \
-	tests/accountd/crash.py tests/accountd/sources.py
+	tests/accountd/service.py tests/accountd/crash.py tests/accountd/sources.py
 EXTRA_DIST += $(ACCOUNTD_ROOT_TESTS) tests/accountd/world.py tests/accountd/snapshot.py
 if E2E
 TESTS += $(ACCOUNTD_ROOT_TESTS)
@@ -49,3 +49,5 @@ check_LTLIBRARIES += tests/accountd/libcrash_shim.la
 tests_accountd_libcrash_shim_la_SOURCES = tests/accountd/crash_shim.c
 tests_accountd_libcrash_shim_la_CFLAGS = -std=gnu11 $(WARN_CFLAGS)
 tests_accountd_libcrash_shim_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
+
+dist_man_MANS += doc/mtls-accountd.8

@@ -6,3 +6,11 @@ confexamplesdir = $(docdir)/examples
 dist_confexamples_DATA = %D%/conf/pam_mtls.conf %D%/conf/authd.conf %D%/conf/accountd.conf
 bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = %D%/completion/mtlsctl
+
+systemunitdir = $(prefix)/lib/systemd/system
+dist_systemunit_DATA = %D%/systemd/mtls-accountd.socket %D%/systemd/mtls-accountd-authd.socket
+nodist_systemunit_DATA = %D%/systemd/mtls-accountd.service
+EXTRA_DIST += %D%/systemd/mtls-accountd.service.in
+CLEANFILES += %D%/systemd/mtls-accountd.service
+%D%/systemd/mtls-accountd.service: %D%/systemd/mtls-accountd.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's|@sbindir@|$(sbindir)|g' $(srcdir)/dist/systemd/mtls-accountd.service.in >$@.tmp && mv $@.tmp $@

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""mtls-accountd under a service manager: sockets that were passed, readiness, watchdog, and the
+rights that the unit leaves it. The units themselves are checked by systemd-analyze."""
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import world
+from world import tap
+
+NOTIFY = world.WORK + "/notify"
+WATCHDOG_MS = 400
+UNITS = ("mtls-accountd.service", "mtls-accountd.socket", "mtls-accountd-authd.socket")
+
+
+class Manager:
+    """The other end of NOTIFY_SOCKET."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(NOTIFY)
+        self.told = []
+
+    def wait(self, word, seconds=None):
+        """The next message that has a line @word, or None; others are remembered."""
+        end = time.monotonic() + (seconds or world.PATIENCE)
+        try:
+            while True:
+                self.socket.settimeout(max(end - time.monotonic(), 0.001))
+                message = self.socket.recv(4096).decode()
+                self.told.append(message)
+                if any(line.startswith(word) for line in message.split("\n")):
+                    return message
+        except socket.timeout:
+            return None
+
+    def drain(self):
+        self.socket.setblocking(False)
+        try:
+            while True:
+                self.socket.recv(4096)
+        except BlockingIOError:
+            pass
+
+
+class Service:
+    def __init__(self, out):
+        self.out = out
+        self.manager = Manager()
+        self.daemon = None
+
+    def check(self, passed, name, details=""):
+        log = self.daemon.text()[-1500:] if self.daemon else ""
+        return self.out.result(passed, name, f"{details}\n{self.manager.told}\n{log}")
+
+    def unit(self, name):
+        for folder in (world.build("dist/systemd"),
+                       os.path.join(os.environ["top_srcdir"], "dist/systemd")):
+            if os.path.exists(os.path.join(folder, name)):
+                return os.path.join(folder, name)
+        raise RuntimeError(f"{name}: no such unit")
+
+    def units(self):
+        if not shutil.which("systemd-analyze"):
+            self.out.skip("the units", "systemd-analyze is missing (systemd)")
+            return
+        folder = world.WORK + "/units"
+        os.makedirs(folder)
+        for name in UNITS:
+            with open(self.unit(name), encoding="utf-8") as file:
+                text = file.read()
+            # verify wants the program to exist, under whatever prefix.
+            text = re.sub(r"^ExecStart=.*$", "ExecStart=" + world.build("mtls-accountd"), text,
+                          flags=re.M)
+            world.write(os.path.join(folder, name), text)
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no",
+                               *[os.path.join(folder, name) for name in UNITS]], check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
+                              env={**os.environ, "SYSTEMD_UNIT_PATH": folder + ":"})
+        # What it says of other units is not ours.
+        ours = [line for line in done.stdout.splitlines() if "mtls-" in line]
+        self.check(not ours, "systemd-analyze verify finds nothing in the units", done.stdout)
+        world.write(os.path.join(folder, "mtls-accountd.service"), "Colour=blue\n", None, "a")
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no",
+                               os.path.join(folder, "mtls-accountd.service")], check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
+                              env={**os.environ, "SYSTEMD_UNIT_PATH": folder + ":"})
+        self.check("Colour" in done.stdout, "and would find something", done.stdout)
+
+    def activated(self):
+        if not shutil.which("systemd-socket-activate"):
+            self.out.skip("socket activation", "systemd-socket-activate is missing (systemd)")
+            return
+        os.makedirs(world.RUN)
+        self.daemon = world.Daemon(before=[
+            "systemd-socket-activate", "-l", world.CONTROL, "-l", world.AUTHD,
+            "--fdname=control:authd", "-E", f"NOTIFY_SOCKET={NOTIFY}",
+            "-E", f"WATCHDOG_USEC={WATCHDOG_MS * 1000}",
+            *[f"-E{name}={os.environ[name]}" for name in ("LD_LIBRARY_PATH", "ASAN_OPTIONS",
+                                                          "LD_PRELOAD") if name in os.environ]])
+        self.daemon.start(ready=False)
+        self.check(world.wait_for(lambda: os.path.exists(world.CONTROL) and
+                                  os.path.exists(world.AUTHD)), "the manager listens")
+        inode = os.stat(world.CONTROL).st_ino
+        self.daemon.wait_ready()  # the first connection starts it
+        self.check(os.stat(world.CONTROL).st_ino == inode, "it takes the socket that it was passed")
+        self.check(world.ask("status", world.AUTHD).code == 0, "and the other one by its name")
+        told = self.manager.wait("READY=1")
+        self.check(told and "STATUS=generation 1 is published" in told, "it says that it is ready", told)
+        answer = world.add("alice")
+        self.check(answer.code == 0 and world.getent("passwd", "alice"), "and is", answer)
+        self.check(self.manager.wait("STATUS=generation 2 is published"), "it says what it did")
+        self.watchdog()
+        self.check(self.daemon.stop() == 0, "SIGTERM: it ends with 0")
+        self.check(self.manager.wait("STOPPING=1"), "and said so before")
+        self.check(os.path.exists(world.CONTROL), "the manager's socket is not removed")
+        os.unlink(world.CONTROL)
+        os.unlink(world.AUTHD)
+
+    def watchdog(self):
+        for i in range(3):
+            self.check(self.manager.wait("WATCHDOG=1"), f"the watchdog hears of it ({i + 1})")
+        store = self.daemon.child("store")
+        os.kill(store, signal.SIGSTOP)
+        self.manager.drain()
+        # What was on its way may still come; then nothing for several times the limit.
+        self.manager.wait("WATCHDOG=1", WATCHDOG_MS / 1000)
+        self.check(self.manager.wait("WATCHDOG=1", 4 * WATCHDOG_MS / 1000) is None,
+                   "a store process that hangs is not covered up")
+        os.kill(store, signal.SIGCONT)
+        self.check(self.manager.wait("WATCHDOG=1"), "when it goes on, so does the watchdog")
+
+    def reasons(self):
+        """Not ready before it is known why nothing is published."""
+        world.write(world.STATE + "/snapshot/.lock", "")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,mode=755", "tmpfs",
+                        world.STATE + "/snapshot"], check=True)
+        self.manager.drain()
+        self.daemon = world.Daemon(environment={"NOTIFY_SOCKET": NOTIFY})
+        self.daemon.start(ready=False)
+        told = self.manager.wait("READY=1")
+        self.check(told and "STATUS=not published: " in told and "Read-only" in told,
+                   "ready with the reason why nothing is published", told)
+        self.daemon.stop()
+        subprocess.run(["umount", world.STATE + "/snapshot"], check=True)
+
+    def bounded(self):
+        """With no more capabilities than the unit gives."""
+        with open(self.unit("mtls-accountd.service"), encoding="utf-8") as file:
+            wanted = re.search(r"^CapabilityBoundingSet=(.*)$", file.read(), re.M).group(1).split()
+        bounding = ",".join(["-all"] + ["+" + name[4:].lower() for name in wanted])
+        shutil.rmtree(world.STATE)
+        self.daemon = world.Daemon(before=["setpriv", "--bounding-set", bounding, "--inh-caps",
+                                           "-all", "--no-new-privs"])
+        self.daemon.start()
+        status = world.status_of(self.daemon.process.pid)
+        self.check(bin(int(status["CapEff"], 16)).count("1") == len(wanted),
+                   "it starts with the capabilities of the unit", status["CapEff"])
+        answer = world.add("bounded")
+        self.check(answer.code == 0 and world.getent("passwd", "bounded"), "and works", answer)
+        store = self.daemon.child("store")
+        self.daemon.process.send_signal(signal.SIGHUP)
+        self.check(world.wait_for(lambda: self.daemon.child("store") not in (store, None)),
+                   "and starts its processes anew")
+        self.daemon.wait_ready()
+        self.check(self.daemon.stop() == 0, "and ends")
+
+
+def main(out):
+    service = Service(out)
+    try:
+        for part in (service.units, service.activated, service.reasons, service.bounded):
+            part()
+    finally:
+        daemon = service.daemon
+        if daemon and daemon.process and daemon.process.poll() is None:
+            daemon.process.kill()
+
+
+world.enter()
+sys.exit(tap.run(main))
