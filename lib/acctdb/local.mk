@@ -17,14 +17,17 @@ libmtls_acctdb_la_SOURCES = \
 	%D%/encode.c
 
 if HAVE_CMOCKA
-UNIT_ACCTDB = tests/unit/test_item tests/unit/test_build \
+UNIT_ACCTDB = tests/unit/test_item tests/unit/test_build tests/unit/test_build_drops \
 	tests/unit/test_build_out tests/unit/test_place tests/unit/test_snapshot
 check_PROGRAMS += $(UNIT_ACCTDB)
 TESTS += $(UNIT_ACCTDB)
 tests_unit_test_item_SOURCES = tests/unit/test_item.c
 tests_unit_test_item_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 TEST_PEOPLE = tests/nss/people.c tests/nss/people.h
-tests_unit_test_build_SOURCES = tests/unit/test_build.c $(TEST_PEOPLE)
+TEST_STREAM = tests/unit/build_stream.c tests/unit/build_stream.h $(TEST_PEOPLE)
+tests_unit_test_build_SOURCES = tests/unit/test_build.c $(TEST_STREAM)
+tests_unit_test_build_drops_SOURCES = tests/unit/test_build_drops.c $(TEST_STREAM)
+tests_unit_test_build_drops_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_build_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_build_out_SOURCES = tests/unit/test_build_out.c $(TEST_PEOPLE)
 tests_unit_test_build_out_LDADD = $(LIBMTLS_ACCTDB) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
