@@ -26,7 +26,7 @@ AM_TESTS_ENVIRONMENT = \
 	MTLS_RUNDIR='$(mtlsrundir)'; export MTLS_RUNDIR;
 
 # What has threads: .ci/run repeats these under --enable-sanitizers=thread.
-TSAN_TESTS = tests/nss/test_load tests/nss/module_load.sh tests/unit/test_msg
+TSAN_TESTS = tests/nss/test_load tests/nss/module_load.sh tests/nss/test_walk tests/unit/test_msg
 
 TESTS += tests/check_includes.sh
 EXTRA_DIST += tests/check_includes.sh tests/lint.sh
