@@ -178,7 +178,8 @@ static int refuse_lost_ids(const struct keeper *k, struct mtls_diag *diag)
 	if (stat(k->settings->store, &st) == 0 || errno != ENOENT ||
 	    stat(k->settings->snapshot, &st) == 0 || errno != ENOENT)
 		return 0;
-	(void)mtls_strcopy(copy, sizeof(copy), k->settings->snapshot); /* confine() did too */
+	(void)mtls_strcopy(copy, sizeof(copy),
+			   k->settings->snapshot); /* keeper_confine() did too */
 	(void)snprintf(gen, sizeof(gen), "%s/%s", dirname(copy), MTLS_ACCTDB_GEN_NAME);
 	int r = mtls_acctplace_counted(gen, 0, &counted, diag);
 	if (r < 0 || counted == 0)
@@ -258,7 +259,7 @@ static int open_store(struct keeper *k, struct mtls_diag *diag)
 
 /* --------------------------------------------------------------------------------- begin */
 
-static int confine(const struct mtls_settings_accountd *settings, struct mtls_diag *diag)
+int keeper_confine(const struct mtls_settings_accountd *settings, struct mtls_diag *diag)
 {
 	char store[PATH_MAX], snapshot[PATH_MAX], sources[PATH_MAX];
 
@@ -315,7 +316,7 @@ static int prepare(struct keeper *k, struct mtls_diag *diag)
 	if (r >= 0)
 		r = sources_open(k, diag);
 	if (r >= 0)
-		r = confine(k->settings, diag);
+		r = keeper_confine(k->settings, diag);
 	if (r < 0)
 		return ACCOUNTD_EXIT_SOFTWARE;
 	r = open_store(k, diag);

@@ -50,6 +50,9 @@ struct keeper {
 /* Started by the supervisor only. Runs until SIGTERM or until the pair closes; an exit code. */
 int keeper_run(const struct keeper_setup *setup);
 
+/* What the store process can still do from here on; for good. After process_give_up(). */
+int keeper_confine(const struct mtls_settings_accountd *settings, struct mtls_diag *diag);
+
 /* Loads what this machine's files hold if they changed; then a publish is due. 0 or an error. */
 int keeper_refresh_local(struct keeper *keeper, struct mtls_diag *diag);
 

@@ -51,3 +51,10 @@ tests_accountd_libcrash_shim_la_CFLAGS = -std=gnu11 $(WARN_CFLAGS)
 tests_accountd_libcrash_shim_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
 
 dist_man_MANS += doc/mtls-accountd.8
+
+check_PROGRAMS += tests/accountd/confined
+tests_accountd_confined_SOURCES = tests/accountd/confined.c
+tests_accountd_confined_LDADD = $(LIBMTLS_ACCOUNTD)
+if E2E
+TESTS += tests/accountd/confined
+endif

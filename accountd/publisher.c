@@ -224,7 +224,7 @@ static int serve(struct publisher *p)
 	return finish(p, &stream);
 }
 
-static int confine(const char *snapshot, struct mtls_diag *diag)
+int publisher_confine(const char *snapshot, struct mtls_diag *diag)
 {
 	char copy[PATH_MAX];
 
@@ -252,7 +252,7 @@ int publisher_run(pid_t supervisor)
 	if (r >= 0)
 		r = configuration_inherit(ACCOUNTD_FD_SETTINGS, &p.settings, &diag);
 	if (r >= 0)
-		r = confine(p.settings->snapshot, &diag);
+		r = publisher_confine(p.settings->snapshot, &diag);
 	if (r < 0) {
 		mtls_log(MTLS_LOG_ERROR, "publisher: %s", mtls_diag_text(&diag, r));
 		return ACCOUNTD_EXIT_SOFTWARE;

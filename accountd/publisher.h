@@ -9,7 +9,12 @@
 
 #include <sys/types.h>
 
+#include "lib/base/err.h"
+
 /* Started by the supervisor only. Runs until the pair's other end closes; an exit code. */
 int publisher_run(pid_t supervisor);
+
+/* What it can still do from here on; for good. After process_give_up(). */
+int publisher_confine(const char *snapshot, struct mtls_diag *diag);
 
 #endif
