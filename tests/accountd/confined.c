@@ -203,7 +203,7 @@ static int confine(int who, struct mtls_diag *diag)
 	char store[128], cdb[128], sources[128];
 	const struct mtls_settings_accountd settings = { .store = store,
 							 .snapshot = cdb,
-							 .source_directory = own };
+							 .source_directory = sources };
 
 	(void)snprintf(store, sizeof(store), "%s/store.db", own);
 	(void)snprintf(cdb, sizeof(cdb), "%s/accounts.cdb", snapshot);
