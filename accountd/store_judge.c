@@ -105,6 +105,13 @@ static int judge_ids(struct merge *m, const struct claim *claim, bool uid, bool 
 			      "the id %" PRIu32 " is held by this machine's own files (passwd, "
 			      "group, subuid, subgid)",
 			      claim->id);
+	if ((uid && mtls_local_refuses_uid(store->local, &store->ids, claim->id)) ||
+	    (gid && mtls_local_refuses_gid(store->local, &store->ids, claim->id)))
+		return REFUSE(store,
+			      "useradd or groupadd may give the id %" PRIu32
+			      " to somebody else (login.defs, sysusers.d); foreign_ids in "
+			      "accountd.conf can admit it",
+			      claim->id);
 	int r = uid ? other_user(m, claim) : 0;
 	return r < 0 || !gid ? r : other_group(m, claim);
 }

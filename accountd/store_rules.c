@@ -114,12 +114,15 @@ enum taken {
 	IN_USE,
 	BURIED,
 	LOCAL,
+	ALLOCATED,
 };
 
 static const char *const taken_words[] = {
 	[IN_USE] = "is in use",
 	[BURIED] = "belonged to a removed account and is never given out again",
 	[LOCAL] = "is held by this machine's own files (passwd, group, subuid, subgid)",
+	[ALLOCATED] = "is one that useradd or groupadd may give to somebody else (login.defs, "
+		      "sysusers.d); foreign_ids in accountd.conf can admit it",
 };
 
 /* Asked as uid and as gid alike: what is given out here is both. */
@@ -128,6 +131,9 @@ static int taken(struct store *store, uint32_t id)
 	int64_t found = FREE;
 	if (mtls_local_has_uid(store->local, id) || mtls_local_has_gid(store->local, id))
 		return LOCAL;
+	uint32_t last;
+	if (mtls_local_refuses_run(store->local, &store->ids, id, &last))
+		return ALLOCATED;
 	/* A private group's gid is a uid; the other primary gids are those of groups. */
 	int r = store_db_number(&store->db,
 				"SELECT 1 FROM users WHERE uid = ?1"
@@ -140,10 +146,12 @@ static int taken(struct store *store, uint32_t id)
 
 static int none_left(struct store *store)
 {
-	return mtls_diag_set(&store->db.why, MTLS_E_LIMIT,
-			     "no id is left between %" PRIu32 " and %" PRIu32
-			     ": widen id_min and id_max in accountd.conf",
-			     store->ids.window.min, store->ids.window.max);
+	return mtls_diag_set(
+		&store->db.why, MTLS_E_LIMIT,
+		"no id is left between %" PRIu32 " and %" PRIu32
+		": widen id_min and id_max in accountd.conf, or what login.defs allows "
+		"useradd is in the way",
+		store->ids.window.min, store->ids.window.max);
 }
 
 /* Where to look first. */
@@ -172,6 +180,12 @@ static int next_free(struct store *store, uint32_t *ret_id)
 	for (uint64_t id = first; id <= store->ids.window.max; id++) {
 		if (!mtls_id_allowed(&store->ids.window, (uint32_t)id))
 			continue;
+		/* login.defs may allow tools the whole window. */
+		uint32_t last;
+		if (mtls_local_refuses_run(store->local, &store->ids, (uint32_t)id, &last)) {
+			id = last;
+			continue;
+		}
 		r = taken(store, (uint32_t)id);
 		if (r < 0)
 			return r;

@@ -124,10 +124,16 @@ static int id_in_range(const void *key, const void *element)
 	return (id > range->last) - (id < range->first);
 }
 
+static const struct local_range *find_id(const struct local_ranges *ranges, uint32_t id)
+{
+	return ranges->count ? bsearch(&id, ranges->items, ranges->count, sizeof(*ranges->items),
+				       id_in_range)
+			     : NULL;
+}
+
 static bool has_id(const struct local_ranges *ranges, uint32_t id)
 {
-	return ranges->count &&
-	       bsearch(&id, ranges->items, ranges->count, sizeof(*ranges->items), id_in_range);
+	return find_id(ranges, id) != NULL;
 }
 
 bool mtls_local_has_user(const struct mtls_local *local, const char *name)
@@ -180,4 +186,34 @@ bool mtls_local_refuses_gid(const struct mtls_local *local, const struct mtls_id
 {
 	return mtls_local_has_gid(local, gid) ||
 	       (mtls_local_allocates_gid(local, gid) && !is_foreign(ids, gid));
+}
+
+/* What tools may hand out is refused up to the next foreign range, which is admitted. */
+static uint64_t before_foreign(const struct mtls_id_rules *ids, uint32_t id, uint64_t last)
+{
+	for (uint32_t i = 0; i < ids->foreign_count; i++)
+		if (ids->foreign[i].min > id && ids->foreign[i].min <= last)
+			last = ids->foreign[i].min - 1;
+	return last;
+}
+
+bool mtls_local_refuses_run(const struct mtls_local *local, const struct mtls_id_rules *ids,
+			    uint32_t id, uint32_t *ret_last)
+{
+	if (!mtls_local_refuses_uid(local, ids, id) && !mtls_local_refuses_gid(local, ids, id))
+		return false;
+	const struct local_holding *holdings[] = { &local->users, &local->groups };
+	uint64_t end = id;
+	for (size_t i = 0; i < MTLS_COUNT(holdings); i++) {
+		const struct local_range *held = find_id(&holdings[i]->ids, id);
+		const struct local_range *allocated = find_id(&holdings[i]->allocated, id);
+		if (held && held->last > end)
+			end = held->last;
+		if (!held && allocated && !is_foreign(ids, id)) {
+			uint64_t last = before_foreign(ids, id, allocated->last);
+			end = last > end ? last : end;
+		}
+	}
+	*ret_last = end > UINT32_MAX ? UINT32_MAX : (uint32_t)end;
+	return true;
 }

@@ -52,6 +52,13 @@ bool mtls_local_refuses_gid(const struct mtls_local *local, const struct mtls_id
 			    uint32_t gid);
 
 /*
+ * For who gives out ids: true if @id is refused as a uid or as a gid; then @ret_last (at least @id)
+ * is the end of a run of ids of which none is better.
+ */
+bool mtls_local_refuses_run(const struct mtls_local *local, const struct mtls_id_rules *ids,
+			    uint32_t id, uint32_t *ret_last);
+
+/*
  * Whether a file or folder that was read is another one by now, has come or has gone: then it is
  * time to load again. One stat(2) for each; what cannot be told counts as changed.
  */

@@ -474,6 +474,45 @@ static void grades_and_foreign_ranges(void **state)
 	assert_int_equal(unlink(at("etc/group")), 0);
 }
 
+/* Who looks for a free id steps over all that is refused at once. */
+static void runs_are_stepped_over(void **state)
+{
+	static const struct mtls_id_rules ids = { .window = { 7000, MTLS_ID_WINDOW_MAX },
+						  .foreign = { { 5000, 5999 } },
+						  .foreign_count = 1 };
+	static const struct {
+		uint32_t id, last;
+		bool refused;
+	} rows[] = {
+		{ 999, 0, false },     /* beside login.defs as written below */
+		{ 1000, 4999, true },  /* up to the foreign range */
+		{ 5000, 0, false },    /* admitted */
+		{ 5400, 5449, true },  /* held: uids */
+		{ 5450, 5499, true },  /* held: gids */
+		{ 5500, 0, false },    /* admitted again */
+		{ 6000, 60000, true }, /* allocated */
+		{ 60001, 0, false },
+		{ 100000, 2147483647, true }, /* gids reach further than uids */
+		{ 2147483648, 0, false },
+		{ 4294967295, 4294967295, true }, /* held, and the last that there is */
+	};
+
+	(void)state;
+	put("etc/subuid", "a:5400:50\n", 10);
+	put("etc/subgid", "a:5450:50\nb:4294967295:9\n", 25);
+	static const char defs[] = "SYS_UID_MAX 900\nSYS_GID_MAX 900\nSUB_GID_MAX 2147483647\n";
+	put("etc/login.defs", defs, sizeof(defs) - 1);
+	_cleanup_(mtls_local_freep) struct mtls_local *local = load();
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		uint32_t last = 0;
+		bool refused = mtls_local_refuses_run(local, &ids, rows[i].id, &last);
+		if (refused != rows[i].refused || last != rows[i].last)
+			fail_msg("id %u: %d, up to %u", rows[i].id, refused, last);
+	}
+	uint32_t last = 0;
+	assert_false(mtls_local_refuses_run(NULL, &ids, 1000, &last));
+}
+
 static void write_passwd(void)
 {
 	put("etc/passwd", "ann:x:7000:1:::\n", 16);
@@ -609,6 +648,7 @@ int main(void)
 		TEST(long_lines_and_nul),
 		TEST(many_ranges_are_fast),
 		TEST(grades_and_foreign_ranges),
+		TEST(runs_are_stepped_over),
 		TEST(changes_are_seen),
 		TEST(etc_has_a_root),
 		TEST(our_file_is_read),

@@ -459,6 +459,44 @@ static void window_moves(void **state)
 	assert_int_equal(counts.generation, 4);
 }
 
+static void use_login_defs(struct fixture *f, const char *text)
+{
+	help_write(help_path(f->folder, "login.defs"), text, strlen(text));
+	store_set_local(f->store, NULL);
+	mtls_local_free(MTLS_TAKE(f->local));
+	OK(mtls_local_load(f->folder, &f->local, WHY));
+	store_set_local(f->store, f->local);
+}
+
+/* What useradd may hand out any day is nobody's here, but for the foreign ranges. */
+static void login_defs_are_in_the_way(void **state)
+{
+	struct fixture *f = *state;
+	const struct store_user_spec wanted = {
+		.name = "eve", .home = "/home/x", .shell = "/bin/sh", .uid = HELP_MIN + 30
+	};
+	const struct store_user_spec any = { .name = "eve", .home = "/home/x", .shell = "/bin/sh" };
+	struct mtls_diag diag = { 0 };
+	uint32_t uid = 0;
+
+	use_login_defs(f, "SUB_UID_MAX 2000200050\nSUB_GID_MAX 2000200060\n");
+	OK(store_begin(f->store, WHY));
+	assert_int_equal(store_add_user(f->store, &wanted, &uid, &diag), MTLS_E_DENIED);
+	assert_non_null(strstr(diag.text, "login.defs"));
+	assert_int_equal(add_user(f->store, "fay", 5500, 0), 5500);
+	assert_int_equal(add_user(f->store, "alice", 0, 0), 2000200061);
+	assert_int_equal(add_group(f->store, "crew", 0), 2000200062);
+	(void)commit(f->store);
+	/* A window of 100,000 ids that is all in the way is no long search, and no endless one. */
+	use_login_defs(f, "SUB_UID_MAX 4294967295\n");
+	OK(store_begin(f->store, WHY));
+	assert_int_equal(store_add_user(f->store, &any, &uid, &diag), MTLS_E_LIMIT);
+	assert_non_null(strstr(diag.text, "login.defs"));
+	use_login_defs(f, "");
+	assert_int_equal(add_user(f->store, "eve", 0, 0), 2000200063);
+	(void)commit(f->store);
+}
+
 static void questions(void **state)
 {
 	struct fixture *f = *state;
@@ -542,6 +580,7 @@ int main(void)
 		TEST(limits_hold),
 		TEST(groups_are_full),
 		TEST(window_moves),
+		TEST(login_defs_are_in_the_way),
 		TEST(questions),
 		TEST(walk_is_one_moment),
 		TEST(changes_need_a_beginning),

@@ -130,6 +130,13 @@ static const struct row rows[] = {
 	  "corp:6: user 'ada': the id 5007 is held by this machine's own files (passwd, group, "
 	  "subuid, subgid)\n"
 	  "corp:7: user 'nginx': the name 'nginx' is one that packages give to their daemons\n" },
+	{ "ids that useradd may give away",
+	  { { "corp", U("xena", "2000250005", "2000250005") U("yan", "2000250010", "2000250010"),
+	      G("devs", "2000250005", "") } },
+	  "source 1 corp\ngroup devs 2000250005 from 1\n"
+	  W("yan", "2000250010:2000250010", "1", "") "members 2000250005\n",
+	  "corp:1: user 'xena': useradd or groupadd may give the id 2000250005 to somebody else "
+	  "(login.defs, sysusers.d); foreign_ids in accountd.conf can admit it\n" },
 	{ "of two sources the first by name",
 	  { { "corp", U("xena", "5500", "5500") U("yan", "5501", "5501"), "" },
 	    { "acme", U("xena", "5510", "5510"), "" } },
@@ -273,11 +280,13 @@ static void populate(struct store *store)
 static int set_up(void **state)
 {
 	static const char passwd[] = "here:x:5007:100::/:/bin/sh\n", group[] = "herd:x:5008:\n";
+	static const char login_defs[] = "SUB_UID_MIN 2000250000\nSUB_UID_MAX 2000250009\n";
 	struct fixture *f = calloc(1, sizeof(*f));
 	assert_non_null(f);
 	f->folder = help_folder();
 	help_write(help_path(f->folder, "passwd"), passwd, strlen(passwd));
 	help_write(help_path(f->folder, "group"), group, strlen(group));
+	help_write(help_path(f->folder, "login.defs"), login_defs, strlen(login_defs));
 	OK(mtls_local_load(f->folder, &f->local, WHY));
 	f->store = help_open(f->folder);
 	store_set_local(f->store, f->local);
