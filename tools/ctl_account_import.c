@@ -68,6 +68,9 @@ static int read_roster(struct import *im, const char *path, parse_file *parse)
 
 	if (r == 0)
 		r = parse(path, text.data, text.len, &im->roster, &diag);
+	/* After each file, so that what is there twice is named with its own file. */
+	if (r >= 0)
+		r = mtls_roster_check(path, &im->roster, &diag);
 	if (r < 0)
 		return ctl_accounts_fail(CTL_FAILED, "%s", mtls_diag_text(&diag, r));
 	return CTL_OK;
@@ -86,16 +89,12 @@ static parse_file *parser_of(const char *format, const char *path)
 
 static int read_files(struct import *im, const char *path, parse_file *parse)
 {
-	struct mtls_diag diag = { "" };
 	int code = read_roster(im, path, parse);
 
 	if (!code && im->o->group)
 		code = read_roster(im, im->o->group, mtls_roster_group);
 	if (code)
 		return code;
-	int r = mtls_roster_check(path, &im->roster, &diag);
-	if (r < 0)
-		return ctl_accounts_fail(CTL_FAILED, "%s", mtls_diag_text(&diag, r));
 	im->total = im->roster.user_count + im->roster.group_count;
 	return CTL_OK;
 }

@@ -226,6 +226,12 @@ class Sources:
         self.check(code != 0 and f"{IN}passwd:2: found fewer fields" in err and unseen("mia"),
                    "a bad line is named, and nobody imported", out + err)
 
+        world.write(IN + "passwd", user("mia", 6002) + "\n")
+        world.write(IN + "group", "max:x:7:\nmin:x:7:\n")
+        code, out, err = mtlsctl("import", IN + "passwd", "--group", IN + "group")
+        self.check(code != 0 and f"{IN}group:2: found the gid 7 of line 1 again" in err,
+                   "what is there twice is named with its file", out + err)
+
     def imports_csv(self):
         world.write(IN + "csv", "name;uid\nnia;1\n")
         code, out, err = mtlsctl("import", IN + "csv")
