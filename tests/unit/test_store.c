@@ -33,6 +33,8 @@ static const char passwd[] = "root:x:0:0::/root:/bin/sh\nhere:x:2000200007:20002
 static const char group[] = "root:x:0:\nherd:x:2000200009:\n";
 static const char subuid[] = "here:2000200011:3\n";
 
+static const char login_defs[] = "UID_MAX 5999\nSUB_UID_MIN 2000299990\nSUB_UID_MAX 2000299999\n";
+
 static int set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -41,6 +43,7 @@ static int set_up(void **state)
 	help_write(help_path(f->folder, "passwd"), passwd, strlen(passwd));
 	help_write(help_path(f->folder, "group"), group, strlen(group));
 	help_write(help_path(f->folder, "subuid"), subuid, strlen(subuid));
+	help_write(help_path(f->folder, "login.defs"), login_defs, strlen(login_defs));
 	OK(mtls_local_load(f->folder, &f->local, WHY));
 	f->store = help_open(f->folder);
 	store_set_local(f->store, f->local);
@@ -244,6 +247,7 @@ static const struct row rows[] = {
 	{ "a removed group's id", user_add, "dora", NULL, HELP_MIN + 3, 0, MTLS_E_DENIED, "never" },
 	{ "an id of the window", user_add, "dora", NULL, HELP_MIN + 50, 0, 0, NULL },
 	{ "a foreign id", user_add, "dora", NULL, 5999, 0, 0, NULL },
+	{ "an id that adduser may give", user_add, "dora", NULL, HELP_MAX - 5, 0, MTLS_E_DENIED, "foreign_ids" },
 	{ "an id behind it", user_add, "dora", NULL, 6000, 0, MTLS_E_DENIED, "outside" },
 	{ "a system id", user_add, "dora", NULL, 100, 0, MTLS_E_DENIED, "reserved" },
 	{ "an id behind the window", user_add, "dora", NULL, HELP_MAX + 1, 0, MTLS_E_DENIED, "outside" },
