@@ -65,52 +65,81 @@ static int forget_rows(struct store *store, int64_t id)
 	return r;
 }
 
+/*
+ * The rows are collected without triggers and moved by one statement a table: each statement with
+ * triggers has a savepoint, whose release costs what the change has written so far.
+ */
+static const char collect_sql[] =
+	"CREATE TEMP TABLE IF NOT EXISTS in_users ("
+	" line INTEGER, name TEXT, uid INTEGER, gid INTEGER, gecos TEXT, home TEXT, shell TEXT);"
+	"CREATE TEMP TABLE IF NOT EXISTS in_groups (line INTEGER, name TEXT, gid INTEGER);"
+	"CREATE TEMP TABLE IF NOT EXISTS in_members (grp TEXT, usr TEXT);"
+	"DELETE FROM in_users; DELETE FROM in_groups; DELETE FROM in_members;";
+
+static int move_rows(struct store *store, int64_t id)
+{
+	int r = store_db_run(&store->db,
+			     "INSERT INTO source_users"
+			     " (source, line, name, uid, gid, gecos, home, shell)"
+			     " SELECT ?1, line, name, uid, gid, gecos, home, shell FROM in_users",
+			     "i", id);
+	if (r >= 0)
+		r = store_db_run(&store->db,
+				 "INSERT INTO source_groups (source, line, name, gid)"
+				 " SELECT ?1, line, name, gid FROM in_groups",
+				 "i", id);
+	if (r >= 0)
+		r = store_db_run(&store->db,
+				 "INSERT INTO source_members (source, grp, usr)"
+				 " SELECT ?1, grp, usr FROM in_members",
+				 "i", id);
+	/* Their memory. */
+	return r < 0 ? r
+		     : store_db_script(&store->db, "DELETE FROM in_users; DELETE FROM in_groups;"
+						   "DELETE FROM in_members;");
+}
+
 static int incomplete(struct store *store, const char *source, unsigned int line, const char *what)
 {
 	return mtls_diag_set(&store->db.why, MTLS_E_SYNTAX, "%s:%u: %s", source, line, what);
 }
 
-static int keep_user(struct store *store, const char *source, int64_t id,
-		     const struct mtls_roster_user *user)
+static int keep_user(struct store *store, const char *source, const struct mtls_roster_user *user)
 {
 	if (!user->home || !user->shell || user->uid == MTLS_ROSTER_NO_ID ||
 	    user->gid == MTLS_ROSTER_NO_ID)
 		return incomplete(store, source, user->line,
 				  "a user of a source needs ids, a home and a shell");
 	return store_db_run(&store->db,
-			    "INSERT INTO source_users"
-			    " (source, line, name, uid, gid, gecos, home, shell)"
-			    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-			    "iusuusss", id, (uint32_t)user->line, user->name, user->uid, user->gid,
+			    "INSERT INTO in_users (line, name, uid, gid, gecos, home, shell)"
+			    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+			    "usuusss", (uint32_t)user->line, user->name, user->uid, user->gid,
 			    user->gecos ? user->gecos : "", user->home, user->shell);
 }
 
-static int keep_group(struct store *store, const char *source, int64_t id,
+static int keep_group(struct store *store, const char *source,
 		      const struct mtls_roster_group *group)
 {
 	if (group->gid == MTLS_ROSTER_NO_ID)
 		return incomplete(store, source, group->line, "a group of a source needs a gid");
 	int r = store_db_run(&store->db,
-			     "INSERT INTO source_groups (source, line, name, gid)"
-			     " VALUES (?1, ?2, ?3, ?4)",
-			     "iusu", id, (uint32_t)group->line, group->name, group->gid);
+			     "INSERT INTO in_groups (line, name, gid) VALUES (?1, ?2, ?3)", "usu",
+			     (uint32_t)group->line, group->name, group->gid);
 	for (size_t i = 0; r >= 0 && i < group->member_count; i++)
-		r = store_db_run(
-			&store->db,
-			"INSERT INTO source_members (source, grp, usr) VALUES (?1, ?2, ?3)", "iss",
-			id, group->name, group->members[i]);
+		r = store_db_run(&store->db, "INSERT INTO in_members (grp, usr) VALUES (?1, ?2)",
+				 "ss", group->name, group->members[i]);
 	return r;
 }
 
 static int keep_rows(struct store *store, const char *name, int64_t id,
 		     const struct mtls_roster *roster)
 {
-	int r = 0;
+	int r = store_db_script(&store->db, collect_sql);
 	for (size_t i = 0; r >= 0 && i < roster->user_count; i++)
-		r = keep_user(store, name, id, &roster->users[i]);
+		r = keep_user(store, name, &roster->users[i]);
 	for (size_t i = 0; r >= 0 && i < roster->group_count; i++)
-		r = keep_group(store, name, id, &roster->groups[i]);
-	return r;
+		r = keep_group(store, name, &roster->groups[i]);
+	return r < 0 ? r : move_rows(store, id);
 }
 
 static void digest_text(XXH64_state_t *state, const char *text)
