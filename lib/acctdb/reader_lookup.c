@@ -33,8 +33,8 @@ static int named_user(const struct mtls_acctdb *db, const char *name, size_t nam
 		return MTLS_E_NOTFOUND;
 	int r = mtls_acctdb_find(db, key.bytes, key.len, &value, &len);
 	if (r >= 0)
-		r = mtls_acct_user_read(&db->header, MTLS_ACCT_USER_NAME, value, len, &user,
-					ret_gids ? &gids : NULL);
+		r = mtls_acct_user_decode(&db->header, MTLS_ACCT_USER_NAME, value, len, &user,
+					  ret_gids ? &gids : NULL);
 	if (r < 0)
 		return r;
 	if (!mtls_acct_str_eq(user.name, name, name_len))
@@ -64,7 +64,7 @@ int mtls_acctdb_user_by_uid(const struct mtls_acctdb *db, uint32_t uid, struct m
 	mtls_acct_key_id(MTLS_ACCT_USER_ID, uid, &key);
 	int r = mtls_acctdb_find(db, key.bytes, key.len, &value, &len);
 	if (r >= 0)
-		r = mtls_acct_user_read(&db->header, MTLS_ACCT_USER_ID, value, len, &user, NULL);
+		r = mtls_acct_user_decode(&db->header, MTLS_ACCT_USER_ID, value, len, &user, NULL);
 	if (r < 0)
 		return r;
 	if (user.uid != uid)
@@ -80,7 +80,7 @@ static int group_record(const struct mtls_acctdb *db, const struct mtls_acct_key
 	const uint8_t *value;
 	size_t len;
 	int r = mtls_acctdb_find(db, key->bytes, key->len, &value, &len);
-	return r < 0 ? r : mtls_acct_group_read(&db->header, value, len, ret);
+	return r < 0 ? r : mtls_acct_group_decode(&db->header, value, len, ret);
 }
 
 int mtls_acctdb_group_by_name(const struct mtls_acctdb *db, const char *name, size_t name_len,

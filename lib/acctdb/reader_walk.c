@@ -41,8 +41,8 @@ static int read_user(const struct mtls_acctdb *db, struct mtls_acctdb_record *re
 	struct mtls_acct_user user;
 	int r = mtls_acct_verify(record->key, record->key_len, record->value, &record->len);
 	if (r >= 0)
-		r = mtls_acct_user_read(&db->header, MTLS_ACCT_USER_NAME, record->value,
-					record->len, &user, NULL);
+		r = mtls_acct_user_decode(&db->header, MTLS_ACCT_USER_NAME, record->value,
+					  record->len, &user, NULL);
 	if (r < 0)
 		return r;
 	if (mtls_acct_key_name(MTLS_ACCT_USER_NAME, user.name.data, user.name.len, &key) < 0 ||
@@ -59,7 +59,7 @@ static int read_group(const struct mtls_acctdb *db, struct mtls_acctdb_record *r
 	struct mtls_acct_group group;
 	int r = mtls_acct_verify(record->key, record->key_len, record->value, &record->len);
 	if (r >= 0)
-		r = mtls_acct_group_read(&db->header, record->value, record->len, &group);
+		r = mtls_acct_group_decode(&db->header, record->value, record->len, &group);
 	if (r < 0)
 		return r;
 	if (mtls_acct_key_name(MTLS_ACCT_GROUP_NAME, group.name.data, group.name.len, &key) < 0 ||

@@ -186,9 +186,9 @@ static bool user_valid(const struct mtls_id_rules *rules, const struct mtls_acct
 	       mtls_account_path_valid(user->shell.data, user->shell.len);
 }
 
-int mtls_acct_user_read(const struct mtls_acct_header *header, enum mtls_acct_kind kind,
-			const uint8_t *value, size_t len, struct mtls_acct_user *ret,
-			struct mtls_acct_ids *ret_gids)
+int mtls_acct_user_decode(const struct mtls_acct_header *header, enum mtls_acct_kind kind,
+			  const uint8_t *value, size_t len, struct mtls_acct_user *ret,
+			  struct mtls_acct_ids *ret_gids)
 {
 	struct mtls_cursor c = { .data = value, .left = len };
 	struct mtls_acct_ids gids = { .data = value };
@@ -233,8 +233,8 @@ static int take_names(struct mtls_cursor *c, uint32_t max, name_check *check,
 	return 0;
 }
 
-int mtls_acct_group_read(const struct mtls_acct_header *header, const uint8_t *value, size_t len,
-			 struct mtls_acct_group *ret)
+int mtls_acct_group_decode(const struct mtls_acct_header *header, const uint8_t *value, size_t len,
+			   struct mtls_acct_group *ret)
 {
 	struct mtls_cursor c = { .data = value, .left = len };
 	struct mtls_acct_group group = { .gid = mtls_cursor_u32(&c) };
@@ -267,21 +267,6 @@ int mtls_acct_user_groups_decode(const struct mtls_id_rules *rules, const uint8_
 {
 	struct mtls_cursor c = { .data = value, .left = len };
 	return take_ids(&c, rules, ret);
-}
-
-/* Decoders of format 1 alone. */
-int mtls_acct_user_decode(const struct mtls_id_rules *rules, const uint8_t *value, size_t len,
-			  struct mtls_acct_user *ret)
-{
-	const struct mtls_acct_header header = { .format = 1, .ids = *rules };
-	return mtls_acct_user_read(&header, MTLS_ACCT_USER_NAME, value, len, ret, NULL);
-}
-
-int mtls_acct_group_decode(const struct mtls_id_rules *rules, const uint8_t *value, size_t len,
-			   struct mtls_acct_group *ret)
-{
-	const struct mtls_acct_header header = { .format = 1, .ids = *rules };
-	return mtls_acct_group_read(&header, value, len, ret);
 }
 
 static bool source_valid(const char *name, size_t len)

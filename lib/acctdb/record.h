@@ -169,19 +169,15 @@ int mtls_acct_sources_decode(const uint8_t *value, size_t len, struct mtls_acct_
  * supplementary groups are passed over unread. Format 1 and MTLS_ACCT_USER_ID have none: the list
  * is empty.
  */
-int mtls_acct_user_read(const struct mtls_acct_header *header, enum mtls_acct_kind kind,
-			const uint8_t *value, size_t len, struct mtls_acct_user *ret,
-			struct mtls_acct_ids *ret_gids);
-int mtls_acct_group_read(const struct mtls_acct_header *header, const uint8_t *value, size_t len,
-			 struct mtls_acct_group *ret);
+int mtls_acct_user_decode(const struct mtls_acct_header *header, enum mtls_acct_kind kind,
+			  const uint8_t *value, size_t len, struct mtls_acct_user *ret,
+			  struct mtls_acct_ids *ret_gids);
+int mtls_acct_group_decode(const struct mtls_acct_header *header, const uint8_t *value, size_t len,
+			   struct mtls_acct_group *ret);
 /* The private group of @user, or MTLS_E_NOTFOUND: it has none. */
 int mtls_acct_private_group(const struct mtls_acct_header *header,
 			    const struct mtls_acct_user *user, struct mtls_acct_group *ret);
-/* The same for records of format 1. */
-int mtls_acct_user_decode(const struct mtls_id_rules *ids, const uint8_t *value, size_t len,
-			  struct mtls_acct_user *ret);
-int mtls_acct_group_decode(const struct mtls_id_rules *ids, const uint8_t *value, size_t len,
-			   struct mtls_acct_group *ret);
+/* The record `s` of format 1. */
 int mtls_acct_user_groups_decode(const struct mtls_id_rules *ids, const uint8_t *value, size_t len,
 				 struct mtls_acct_ids *ret);
 int mtls_acct_binding_decode(const uint8_t *value, size_t len, struct mtls_acct_names *ret);

@@ -138,14 +138,15 @@ static void decode_all(const struct mtls_acct_header *in, const uint8_t *value, 
 	(void)mtls_acct_next_decode(value, len, &next);
 	(void)mtls_acct_tombstone_decode(value, len, &stone);
 	(void)mtls_acct_sources_decode(value, len, &names);
-	if (mtls_acct_user_read(in, MTLS_ACCT_USER_ID, value, len, &user, NULL) == 0)
+	if (mtls_acct_user_decode(in, MTLS_ACCT_USER_ID, value, len, &user, NULL) == 0)
 		good_user(in, &user);
-	if (mtls_acct_user_read(in, MTLS_ACCT_USER_NAME, value, len, &user, &ids) == 0) {
+	if (mtls_acct_user_decode(in, MTLS_ACCT_USER_NAME, value, len, &user, &ids) == 0) {
 		good_user(in, &user);
 		good_ids(in, &ids);
-		assert(mtls_acct_user_read(in, MTLS_ACCT_USER_NAME, value, len, &user, NULL) == 0);
+		assert(mtls_acct_user_decode(in, MTLS_ACCT_USER_NAME, value, len, &user, NULL) ==
+		       0);
 	}
-	if (mtls_acct_group_read(in, value, len, &group) == 0)
+	if (mtls_acct_group_decode(in, value, len, &group) == 0)
 		good_group(in, &group);
 	if (mtls_acct_binding_decode(value, len, &names) == 0)
 		pack_group((struct mtls_acct_str){ "x509", 4 }, 65534, &names);

@@ -419,7 +419,7 @@ static int say(const struct mtls_acct_header *in, uint8_t kind, const uint8_t *v
 		return r;
 	case 'u':
 	case 'U':
-		r = mtls_acct_user_read(in, (enum mtls_acct_kind)kind, value, len, &user, &ids);
+		r = mtls_acct_user_decode(in, (enum mtls_acct_kind)kind, value, len, &user, &ids);
 		if (r < 0)
 			return r;
 		(void)mtls_buf_printf(out, "%.*s:%u:%u:%u:%.*s:%.*s:%.*s", (int)user.name.len,
@@ -435,7 +435,7 @@ static int say(const struct mtls_acct_header *in, uint8_t kind, const uint8_t *v
 		return r;
 	case 'g':
 	case 'G':
-		r = mtls_acct_group_read(in, value, len, &u.group);
+		r = mtls_acct_group_decode(in, value, len, &u.group);
 		if (r < 0)
 			return r;
 		(void)mtls_buf_printf(out, "%.*s:%u:%u", (int)u.group.name.len, u.group.name.data,
