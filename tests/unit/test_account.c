@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -103,6 +104,75 @@ static void base_passwd_is_reserved(void **state)
 	}
 }
 
+/*
+ * The whole list is frozen, so it stands here too. A name that differs from a listed one in its
+ * first, its last or its number of characters is not listed, unless it is another one that is.
+ */
+static const char *const frozen[] = {
+	"Debian-exim",  "Debian-snmp",   "adm",           "admin",
+	"audio",        "avahi",         "backup",        "bin",
+	"bind",         "bluetooth",     "cdrom",         "chrony",
+	"colord",       "crontab",       "daemon",        "dbus",
+	"dhcpcd",       "dialout",       "dip",           "disk",
+	"dnsmasq",      "docker",        "dovecot",       "dovenull",
+	"fax",          "floppy",        "fwupd-refresh", "games",
+	"gdm",          "geoclue",       "gnats",         "halt",
+	"haproxy",      "incus",         "incus-admin",   "input",
+	"irc",          "kmem",          "kvm",           "libvirt",
+	"libvirt-qemu", "lightdm",       "list",          "lp",
+	"lpadmin",      "lxd",           "mail",          "man",
+	"memcache",     "messagebus",    "mtls-accountd", "mtls-authd",
+	"mtls-signer",  "mtls-ssh-keys", "munge",         "mysql",
+	"netdev",       "news",          "nfsnobody",     "nobody",
+	"nogroup",      "nslcd",         "nslcd-user",    "ntp",
+	"ntpsec",       "nvpd",          "openldap",      "operator",
+	"pcscd",        "plugdev",       "polkitd",       "postdrop",
+	"postfix",      "postgres",      "proxy",         "pulse",
+	"rabbitmq",     "radvd",         "redis",         "render",
+	"root",         "rpc",           "rtkit",         "sambashare",
+	"saned",        "sasl",          "scanner",       "sddm",
+	"sgx",          "shadow",        "shutdown",      "speech-dispatcher",
+	"src",          "ssh",           "sshd",          "ssl-cert",
+	"sssd",         "staff",         "statd",         "stunnel4",
+	"sudo",         "sync",          "sys",           "syslog",
+	"tape",         "tcpdump",       "tomcat",        "tss",
+	"tty",          "unbound",       "usbmux",        "users",
+	"utmp",         "uucp",          "uuidd",         "video",
+	"voice",        "wheel",         "whoopsie",      "wireshark",
+	"www-data",     "xrdp",          "zabbix"
+};
+
+static bool is_frozen(const char *name)
+{
+	for (size_t i = 0; i < MTLS_COUNT(frozen); i++)
+		if (strcmp(frozen[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void list_is_frozen(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(frozen); i++) {
+		char name[32];
+		size_t len = strlen(frozen[i]);
+		print_message("# row '%s'\n", frozen[i]);
+		assert_true(mtls_account_name_reserved(frozen[i], len));
+		for (size_t at = 0; at < len; at++) {
+			(void)snprintf(name, sizeof(name), "%s", frozen[i]);
+			for (char c = 'a'; c <= 'z'; c++) {
+				name[at] = c;
+				assert_int_equal(mtls_account_name_reserved(name, len),
+						 is_frozen(name));
+			}
+		}
+		(void)snprintf(name, sizeof(name), "%sx", frozen[i]);
+		assert_int_equal(mtls_account_name_reserved(name, len + 1), is_frozen(name));
+		name[len - 1] = '\0';
+		assert_int_equal(mtls_account_name_reserved(name, len - 1), is_frozen(name));
+	}
+}
+
 static void packaged_names_are_known(void **state)
 {
 	/* clang-format off */
@@ -150,6 +220,15 @@ static void paths_are_checked(void **state)
 		{ "/home/..x", 9, true },
 		{ "/home/x..", 9, true },
 		{ "/nonexistent", 12, true },
+		{ "/.", 2, true },
+		{ "/a/./b", 6, true },
+		{ "/a/.b/...", 9, true },
+		{ "/\xc3\xbc/.x", 6, true },
+		{ "/\xc3\xbc/..", 6, false },
+		{ "/\xc3\xbc//", 5, false },
+		{ "/a/..\xff", 6, false },
+		{ "/\xc2\x85", 3, false },
+		{ "/./../a", 7, false },
 		{ "", 0, false },
 		{ NULL, 0, false },
 		{ "home", 4, false },
@@ -230,6 +309,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_have_grades),
 		cmocka_unit_test(base_passwd_is_reserved),
+		cmocka_unit_test(list_is_frozen),
 		cmocka_unit_test(packaged_names_are_known),
 		cmocka_unit_test(packaged_names_are_in_order),
 		cmocka_unit_test(paths_are_checked),
