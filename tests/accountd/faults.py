@@ -263,6 +263,9 @@ def main(out):
         for part in (faults.first_form, faults.lost, faults.corrupt, faults.newer, faults.disk,
                      faults.store_disk, faults.became_local, faults.damaged_snapshot):
             part()
+        complaints = faults.daemon.complaints()
+        out.result(not complaints, "no sanitizer and no sandbox had to say anything",
+                   "\n".join(complaints[:20]))
     finally:
         if faults.daemon.process and faults.daemon.process.poll() is None:
             faults.daemon.process.kill()

@@ -176,6 +176,9 @@ def main(out):
     try:
         for part in (service.units, service.activated, service.reasons, service.bounded):
             part()
+        complaints = service.daemon.complaints()  # one log for all
+        out.result(not complaints, "no sanitizer and no sandbox had to say anything",
+                   "\n".join(complaints[:20]))
     finally:
         daemon = service.daemon
         if daemon and daemon.process and daemon.process.poll() is None:

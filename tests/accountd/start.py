@@ -238,6 +238,9 @@ def main(out):
         for part in (start.options, start.refusals, start.sockets, start.peers, start.manners,
                      start.rights, start.deaths, start.ends, start.reload):
             part()
+        complaints = start.daemon.complaints()
+        out.result(not complaints, "no sanitizer and no sandbox had to say anything",
+                   "\n".join(complaints[:20]))
     finally:
         if start.daemon.process and start.daemon.process.poll() is None:
             start.daemon.process.kill()

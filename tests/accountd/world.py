@@ -27,6 +27,11 @@ FIRST = 2000200001
 # Codes of ControlEnd.
 OK, FAILED, USAGE, REFUSED, EXISTS, NOTFOUND, BUSY, UNPUBLISHED = range(8)
 SANITIZED = bool(os.environ.get("MTLS_SANITIZERS"))
+if SANITIZED:
+    # The search for leaks traces the process at its end, which the sandbox forbids.
+    os.environ["ASAN_OPTIONS"] = ":".join(
+        option for option in (os.environ.get("ASAN_OPTIONS"), "detect_leaks=0",
+                       "verify_asan_link_order=0") if option)
 PATIENCE = 60 if SANITIZED else 20  # seconds that an event may take
 
 
@@ -288,6 +293,11 @@ class Daemon:
             self.process.kill()
             self.process.wait()
             return "did not end"
+
+    def complaints(self):
+        """Lines of the log that no test may cause: of a sanitizer, of the sandbox."""
+        words = ("Sanitizer", "runtime error:", "sandbox forbids", "internal error")
+        return [line for line in self.text().splitlines() if any(word in line for word in words)]
 
     def run(self, *options):
         """To its end; (code, output)."""
