@@ -132,8 +132,7 @@ static const char *const format_1_lines[] = {
 	"next 2000200029 2000200029\n",
 	"\nstone u 2000200016 user-07 1700000001\n",
 	"\nstone g 2000200008 gone 1700000002\n",
-	"\nuser alice 2000200001:2000200001 from 0 A Person /home/alice /bin/sh +2000200003 "
-	"+2000200004\n",
+	"\nuser alice 2000200001:2000200001 from 0 A Person /home/alice /bin/sh +2000200003",
 	"\nuser dave 2000200006:2000200006 from 0 A Person /srv/dave /bin/sh\n",
 	"\nuser zoe 2100000000:2100000000 from 0 Zoë € /home/zoë /bin/bash +2000200003\n",
 	"\nmembers 2000200007\n",
