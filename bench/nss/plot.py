@@ -64,25 +64,33 @@ class Panel:
         for people in self.sizes:
             x = self.x(people)
             yield f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{self.y0}" y2="{self.y1}"/>'
-            yield f'<text x="{x:.1f}" y="{self.y0 + 16}" text-anchor="middle">{people:,}</text>'
+            anchor = "end" if people == self.sizes[-1] > self.sizes[0] else "middle"
+            yield f'<text x="{x:.1f}" y="{self.y0 + 16}" text-anchor="{anchor}">{people:,}</text>'
         yield from self.draw_lines(labels)
 
     def draw_lines(self, labels):
-        """Labels at the ends of the lines, moved down as far as they would cover one another."""
-        floors = {}
-        names = []
-        for key, points in sorted(self.lines, key=lambda line: self.y(line[1][-1][1])):
+        ends = {}
+        for key, points in self.lines:
             colour = f"c{ORDER.index(key)}"
             where = [(self.x(people), self.y(ns)) for people, ns in points]
             yield (f'<polyline class="{colour} {key}" points="' +
                    " ".join(f"{x:.1f},{y:.1f}" for x, y in where) + '"/>')
             yield from (f'<circle class="{colour}" cx="{x:.1f}" cy="{y:.1f}" r="2.6"/>' for x, y in where)
-            x, y = where[-1]
-            floors[x] = max(y, floors.get(x, self.y1 - LABEL) + LABEL)
-            for kind in ("halo", colour):
-                names.append(f'<text class="{kind}" x="{x + 8:.1f}" y="{floors[x] + 4:.1f}">'
-                             f'{escape(labels[key])}</text>')
-        yield from names
+            ends.setdefault(where[-1][0], []).append((where[-1][1], key))
+        for x, there in ends.items():
+            there.sort()
+            for (_, key), y in zip(there, apart([y for y, _ in there], self.y0)):
+                for kind in ("halo", f"c{ORDER.index(key)}"):
+                    yield f'<text class="{kind}" x="{x + 8:.1f}" y="{y + 4:.1f}">{escape(labels[key])}</text>'
+
+
+def apart(heights, bottom):
+    """Ascending heights, moved so that labels do not cover one another and end above @bottom."""
+    for i in range(1, len(heights)):
+        heights[i] = max(heights[i], heights[i - 1] + LABEL)
+    for i in range(len(heights) - 1, -1, -1):
+        heights[i] = min(heights[i], bottom - LABEL * (len(heights) - 1 - i))
+    return heights
 
 
 def lines_of(sizes, question):
