@@ -27,7 +27,7 @@
 #define PARTS        15
 #define FEW          3
 #define COUNT_MAX    20000 /* in a part */
-#define WARM_NS      20e3  /* who needs longer than this has nothing to warm up */
+#define WARM_NS      9e3   /* who needs longer than this has nothing to warm up */
 #define PATIENCE_NS  400e6 /* who needs longer than this is not asked again */
 #define ONCE         "once-"
 #define ENUMERATIONS 3 /* the best of */
@@ -116,13 +116,15 @@ static double typical(const struct lookup *what, uint32_t count)
 
 static double measure(const struct lookup *what)
 {
-	(void)loop(what, 1, RANDOM); /* loads the module, opens the files */
-	double once = loop(what, 1, SPREAD);
-	if (once > PATIENCE_NS) /* of the account in the middle */
-		return once;
-	if (what->warm && once < WARM_NS)
+	(void)loop(what, 1, RANDOM);        /* loads the module, opens the files */
+	double few = loop(what, 1, SPREAD); /* of the account in the middle */
+	if (few > PATIENCE_NS)
+		return few;
+	few = loop(what, FEW, SPREAD) / FEW;
+	if (what->warm && few < WARM_NS) {
 		(void)loop(what, run.pool, IN_ORDER);
-	double few = loop(what, FEW, SPREAD) / FEW;
+		few = loop(what, FEW, SPREAD) / FEW;
+	}
 	uint32_t count = (uint32_t)(BUDGET_NS / few / PARTS);
 	if (count > COUNT_MAX)
 		count = COUNT_MAX;
