@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 
@@ -104,6 +105,7 @@ def measure(people, chosen, rounds):
 
 def main():
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # daemons and files go in any case
     space.enter()
     start = time.monotonic()
     chosen = chosen_peers(options.peers)
