@@ -26,7 +26,7 @@ ACCOUNTD_UID, AUTHD_UID = 442, 443
 FIRST = 2000200001
 # Codes of ControlEnd.
 OK, FAILED, USAGE, REFUSED, EXISTS, NOTFOUND, BUSY, UNPUBLISHED = range(8)
-SANITIZED = bool(os.environ.get("MTLS_SANITIZERS"))
+SANITIZED = os.environ.get("MTLS_SANITIZERS", "no") not in ("", "no")
 if SANITIZED:
     # The search for leaks traces the process at its end, which the sandbox forbids.
     os.environ["ASAN_OPTIONS"] = ":".join(
