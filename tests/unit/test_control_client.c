@@ -404,6 +404,7 @@ static void nobody_accepts(void **state)
 	size_t count = 0;
 	(void)state;
 	_cleanup_close_ int listener = listen_here(getuid());
+	assert_true(listener >= 0);
 	while (r == 0 && count < MTLS_COUNT(controls)) {
 		r = mtls_control_connect(path, getuid(), SHORT_MS, &controls[count], &diag);
 		count += r == 0;
