@@ -8,6 +8,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,9 +71,11 @@ int mtls_acctbuild_claim(struct mtls_idset *alive, const struct mtls_idset *dead
 static int take_begin(struct mtls_acctbuild *build, const struct mtls_acct_item *item,
 		      struct mtls_diag *diag)
 {
-	if (!item->u.begin.generation)
-		return mtls_diag_set(diag, MTLS_E_DENIED, "refused: generation 0");
-	build->header.serial = item->u.begin.generation;
+	uint64_t generation = item->u.begin.generation;
+	if (!generation || generation > MTLS_ACCTDB_SERIAL_MAX)
+		return mtls_diag_set(diag, MTLS_E_DENIED, "refused: generation %" PRIu64,
+				     generation);
+	build->header.serial = generation;
 	build->header.no_enumeration = item->u.begin.no_enumeration;
 	return 0;
 }

@@ -44,13 +44,15 @@
 #define MTLS_ACCTDB_FORMAT        2
 #define MTLS_ACCTDB_FORMAT_OLDEST 1
 
-#define MTLS_ACCTDB_FIELD_MAX   255       /* bytes of gecos, home, shell each */
-#define MTLS_ACCTDB_MEMBERS_MAX 65536     /* members of a group */
-#define MTLS_ACCTDB_GROUPS_MAX  4096      /* supplementary groups of a user */
-#define MTLS_ACCTDB_SOURCES_MAX 64        /* sources, the store included */
-#define MTLS_ACCTDB_SOURCE_MAX  32        /* bytes of a source's name: as an owned account's */
-#define MTLS_ACCTDB_NAMES_MAX   64        /* accounts bound to one key */
-#define MTLS_ACCTDB_VALUE_MAX   (6 << 20) /* bytes of a value */
+#define MTLS_ACCTDB_FIELD_MAX   255   /* bytes of gecos, home, shell each */
+#define MTLS_ACCTDB_MEMBERS_MAX 65536 /* members of a group */
+#define MTLS_ACCTDB_GROUPS_MAX  4096  /* supplementary groups of a user */
+#define MTLS_ACCTDB_SOURCES_MAX 64    /* sources, the store included */
+#define MTLS_ACCTDB_SERIAL_MAX                                                                     \
+	(UINT64_C(1) << 62)              /* a store can go on after a snapshot up to here */
+#define MTLS_ACCTDB_SOURCE_MAX 32        /* bytes of a source's name: as an owned account's */
+#define MTLS_ACCTDB_NAMES_MAX  64        /* accounts bound to one key */
+#define MTLS_ACCTDB_VALUE_MAX  (6 << 20) /* bytes of a value */
 
 /*
  * Beside the snapshot: a page, never replaced, whose first eight bytes (native order) count the

@@ -27,6 +27,7 @@
 CHANGE(no_begin, stream_take_out(s, 0))
 CHANGE(begin_twice, stream_twice(s, MTLS_ACCT_ITEM_BEGIN, 0))
 CHANGE(begin_generation, s->items[0].u.begin.generation = 0)
+CHANGE(begin_future, s->items[0].u.begin.generation = MTLS_ACCTDB_SERIAL_MAX + 1)
 CHANGE(no_next, stream_take_out(s, 1))
 CHANGE(next_twice, stream_twice(s, MTLS_ACCT_ITEM_NEXT, 0))
 CHANGE(next_first, struct mtls_acct_item x = s->items[0]; s->items[0] = s->items[1]; s->items[1] = x)
@@ -147,6 +148,7 @@ static const struct {
 	ROW(no_begin, "an item of kind 2 behind one of kind 0"),
 	ROW(begin_twice, "an item of kind 1 behind one of kind 1"),
 	ROW(begin_generation, "generation 0"),
+	ROW(begin_future, "generation 4611686018427387905"),
 	ROW(no_next, "an item of kind 3 behind one of kind 1"),
 	ROW(next_first, "an item of kind 2 behind one of kind 0"),
 	ROW(next_twice, "an item of kind 2 behind one of kind 2"),
