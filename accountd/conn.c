@@ -32,6 +32,7 @@ struct conn_io {
 	struct mtls_buf out;
 	size_t out_at;
 	mtls_deadline deadline;
+	bool again; /* has a request, but it is the others' turn */
 	bool closing;
 };
 
@@ -208,13 +209,22 @@ static int take_message(struct conn *conn)
 
 static void watch(struct conn *conn);
 
-/* As far as it goes without waiting. */
+/* The answer is sent. 0: enough for now. */
+static int next_request(struct conn *conn)
+{
+	conn->phase = CONN_REQUEST;
+	conn->io->again = mtls_frame_pending(&conn->io->frame);
+	return 0;
+}
+
+/* As far as it goes without waiting, but one request at most: then others get their turn. */
 static void advance(struct conn *conn)
 {
 	int r = 1;
 
 	if (conn->io->closing)
 		return;
+	conn->io->again = false;
 	while (r > 0 && !conn->io->closing) {
 		bool answering = conn->phase == CONN_SEND || conn->phase == CONN_PUBLISH;
 		r = answering ? make_answer(conn) : 0;
@@ -227,7 +237,7 @@ static void advance(struct conn *conn)
 		else if (conn->phase == CONN_SEND && (conn->import || conn->end))
 			r = 1;
 		else if (conn->phase == CONN_SEND)
-			conn->phase = CONN_REQUEST;
+			r = next_request(conn);
 		else
 			r = take_message(conn);
 	}
@@ -275,10 +285,10 @@ static void watch(struct conn *conn)
 {
 	int events = UV_DISCONNECT;
 
-	if (conn->phase == CONN_REQUEST || conn->phase == CONN_ITEMS)
-		events |= UV_READABLE;
-	if (sending(conn->io))
+	if (sending(conn->io) || conn->io->again)
 		events |= UV_WRITABLE;
+	else if (conn->phase == CONN_REQUEST || conn->phase == CONN_ITEMS)
+		events |= UV_READABLE;
 	if (uv_poll_start(&conn->io->poll, events, on_conn) < 0)
 		conn_close(conn);
 }
