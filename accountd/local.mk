@@ -6,6 +6,7 @@ include %D%/source_files.mk
 noinst_LTLIBRARIES += libmtls_accountd.la
 libmtls_accountd_la_SOURCES = \
 	%D%/accountd.h \
+	%D%/audit.c %D%/audit.h \
 	%D%/configuration.c %D%/configuration.h \
 	%D%/conn.c %D%/conn.h \
 	%D%/feed.c %D%/feed.h \
@@ -37,7 +38,7 @@ mtls_accountd_SOURCES = %D%/main.c
 mtls_accountd_LDADD = $(LIBMTLS_ACCOUNTD)
 
 # The daemon alone: as root, in a mount name space of its own.
-ACCOUNTD_ROOT_TESTS = tests/accountd/start.py tests/accountd/faults.py \
+ACCOUNTD_ROOT_TESTS = tests/accountd/start.py tests/accountd/hostile.py tests/accountd/faults.py \
 	tests/accountd/service.py tests/accountd/crash.py tests/accountd/sources.py
 EXTRA_DIST += $(ACCOUNTD_ROOT_TESTS) tests/accountd/world.py tests/accountd/snapshot.py
 if E2E

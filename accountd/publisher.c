@@ -9,12 +9,14 @@
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "accountd/audit.h"
 #include "accountd/configuration.h"
 #include "accountd/landlock.h"
 #include "accountd/process.h"
@@ -37,6 +39,9 @@ struct publisher {
 	struct mtls_buf in;
 	size_t at; /* of the next frame in @in */
 	uint32_t texts;
+	struct audit audit;
+	struct stat folder; /* of the snapshot when the sandbox closed; all 0: there was none */
+	bool moved;         /* it is another one now, which the sandbox does not know */
 };
 
 /* The stream that is being read. */
@@ -63,7 +68,7 @@ static void dropped(void *ctx, const char *sentence)
 	struct publisher *p = ctx;
 	struct report report = { .kind = REPORT_DROPPED };
 
-	mtls_log(MTLS_LOG_NOTICE, "dropped: %s", sentence);
+	audit_dropped(&p->audit, sentence);
 	if (p->texts++ >= TEXTS_MAX)
 		return;
 	(void)mtls_strcopy(report.text, sizeof(report.text), sentence);
@@ -110,17 +115,17 @@ static int next_item(struct publisher *p, struct mtls_acct_item *ret)
 /* ------------------------------------------------------------------------------ streams */
 
 /* An older store must not replace a newer snapshot: its ids would be given out twice. */
-static int check_serial(const struct publisher *p, uint64_t serial, struct mtls_diag *diag)
+static int check_serial(struct publisher *p, uint64_t serial, struct mtls_diag *diag)
 {
 	struct mtls_acctdb db;
 	const char *path = p->settings->snapshot;
 	int r = mtls_acctdb_open(&db, path, 0, diag);
 
 	if (r == -ENOENT || r == MTLS_E_CORRUPT) {
+		(void)mtls_diag_set(diag, r, "'%s' is damaged: it is replaced", path);
 		if (r == MTLS_E_CORRUPT)
-			mtls_log(MTLS_LOG_WARNING, "'%s' is damaged: it is replaced", path);
-		if (diag)
-			diag->text[0] = '\0';
+			audit_line(&p->audit, MTLS_LOG_WARNING, diag->text);
+		diag->text[0] = '\0';
 		return 0;
 	}
 	if (r < 0)
@@ -164,6 +169,7 @@ static int begin(struct publisher *p, struct stream *stream, const struct mtls_a
 		return MTLS_E_PROTOCOL;
 	*stream = (struct stream){ .serial = item->u.begin.generation };
 	p->texts = 0;
+	audit_begin(&p->audit);
 	stream->err = prepare(p, stream);
 	return 0;
 }
@@ -172,6 +178,33 @@ static void take(struct stream *stream, const struct mtls_acct_item *item)
 {
 	if (stream->err >= 0)
 		stream->err = mtls_acctbuild_add(stream->build, item, &stream->diag);
+}
+
+static struct stat folder_now(const struct publisher *p)
+{
+	char copy[PATH_MAX];
+	struct stat st;
+
+	if (mtls_strcopy(copy, sizeof(copy), p->settings->snapshot) < 0 ||
+	    stat(dirname(copy), &st) < 0)
+		return (struct stat){ 0 };
+	return st;
+}
+
+/* The sandbox stands for the folder that there was, not for its name: only a new process helps. */
+static bool has_moved(const struct publisher *p)
+{
+	const struct stat now = folder_now(p);
+
+	return now.st_dev != p->folder.st_dev || now.st_ino != p->folder.st_ino;
+}
+
+static void log_failure(struct publisher *p, const char *why)
+{
+	char line[MTLS_DIAG_MAX + 32];
+
+	(void)snprintf(line, sizeof(line), "not published: %s", why);
+	audit_line(&p->audit, MTLS_LOG_ERROR, line);
 }
 
 /* Publishes if all went well, and says how it went. */
@@ -190,12 +223,14 @@ static int finish(struct publisher *p, struct stream *stream)
 		report.code = stream->err;
 		(void)mtls_strcopy(report.text, sizeof(report.text),
 				   mtls_diag_text(&stream->diag, stream->err));
-		mtls_log(MTLS_LOG_ERROR, "not published: %s", report.text);
+		log_failure(p, report.text);
 		/* The folder may be another one by then. */
 		if (p->place)
 			mtls_acctplace_discard(p->place);
 		mtls_acctplace_close(MTLS_TAKE(p->place));
+		p->moved = has_moved(p);
 	}
+	audit_end(&p->audit, stream->err >= 0);
 	return answer(&report);
 }
 
@@ -251,19 +286,25 @@ int publisher_run(pid_t supervisor)
 		r = process_give_up(0, 0, &diag);
 	if (r >= 0)
 		r = configuration_inherit(ACCOUNTD_FD_SETTINGS, &p.settings, &diag);
-	if (r >= 0)
+	if (r >= 0) {
+		p.folder = folder_now(&p);
 		r = publisher_confine(p.settings->snapshot, &diag);
+	}
 	if (r < 0) {
 		mtls_log(MTLS_LOG_ERROR, "publisher: %s", mtls_diag_text(&diag, r));
 		return ACCOUNTD_EXIT_SOFTWARE;
 	}
-	while (r >= 0)
+	while (r >= 0 && !p.moved)
 		r = serve(&p);
-	if (r != MTLS_E_CLOSED)
+	if (p.moved)
+		mtls_log(MTLS_LOG_NOTICE, "the folder of '%s' is another one: starting again",
+			 p.settings->snapshot);
+	else if (r != MTLS_E_CLOSED)
 		mtls_log(MTLS_LOG_ERROR, "publisher: the stream is no stream: %s",
 			 mtls_strerror(r));
 	mtls_buf_done(&p.in);
+	audit_done(&p.audit);
 	mtls_settings_accountd_free(p.settings);
 	mtls_acctplace_close(p.place);
-	return r == MTLS_E_CLOSED ? ACCOUNTD_EXIT_OK : ACCOUNTD_EXIT_SOFTWARE;
+	return p.moved || r == MTLS_E_CLOSED ? ACCOUNTD_EXIT_OK : ACCOUNTD_EXIT_SOFTWARE;
 }

@@ -26,9 +26,13 @@ int socket_folder(const char *path, mode_t mode, uid_t uid, gid_t gid, struct mt
 	(void)umask(old);
 	if (r == -EEXIST)
 		return 0;
-	/* Nobody but root can have put something else there: the parent is root's. */
-	if (r == 0 && (chmod(path, mode) < 0 || lchown(path, uid, gid) < 0))
-		r = -errno;
+	if (r == 0) {
+		/* Not by its name: who owns the folder above could put something else there. */
+		_cleanup_close_ int fd =
+			open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 || fchmod(fd, mode) < 0 || fchown(fd, uid, gid) < 0)
+			r = -errno;
+	}
 	return r < 0 ? mtls_diag_set(diag, r, "cannot make the folder '%s': %s", path,
 				     mtls_strerror(r))
 		     : 0;

@@ -23,8 +23,10 @@
 #include "lib/base/service.h"
 #include "lib/base/str.h"
 
-#define STOP_MS  20000 /* for the store to finish its commit and the publish under way */
-#define OTHER_MS 5000  /* for one child to notice that the other has ended */
+#define STOP_MS   20000 /* for the store to finish its commit and the publish under way */
+#define OTHER_MS  5000  /* for one child to notice that the other has ended */
+#define WORDS_MS  100   /* between two looks at the words of the store process */
+#define WORDS_MAX 16    /* of one look; the service manager gets the last ones */
 
 enum child { CHILD_STORE, CHILD_PUBLISHER, CHILDREN };
 static const char *const child_names[CHILDREN] = { "store", "publisher" };
@@ -36,7 +38,8 @@ struct supervisor {
 	const char *path;
 	bool catch_up;
 	int signal_fd, self_fd;
-	int word_fd; /* -1: no store process */
+	int word_fd;            /* -1: no store process */
+	mtls_deadline words_at; /* not before: it may be broken into and never stop */
 	int sockets[ENDPOINTS];
 	bool ours[ENDPOINTS];
 	char *paths[ENDPOINTS]; /* as bound: the settings may change */
@@ -46,7 +49,6 @@ struct supervisor {
 	bool on_purpose;       /* the pair ends because it was told to */
 	bool proved;           /* the pair that runs has judged a stream: it can run */
 	bool ready, stopping;
-	int64_t watchdog_told_ms;
 	int exit_code;
 };
 
@@ -60,6 +62,69 @@ static void tell_manager(const char *state)
 	int r = mtls_service_notify(state);
 	if (r < 0)
 		mtls_log(MTLS_LOG_WARNING, "service manager: %s", mtls_strerror(r));
+}
+
+/* --------------------------------------------------------------------------------- words */
+
+/* A sentence for people: nothing in it may be taken for a line of its own. */
+static void on_state(struct supervisor *s, const char *text)
+{
+	char state[MTLS_DIAG_MAX + 64];
+
+	(void)snprintf(state, sizeof(state), "%sSTATUS=%s", s->ready ? "" : "READY=1\n", text);
+	for (char *p = strstr(state, "STATUS="); *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	s->ready = s->proved = true;
+	tell_manager(state);
+}
+
+static void on_alive(void)
+{
+	if (mtls_service_watchdog_ms())
+		tell_manager("WATCHDOG=1");
+}
+
+static void end_words(struct supervisor *s)
+{
+	if (s->word_fd >= 0)
+		(void)close(s->word_fd);
+	s->word_fd = -1;
+}
+
+/* A store process that cannot say any more how it stands is none. */
+static void on_silence(struct supervisor *s)
+{
+	end_words(s);
+	if (s->pids[CHILD_STORE])
+		(void)kill(s->pids[CHILD_STORE], SIGKILL);
+}
+
+/* What came last of each kind is handed on, so that a flood ends here. */
+static void on_words(struct supervisor *s)
+{
+	struct word word, state = { 0 };
+	bool alive = false;
+	ssize_t n = 0;
+
+	for (int i = 0; i < WORDS_MAX; i++) {
+		n = recv(s->word_fd, &word, sizeof(word), MSG_DONTWAIT);
+		if (n <= 0)
+			break;
+		if (n != (ssize_t)sizeof(word))
+			continue;
+		alive = alive || word.kind == WORD_ALIVE;
+		if (word.kind == WORD_STATE)
+			state = word;
+	}
+	s->words_at = mtls_deadline_in_ms(WORDS_MS);
+	if (alive)
+		on_alive();
+	state.text[sizeof(state.text) - 1] = '\0';
+	if (state.kind == WORD_STATE)
+		on_state(s, state.text);
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		on_silence(s);
 }
 
 /* ------------------------------------------------------------------------------ starting */
@@ -102,15 +167,41 @@ static int start_with(struct supervisor *s, const int pair[2], const int word[2]
 	return 0;
 }
 
+/* The folder of @path, and with it that above: /var/lib/mtls/accountd in a new /var/lib/mtls. */
+static int make_folder_of(const char *path, mode_t mode, uid_t uid, gid_t gid,
+			  struct mtls_diag *diag)
+{
+	char copy[PATH_MAX], above[PATH_MAX];
+
+	if (mtls_strcopy(copy, sizeof(copy), path) < 0)
+		return mtls_diag_set(diag, -ENAMETOOLONG, "'%s': path too long", path);
+	const char *folder = dirname(copy);
+	if (mtls_strcopy(above, sizeof(above), folder) < 0)
+		return mtls_diag_set(diag, -ENAMETOOLONG, "'%s': path too long", path);
+	int r = socket_folder(dirname(above), 0755, 0, 0, diag);
+	return r < 0 ? r : socket_folder(folder, mode, uid, gid, diag);
+}
+
+static int make_folders(const struct configuration *c, struct mtls_diag *diag)
+{
+	int r = make_folder_of(c->settings->store, 0700, c->uid, c->gid, diag);
+
+	return r < 0 ? r : make_folder_of(c->settings->snapshot, 0755, 0, 0, diag);
+}
+
 /* A store without its publisher ends by itself: its end of the pair is closed. */
 static void start_pair(struct supervisor *s)
 {
 	int pair[2] = { -1, -1 }, word[2] = { -1, -1 };
+	struct mtls_diag diag = { 0 };
 	int r = 0;
 
 	process_started(&s->pause);
 	s->on_purpose = s->proved = false;
 	s->kill_at = INT64_MAX;
+	/* They may have gone, or be others, since the last time. */
+	if (make_folders(s->config, &diag) < 0)
+		mtls_log(MTLS_LOG_ERROR, "%s", diag.text);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, word) < 0)
 		r = -errno;
@@ -122,8 +213,11 @@ static void start_pair(struct supervisor *s)
 	if (word[1] >= 0)
 		(void)close(word[1]);
 	s->word_fd = word[0];
+	s->words_at = 0;
 	if (r < 0)
 		mtls_log(MTLS_LOG_ERROR, "cannot start the processes: %s", mtls_strerror(r));
+	if (!s->pids[CHILD_STORE])
+		end_words(s);
 	if (!any_left(s))
 		process_ended(&s->pause, false, false);
 }
@@ -160,8 +254,9 @@ static void child_ended(struct supervisor *s, enum child which, int status)
 	log_end(child_names[which], s->pids[which], status);
 	s->pids[which] = 0;
 	if (which == CHILD_STORE) {
-		(void)close(s->word_fd);
-		s->word_fd = -1;
+		if (s->word_fd >= 0)
+			on_words(s); /* what it said before it ended, it has said */
+		end_words(s);
 	}
 	/* It has said why. One that was killed is just started again. */
 	if (which == CHILD_STORE && !s->ready && WIFEXITED(status) && WEXITSTATUS(status))
@@ -235,42 +330,6 @@ static void on_signal(struct supervisor *s)
 	}
 }
 
-/* --------------------------------------------------------------------------------- words */
-
-/* A sentence for people: nothing in it may be taken for a line of its own. */
-static void on_state(struct supervisor *s, const char *text)
-{
-	char state[MTLS_DIAG_MAX + 64];
-
-	(void)snprintf(state, sizeof(state), "%sSTATUS=%s", s->ready ? "" : "READY=1\n", text);
-	for (char *p = strstr(state, "STATUS="); *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
-	s->ready = s->proved = true;
-	tell_manager(state);
-}
-
-static void on_alive(struct supervisor *s)
-{
-	if (mtls_service_watchdog_ms())
-		tell_manager("WATCHDOG=1");
-	s->watchdog_told_ms = mtls_now_ms();
-}
-
-static void on_word(struct supervisor *s)
-{
-	struct word word;
-
-	while (s->word_fd >= 0 &&
-	       recv(s->word_fd, &word, sizeof(word), MSG_DONTWAIT) == (ssize_t)sizeof(word)) {
-		word.text[sizeof(word.text) - 1] = '\0';
-		if (word.kind == WORD_ALIVE)
-			on_alive(s);
-		else if (word.kind == WORD_STATE)
-			on_state(s, word.text);
-	}
-}
-
 /* ---------------------------------------------------------------------------------- loop */
 
 /* How long poll(2) may wait: until something is due. -1: for ever. */
@@ -278,19 +337,21 @@ static int wait_ms(const struct supervisor *s)
 {
 	mtls_deadline due = any_left(s) ? s->kill_at : s->pause.restart_at;
 
+	if (s->word_fd >= 0 && mtls_deadline_left_ms(s->words_at))
+		due = mtls_deadline_min(due, s->words_at);
 	return due == INT64_MAX ? -1 : mtls_deadline_left_ms(due) + 1;
 }
 
 static void wait_event(struct supervisor *s)
 {
+	bool listens = mtls_deadline_left_ms(s->words_at) == 0;
 	struct pollfd fds[] = { { .fd = s->signal_fd, .events = POLLIN },
-				{ .fd = s->word_fd, .events = POLLIN } };
+				{ .fd = listens ? s->word_fd : -1, .events = POLLIN } };
 
 	if (poll(fds, MTLS_COUNT(fds), wait_ms(s)) <= 0)
 		return;
-	/* Words first: a store that said how it stands and ended has said it. */
 	if (fds[1].revents)
-		on_word(s);
+		on_words(s);
 	if (fds[0].revents)
 		on_signal(s);
 }
@@ -326,28 +387,6 @@ static int open_signals(struct supervisor *s, struct mtls_diag *diag)
 	if (s->signal_fd < 0)
 		return mtls_diag_set(diag, -errno, "signalfd: %s", strerrordesc_np(errno));
 	return 0;
-}
-
-/* The folder of @path, and with it that above: /var/lib/mtls/accountd in a new /var/lib/mtls. */
-static int make_folder_of(const char *path, mode_t mode, uid_t uid, gid_t gid,
-			  struct mtls_diag *diag)
-{
-	char copy[PATH_MAX], above[PATH_MAX];
-
-	if (mtls_strcopy(copy, sizeof(copy), path) < 0)
-		return mtls_diag_set(diag, -ENAMETOOLONG, "'%s': path too long", path);
-	const char *folder = dirname(copy);
-	if (mtls_strcopy(above, sizeof(above), folder) < 0)
-		return mtls_diag_set(diag, -ENAMETOOLONG, "'%s': path too long", path);
-	int r = socket_folder(dirname(above), 0755, 0, 0, diag);
-	return r < 0 ? r : socket_folder(folder, mode, uid, gid, diag);
-}
-
-static int make_folders(const struct configuration *c, struct mtls_diag *diag)
-{
-	int r = make_folder_of(c->settings->store, 0700, c->uid, c->gid, diag);
-
-	return r < 0 ? r : make_folder_of(c->settings->snapshot, 0755, 0, 0, diag);
 }
 
 static int open_sockets(struct supervisor *s, struct mtls_diag *diag)
