@@ -89,7 +89,11 @@ int store_add_member(struct store *store, const char *group, const char *user,
 		     struct mtls_diag *diag);
 int store_remove_member(struct store *store, const char *group, const char *user,
 			struct mtls_diag *diag);
-/* @key canonical (lib/name/key.h); @name of any source or system. */
+/*
+ * @key canonical (lib/name/key.h); @name of any source or system. It is bound to who has the name
+ * now: it is published as long as he has it, again when a source gives him back, and never for
+ * somebody else of his name.
+ */
 int store_bind(struct store *store, const char *key, const char *name, struct mtls_diag *diag);
 int store_unbind(struct store *store, const char *key, const char *name, struct mtls_diag *diag);
 

@@ -31,19 +31,28 @@ int store_insert_binding(struct store *store, const char *key, const char *name)
 	int r = check_key(store, key);
 	if (r >= 0)
 		r = store_db_query(&store->db,
-				   "SELECT count(*), sum(name = ?2) FROM bindings WHERE key = ?1",
+				   "SELECT count(*), sum(name = ?2), sum(name = ?2 AND owner <>"
+				   " ifnull((SELECT uid FROM users WHERE name = ?2), 0))"
+				   " FROM bindings WHERE key = ?1",
 				   &stmt, "ss", key, name);
 	if (r >= 0)
 		r = store_db_step(&store->db, stmt);
 	if (r < 0)
 		return r;
+	if (sqlite3_column_int64(stmt, 2) > 0)
+		return mtls_diag_set(why, MTLS_E_EXISTS,
+				     "the key is bound to another '%s', who had this name here: "
+				     "remove that binding first",
+				     name);
 	if (sqlite3_column_int64(stmt, 1) > 0)
 		return mtls_diag_set(why, MTLS_E_EXISTS, "the key is bound to '%s' already", name);
 	if (sqlite3_column_int64(stmt, 0) >= MTLS_ACCTDB_NAMES_MAX)
 		return mtls_diag_set(why, MTLS_E_LIMIT, "the key is bound to %d accounts already",
 				     MTLS_ACCTDB_NAMES_MAX);
-	r = store_db_run(&store->db, "INSERT INTO bindings (key, name) VALUES (?1, ?2)", "ss", key,
-			 name);
+	r = store_db_run(&store->db,
+			 "INSERT INTO bindings (key, name, owner) VALUES (?1, ?2,"
+			 " ifnull((SELECT uid FROM users WHERE name = ?2), 0))",
+			 "ss", key, name);
 	if (r >= 0)
 		store->dirty = true;
 	return r;

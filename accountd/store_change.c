@@ -105,7 +105,7 @@ static int check_spec(struct store *store, const struct store_user_spec *spec)
 	if (r >= 0)
 		r = store_rule_fields(store, spec->gecos, spec->home, spec->shell);
 	if (r >= 0)
-		r = store_rule_not_bound(store, spec->name);
+		r = store_rule_not_bound(store, spec->name, STORE_NOBODY);
 	if (r >= 0 && !private)
 		r = check_primary(store, spec->gid);
 	return r;

@@ -53,7 +53,7 @@ int store_schema_sealed(struct store_db *db, int64_t schema_sum);
 	"'users'," p "name," p "uid," p "gid," p "source," p "gecos," p "home," p "shell"
 #define STORE_FIELDS_GROUPS(p)     "'groups'," p "name," p "gid," p "source"
 #define STORE_FIELDS_MEMBERS(p)    "'members'," p "gid," p "usr"
-#define STORE_FIELDS_BINDINGS(p)   "'bindings'," p "key," p "name"
+#define STORE_FIELDS_BINDINGS(p)   "'bindings'," p "key," p "name," p "owner"
 #define STORE_FIELDS_TOMBSTONES(p) "'tombstones'," p "grp," p "id," p "time," p "name"
 #define STORE_FIELDS_SOURCES(p)    "'sources'," p "id," p "name," p "gone," p "digest"
 #define STORE_FOLD(fields)         "mtls_fold(0," fields ")"
@@ -83,8 +83,10 @@ int store_rule_packaged(struct store *store, const char *name);
 int store_rule_fields(struct store *store, const char *gecos, const char *home, const char *shell);
 /* Nobody in the store has the name. @own_gid: a group of this gid may (0: none). */
 int store_rule_name_free(struct store *store, const char *name, uint32_t own_gid);
-/* A binding that names somebody else's account must not become somebody new's. */
-int store_rule_not_bound(struct store *store, const char *name);
+#define STORE_NOBODY UINT32_MAX /* no binding's owner */
+
+/* No certificate is bound to somebody of this name who is not @uid. */
+int store_rule_not_bound(struct store *store, const char *name, uint32_t uid);
 /* @wanted if that may be given out, or (0) the next free one, which is then used up. */
 int store_rule_id(struct store *store, uint32_t wanted, uint32_t *ret_id);
 

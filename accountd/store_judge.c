@@ -116,28 +116,6 @@ static int judge_ids(struct merge *m, const struct claim *claim, bool uid, bool 
 	return r < 0 || !gid ? r : other_group(m, claim);
 }
 
-/*
- * A binding outlives an account of a source, which may come back. It must not be inherited by
- * somebody new who has the name of one that is gone.
- */
-static int judge_bound(struct merge *m, const struct claim *claim)
-{
-	int64_t former = 0;
-	int r = store_db_number(
-		&m->store->db,
-		"SELECT id FROM (SELECT id FROM tombstones WHERE name = ?1 AND grp = 0"
-		"  UNION ALL SELECT uid FROM users WHERE name = ?1 AND uid <> ?2)"
-		" WHERE EXISTS (SELECT 1 FROM bindings WHERE name = ?1)"
-		" AND NOT EXISTS (SELECT 1 FROM users WHERE name = ?1 AND uid = ?2)"
-		" AND NOT EXISTS (SELECT 1 FROM tombstones WHERE grp = 0 AND id = ?2)",
-		&former, "su", claim->name, claim->id);
-	return r <= 0 ? r
-		      : REFUSE(m->store,
-			       "certificates are still bound to the former '%s' (uid %" PRId64
-			       "), who is somebody else: remove these bindings first",
-			       claim->name, former);
-}
-
 static int judge_primary(struct merge *m, const struct claim *claim)
 {
 	int64_t one;
@@ -165,7 +143,7 @@ int store_judge_user(struct merge *m, const struct claim *claim, sqlite3_stmt *r
 		r = store_rule_fields(m->store, store_db_text(row, 4), store_db_text(row, 5),
 				      store_db_text(row, 6));
 	if (r >= 0)
-		r = judge_bound(m, claim);
+		r = store_rule_not_bound(m->store, claim->name, claim->id);
 	if (r >= 0 && !private)
 		r = judge_primary(m, claim);
 	return r;

@@ -93,20 +93,32 @@ int store_rule_fields(struct store *store, const char *gecos, const char *home, 
 }
 
 /*
- * A binding to another source's account holds only the name. An account of ours that takes the name
- * later must not inherit the certificate.
+ * A certificate is bound to a person, and whoever has the name later must not inherit it: neither
+ * an account of ours after one of another system, nor one of a source after another.
  */
-int store_rule_not_bound(struct store *store, const char *name)
+int store_rule_not_bound(struct store *store, const char *name, uint32_t uid)
 {
-	int64_t one;
-	int r = store_db_number(&store->db, "SELECT 1 FROM bindings WHERE name = ?1 LIMIT 1", &one,
-				"s", name);
+	_cleanup_stmt_ sqlite3_stmt *stmt = NULL;
+	struct mtls_diag *why = &store->db.why;
+	int r = store_db_query(&store->db,
+			       "SELECT owner, key FROM bindings WHERE name = ?1 AND owner <> ?2"
+			       " ORDER BY key LIMIT 1",
+			       &stmt, "su", name, uid);
+	if (r >= 0)
+		r = store_db_step(&store->db, stmt);
 	if (r <= 0)
 		return r;
-	return mtls_diag_set(&store->db.why, MTLS_E_EXISTS,
-			     "a certificate is bound to '%s' as an account of another source; "
-			     "remove that binding first",
-			     name);
+	uint32_t owner = store_db_u32(stmt, 0);
+	const char *key = store_db_text(stmt, 1);
+	if (owner)
+		return mtls_diag_set(why, MTLS_E_EXISTS,
+				     "a certificate is still bound to the former '%s' (uid %" PRIu32
+				     "): mtlsctl bind remove %s %.300s",
+				     name, owner, name, key);
+	return mtls_diag_set(why, MTLS_E_EXISTS,
+			     "a certificate is bound to '%s' as somebody else's account: "
+			     "mtlsctl bind remove %s %.300s",
+			     name, name, key);
 }
 
 enum taken {

@@ -91,6 +91,10 @@ static const char version_2[] =
 	"INSERT INTO sources (id, name) VALUES (0, 'store');"
 	"ALTER TABLE users ADD COLUMN source INTEGER NOT NULL DEFAULT 0 REFERENCES sources (id);"
 	"ALTER TABLE groups ADD COLUMN source INTEGER NOT NULL DEFAULT 0 REFERENCES sources (id);"
+	/* Whose: the uid that the name had here, 0 for an account that is not of the store. */
+	"ALTER TABLE bindings ADD COLUMN owner INTEGER NOT NULL DEFAULT 0"
+	" CHECK (owner BETWEEN 0 AND 2147483647);"
+	"UPDATE bindings SET owner = u.uid FROM users u WHERE u.name = bindings.name;"
 	"CREATE INDEX users_of_source ON users (source, name) WHERE source > 0;"
 	"CREATE INDEX groups_of_source ON groups (source, name) WHERE source > 0;"
 	"CREATE INDEX users_by_primary ON users (gid, name) WHERE gid <> uid;"

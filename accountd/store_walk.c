@@ -43,8 +43,11 @@ static const char *const queries[Q_COUNT] = {
 	[Q_LISTS] = "SELECT name, gid FROM groups ORDER BY name",
 	[Q_MEMBERS] = "SELECT usr, " STORE_FOLD(
 		STORE_FIELDS_MEMBERS("")) " FROM members WHERE gid = ?1 ORDER BY usr",
-	[Q_BINDINGS] = "SELECT key, name, " STORE_FOLD(
-		STORE_FIELDS_BINDINGS("")) " FROM bindings ORDER BY key, name",
+	/* Whether its owner is who has the name now, or it is nobody's here and nobody has it. */
+	[Q_BINDINGS] =
+		"SELECT key, name,"
+		" owner = ifnull((SELECT uid FROM users u WHERE u.name = b.name), 0), " STORE_FOLD(
+			STORE_FIELDS_BINDINGS("")) " FROM bindings b ORDER BY key, name",
 };
 
 struct store_walk {
@@ -265,33 +268,45 @@ static int give_members(struct store_walk *walk, struct mtls_acct_item *ret)
 	return 1;
 }
 
-static int give_binding(struct store_walk *walk, struct mtls_acct_item *ret)
+/* All rows of the key in hand; @ret_count of them are published. */
+static int collect_names(struct store_walk *walk, uint32_t *ret_count)
 {
 	sqlite3_stmt *stmt = walk->stmts[Q_BINDINGS];
+	struct mtls_acct_str key = text(stmt, 0);
 	uint32_t count = 0;
-	int r = 1;
-	if (!walk->binding_ready) {
-		walk->at = MTLS_ACCT_ITEM_END;
-		return 0;
-	}
+	int r;
 	mtls_buf_reset(&walk->packed);
 	mtls_buf_reset(&walk->key);
-	struct mtls_acct_str key = text(stmt, 0);
 	if (mtls_buf_append(&walk->key, key.data, key.len) < 0)
 		return damaged(walk);
 	do {
+		bool is_owners = sqlite3_column_int(stmt, 2);
 		walk->content ^= sum(walk, Q_BINDINGS);
-		count++;
-		r = pack_name(walk, Q_BINDINGS, 1);
+		count += is_owners;
+		r = is_owners ? pack_name(walk, Q_BINDINGS, 1) : 0;
 		if (r >= 0)
 			r = step(walk, Q_BINDINGS);
 		if (r <= 0)
 			break;
 		key = text(stmt, 0);
 	} while (mtls_acct_str_eq(key, (const char *)walk->key.data, walk->key.len));
+	walk->binding_ready = r > 0;
+	*ret_count = count;
+	return r < 0 ? r : 0;
+}
+
+static int give_binding(struct store_walk *walk, struct mtls_acct_item *ret)
+{
+	uint32_t count = 0;
+	int r = 0;
+	while (r >= 0 && !count && walk->binding_ready)
+		r = collect_names(walk, &count);
 	if (r < 0)
 		return r;
-	walk->binding_ready = r > 0;
+	if (!count) {
+		walk->at = MTLS_ACCT_ITEM_END;
+		return 0;
+	}
 	ret->u.binding.key = (struct mtls_acct_str){ .data = (const char *)walk->key.data,
 						     .len = walk->key.len };
 	ret->u.binding.names = packed_names(walk, count);

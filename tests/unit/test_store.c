@@ -368,7 +368,7 @@ static void bound_names_are_not_inherited(void **state)
 	OK(store_begin(f->store, WHY));
 	OK(store_bind(f->store, KEY_A, "eve", WHY));
 	assert_int_equal(store_add_user(f->store, &spec, &uid, &diag), MTLS_E_EXISTS);
-	assert_non_null(strstr(diag.text, "remove that binding first"));
+	assert_non_null(strstr(diag.text, "mtlsctl bind remove eve " KEY_A));
 	OK(store_unbind(f->store, KEY_A, "eve", WHY));
 	OK(store_add_user(f->store, &spec, &uid, WHY));
 	store_rollback(f->store);

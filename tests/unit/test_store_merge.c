@@ -21,6 +21,7 @@
 #include "tests/unit/store_help.h"
 
 #define KEY_A "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define KEY_B "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 #define STEPS 4
 
 /* One source file that is read, or (passwd NULL) goes away; then a merge. */
@@ -212,8 +213,8 @@ static const struct row rows[] = {
 	{ "somebody new with a name that is bound to the one before",
 	  { { "corp", U("dora", "5502", "5502"), "" } },
 	  "source 1 corp\n",
-	  "corp:1: user 'dora': certificates are still bound to the former 'dora' (uid 5002), who is "
-	  "somebody else: remove these bindings first\n" },
+	  "corp:1: user 'dora': a certificate is still bound to the former 'dora' (uid 5002): mtlsctl "
+	  "bind remove dora " KEY_A "\n" },
 	{ "a source file with less, then with more",
 	  { { "corp", U("xena", "5500", "5500"), "" },
 	    { "corp", "xena:*:5500:5500:Xena:/srv:/s\n", "" } },
@@ -268,9 +269,9 @@ static void populate(struct store *store)
 	add_user(store, "carol", 5050, 0);
 	OK(store_add_member(store, "crew", "alice", WHY));
 	OK(store_remove_user(store, "carol", 1, &id, WHY));
-	OK(store_bind(store, KEY_A, "dora", WHY));
 	set_source(store, &former);
 	OK(store_merge(store, 2, WHY));
+	OK(store_bind(store, KEY_A, "dora", WHY));
 	set_source(store, &gone);
 	OK(store_merge(store, 3, WHY));
 	assert_int_equal(commit(store), 2);
@@ -549,23 +550,110 @@ static void sources_own_what_is_theirs(void **state)
 	free(help_text(f->store, true));
 }
 
+/* The names that the stream binds to KEY_B: "bind KEY a b\n", or "". */
+static bool published(struct store *store, const char *names)
+{
+	char *text = help_text(store, true), *at = strstr(text, "bind " KEY_B);
+	char *end = at ? strchr(at, '\n') : NULL;
+	if (end)
+		*end = '\0';
+	bool same = strcmp(at ? at + strlen("bind " KEY_B) : "", names) == 0;
+	if (!same)
+		print_message("found '%s'\n", at ? at : "no binding");
+	free(text);
+	return same;
+}
+
+/*
+ * A certificate is bound to a person. The account of a source may go and come back, and its binding
+ * with it; who else has the name meanwhile, or later, is somebody else, even if it is an account of
+ * this machine, which the store knows nothing about.
+ */
 static void bound_to_a_source_and_back(void **state)
 {
-	static const struct step steps[] = {
-		{ "corp", U("xena", "5500", "5500"), "" },
-		{ "corp", U("xena", "5501", "5501"), "" }, /* another one: not with that key */
-		{ "corp", U("xena", "5500", "5500"), "" },
+	static const struct {
+		struct step step;
+		bool there;
+		const char *names;
+	} times[] = {
+		{ { "corp", U("xena", "5500", "5500"), "" }, true, " xena" },
+		{ { "corp", NULL, NULL }, false, "" },
+		{ { "corp", U("xena", "5501", "5501"), "" }, false, "" },
+		{ { "corp", U("xena", "5500", "5500"), "" }, true, " xena" },
+		{ { "corp", U("xena", "5500", "5100"), "" }, true, " xena" },
 	};
-	static const bool there[] = { true, false, true };
 	struct fixture *f = *state;
 	OK(store_begin(f->store, WHY));
-	OK(store_bind(f->store, KEY_A, "xena", WHY)); /* before it comes */
-	for (size_t i = 0; i < MTLS_COUNT(steps); i++) {
-		set_source(f->store, &steps[i]);
+	set_source(f->store, &times[0].step);
+	OK(store_merge(f->store, 0, WHY));
+	OK(store_bind(f->store, KEY_B, "xena", WHY));
+	(void)commit(f->store);
+	for (size_t i = 0; i < MTLS_COUNT(times); i++) {
+		OK(store_begin(f->store, WHY));
+		set_source(f->store, &times[i].step);
 		OK(store_merge(f->store, i, WHY));
-		assert_int_equal(store_has_user(f->store, "xena"), there[i]);
+		(void)commit(f->store);
+		assert_int_equal(store_has_user(f->store, "xena"), times[i].there);
+		assert_true(published(f->store, times[i].names));
 	}
-	store_rollback(f->store);
+}
+
+/* The name of a source's account becomes one of this machine: another person's. */
+static void bound_and_then_local(void **state)
+{
+	static const char passwd[] = "xena:x:1000:1000::/:/bin/sh\n";
+	const struct step corp = { "corp", U("xena", "5500", "5500"), "" };
+	struct fixture *f = *state;
+	struct mtls_local *local = NULL;
+	OK(store_begin(f->store, WHY));
+	set_source(f->store, &corp);
+	OK(store_merge(f->store, 1, WHY));
+	OK(store_bind(f->store, KEY_B, "xena", WHY));
+	(void)commit(f->store);
+	help_write(help_path(f->folder, "passwd"), passwd, strlen(passwd));
+	OK(mtls_local_load(f->folder, &local, WHY));
+	store_set_local(f->store, local);
+	OK(store_begin(f->store, WHY));
+	OK(store_merge(f->store, 2, WHY));
+	(void)commit(f->store);
+	assert_false(store_has_user(f->store, "xena"));
+	assert_true(published(f->store, ""));
+	/* Unless that one is meant. */
+	OK(store_begin(f->store, WHY));
+	struct mtls_diag diag = { 0 };
+	assert_int_equal(store_bind(f->store, KEY_B, "xena", &diag), MTLS_E_EXISTS);
+	assert_non_null(strstr(diag.text, "another 'xena'"));
+	OK(store_unbind(f->store, KEY_B, "xena", WHY));
+	OK(store_bind(f->store, KEY_B, "xena", WHY));
+	(void)commit(f->store);
+	assert_true(published(f->store, " xena"));
+	store_set_local(f->store, f->local);
+	mtls_local_free(local);
+}
+
+/* Bound as somebody of this machine or of another service, who is gone: not the source's. */
+static void bound_before_a_source(void **state)
+{
+	const struct step corp = { "corp", U("xena", "5500", "5500"), "" };
+	struct fixture *f = *state;
+	OK(store_begin(f->store, WHY));
+	OK(store_bind(f->store, KEY_B, "xena", WHY));
+	set_source(f->store, &corp);
+	OK(store_merge(f->store, 1, WHY));
+	assert_false(store_has_user(f->store, "xena"));
+	(void)commit(f->store);
+	assert_true(published(f->store, " xena"));
+	char *text = conflict_text(f->store);
+	assert_string_equal(text,
+			    "corp:1: user 'xena': a certificate is bound to 'xena' as somebody "
+			    "else's account: mtlsctl bind remove xena " KEY_B "\n");
+	free(text);
+	OK(store_begin(f->store, WHY));
+	OK(store_unbind(f->store, KEY_B, "xena", WHY));
+	OK(store_merge(f->store, 2, WHY));
+	(void)commit(f->store);
+	assert_true(store_has_user(f->store, "xena"));
+	assert_true(published(f->store, ""));
 }
 
 static int count_source(void *ctx, const char *name, uint64_t users, uint64_t groups)
@@ -664,10 +752,11 @@ static char *random_group(unsigned int *seed)
 	return copy;
 }
 
-/* To whom an id from 5000 on belongs, ever since. */
+/* To whom an id from 5000 on belongs, ever since; and whom KEY_A was bound to. */
 struct owners {
 	char names[2][1000][16];
-	int alive;
+	uint32_t bound[15]; /* by the number in the name: the uid, 0 where there was no account */
+	int alive, published;
 };
 
 static void own(struct owners *owners, int group, unsigned int id, const char *name)
@@ -698,13 +787,39 @@ static void check_owners(struct owners *owners, const char *text)
 	}
 }
 
+static uint32_t uid_of(struct store *store, const char *name)
+{
+	_cleanup_free_ char *home = NULL, *shell = NULL;
+	uint32_t uid = 0, gid;
+	(void)store_get_user(store, name, &uid, &gid, &home, &shell);
+	return uid;
+}
+
+/* A certificate opens the account that it was bound to, or none. */
+static void check_bound(struct owners *owners, struct store *store, const char *text)
+{
+	const char *at = strstr(text, "bind " KEY_A);
+	char name[33];
+	int len;
+	for (at = at ? at + strlen("bind " KEY_A) : "";
+	     sscanf(at, " %32[a-z0-9]%n", name, &len) == 1; at += len) {
+		if (strcmp(name, "dora") == 0)
+			fail_msg("dora is gone");
+		uint32_t uid = uid_of(store, name), was = owners->bound[atoi(name + 1)];
+		if (uid != was)
+			fail_msg("%s: was bound as %u, is %u", name, was, uid);
+		owners->published++;
+	}
+}
+
 /* What the store's own people do meanwhile; most of it is refused. */
-static void meddle(struct store *store, unsigned int *seed)
+static void meddle(struct store *store, struct owners *owners, unsigned int *seed)
 {
 	char name[16];
 	uint32_t id;
 	struct mtls_diag diag = { 0 };
-	(void)snprintf(name, sizeof(name), "n%d", rand_r(seed) % 15);
+	int n = rand_r(seed) % 15;
+	(void)snprintf(name, sizeof(name), "n%d", n);
 	const struct store_user_spec spec = {
 		.name = name, .home = "/h", .shell = "/s", .uid = 5500 + (uint32_t)rand_r(seed) % 20
 	};
@@ -718,6 +833,8 @@ static void meddle(struct store *store, unsigned int *seed)
 		break;
 	case 2:
 		r = store_bind(store, KEY_A, name, &diag);
+		if (r >= 0)
+			owners->bound[n] = uid_of(store, name);
 		break;
 	case 3:
 		r = store_unbind(store, KEY_A, name, &diag);
@@ -740,7 +857,7 @@ static void random_sources(void **state)
 		const struct step step = { names[rand_r(&seed) % 3],
 					   rand_r(&seed) % 8 ? passwd : NULL, group };
 		OK(store_begin(f->store, WHY));
-		meddle(f->store, &seed);
+		meddle(f->store, &owners, &seed);
 		set_source(f->store, &step);
 		OK(store_merge(f->store, 10, WHY));
 		uint64_t generation = commit(f->store);
@@ -749,11 +866,12 @@ static void random_sources(void **state)
 		assert_int_equal(commit(f->store), generation);
 		char *text = help_text(f->store, true);
 		check_owners(&owners, text);
+		check_bound(&owners, f->store, text);
 		free(text);
 		free(passwd);
 		free(group);
 	}
-	assert_true(owners.alive > 1000);
+	assert_true(owners.alive > 1000 && owners.published > 100);
 }
 
 /* Of our own: the machine may be busy. */
@@ -812,7 +930,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_scenario), TEST(sources_own_what_is_theirs),
-		TEST(bound_to_a_source_and_back), TEST(sources_are_counted_and_limited),
+		TEST(bound_to_a_source_and_back), TEST(bound_and_then_local),
+		TEST(bound_before_a_source),      TEST(sources_are_counted_and_limited),
 		TEST(conflicts_have_a_limit),     TEST(random_sources),
 		TEST(large_sources_take_seconds),
 	};
