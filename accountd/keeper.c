@@ -26,12 +26,14 @@
 #include "accountd/source_files.h"
 #include "accountd/sources.h"
 #include "lib/acctdb/place.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
 
-#define MINUTE_MS 60000
-#define STOP_MS   15000 /* for the answers under way; the supervisor waits longer */
-#define TICK_MS   50
+#define MINUTE_MS   60000
+#define STOP_MS     15000 /* for the answers under way; the supervisor waits longer */
+#define TICK_MS     50
+#define WORK_MAX_MS (30 * 60 * 1000) /* a change of four million accounts on a slow machine */
 
 /* ---------------------------------------------------------------------------- supervisor */
 
@@ -46,7 +48,22 @@ static void say(char kind, const char *text)
 
 static void on_ping(uv_timer_t *timer)
 {
-	(void)timer;
+	struct keeper *k = timer->data;
+
+	k->turn_ms = k->pinged_ms = mtls_now_ms();
+	say(WORD_ALIVE, "");
+}
+
+/* One change keeps the loop from turning; as long as the store gets on with it, that is life. */
+static void on_working(void *ctx)
+{
+	struct keeper *k = ctx;
+	int64_t now = mtls_now_ms();
+
+	if (!k->setup->ping_ms || now - k->pinged_ms < k->setup->ping_ms ||
+	    now - k->turn_ms > WORK_MAX_MS)
+		return;
+	k->pinged_ms = now;
 	say(WORD_ALIVE, "");
 }
 
@@ -244,6 +261,8 @@ static int open_store(struct keeper *k, struct mtls_diag *diag)
 		.path = k->settings->store,
 		.ids = k->settings->ids,
 		.no_enumeration = !k->settings->enumerate,
+		.working = on_working,
+		.ctx = k,
 	};
 	bool is_new = false;
 
@@ -354,7 +373,7 @@ static void keeper_done(struct keeper *k)
 
 int keeper_run(const struct keeper_setup *setup)
 {
-	struct keeper k = { .setup = setup };
+	struct keeper k = { .setup = setup, .turn_ms = mtls_now_ms() };
 	struct mtls_diag diag = { 0 };
 
 	int code = prepare(&k, &diag);

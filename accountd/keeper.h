@@ -41,7 +41,8 @@ struct keeper {
 	struct server *server;
 	uv_timer_t ping, minute, recheck, stop_timer;
 	uv_signal_t term;
-	char told[MTLS_DIAG_MAX]; /* the last state that the supervisor heard */
+	int64_t turn_ms, pinged_ms; /* when the loop turned and when it was said that it lives */
+	char told[MTLS_DIAG_MAX];   /* the last state that the supervisor heard */
 	bool stopping;
 	int64_t stop_left_ms;
 	int exit_code;

@@ -22,6 +22,8 @@
 #include "accountd/store_impl.h"
 #include "lib/base/str.h"
 
+#define PROGRESS_STEPS 20000 /* of SQLite's machine, between two signs of life */
+
 #define LOG_BYTES "67108864" /* that a log keeps after a change that needed more */
 
 #define RESTORE                                                                                    \
@@ -107,11 +109,21 @@ static bool is_damage(int r)
 	return r == MTLS_E_CORRUPT || r == MTLS_E_BUG;
 }
 
+static int on_progress(void *ctx)
+{
+	const struct store *store = ctx;
+
+	store->working(store->ctx);
+	return 0; /* go on */
+}
+
 static int open_checked(struct store *store)
 {
 	struct store_db *db = &store->db;
 	int64_t version;
 	int r = store_db_open(db, store->path, false);
+	if (r >= 0 && store->working)
+		sqlite3_progress_handler(db->sql, PROGRESS_STEPS, on_progress, store);
 	if (r >= 0)
 		r = store_schema_check(db, &version);
 	if (r >= 0 && version == STORE_SCHEMA)
@@ -166,6 +178,8 @@ int store_open(const struct store_options *options, struct store **ret, bool *re
 	store->lock_fd = -1;
 	store->ids = options->ids;
 	store->no_enumeration = options->no_enumeration;
+	store->working = options->working;
+	store->ctx = options->ctx;
 	store->path = strdup(options->path);
 	int r = store->path ? check_folder(store->path, diag)
 			    : mtls_diag_set(diag, -ENOMEM, "out of memory");

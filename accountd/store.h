@@ -28,6 +28,9 @@ struct store_options {
 	const char *path; /* of store.db; its folder exists and is ours alone */
 	struct mtls_id_rules ids;
 	bool no_enumeration; /* passed on to the snapshot */
+	/* Called every few milliseconds of a long work, also while it opens; may be NULL. */
+	void (*working)(void *ctx);
+	void *ctx;
 };
 
 /*

@@ -15,6 +15,8 @@ struct store {
 	char *path;
 	struct mtls_id_rules ids;
 	bool no_enumeration;
+	void (*working)(void *ctx); /* see struct store_options */
+	void *ctx;
 	const struct mtls_local *local; /* borrowed */
 	int lock_fd;
 	int64_t schema_sum; /* of the texts of the schema; part of the seal */

@@ -7,6 +7,8 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
+import time
 
 import world
 from world import tap, wire
@@ -212,6 +214,43 @@ class Start:
                    "the sockets are gone")
         self.check(world.getent("passwd", "after"), "the accounts are still seen")
 
+    def busy(self):
+        """A long change: the service manager hears all the time that the store lives."""
+        heard = []
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        manager.bind(world.WORK + "/notify")
+        manager.settimeout(world.PATIENCE)
+
+        def listen():
+            while True:
+                said = manager.recv(4096)
+                if b"WATCHDOG" in said:
+                    heard.append(said)
+                if b"STOPPING" in said:
+                    return
+        listener = threading.Thread(target=listen)
+        listener.start()
+        self.daemon.environment = {"NOTIFY_SOCKET": world.WORK + "/notify",
+                                   "WATCHDOG_USEC": "20000"}
+        self.daemon.start()
+        seconds, count = 0, 10000
+        while seconds < 1 and count < 1000000:
+            count *= 2
+            client = world.Client(timeout=300)
+            client.send(world.request("import", dry_run="yes") + b"".join(
+                world.item("user", name=f"busy{i}") for i in range(count)))
+            before, begun = len(heard), time.monotonic()
+            client.send(world.end())
+            answer = client.answer()
+            seconds, beats = time.monotonic() - begun, len(heard) - before
+            client.close()
+        self.check(answer.code == world.OK and seconds >= 1 and beats > 4 * seconds,
+                   "the watchdog hears of a store that works on one long change",
+                   f"{answer.code}, {count} accounts in {seconds} s: heard {beats} times")
+        self.check(self.daemon.stop() == 0, "and it ends")
+        listener.join()
+        self.daemon.environment = None
+
     def reload(self):
         self.daemon.start()
         store = self.daemon.child("store")
@@ -236,7 +275,7 @@ def main(out):
     start = Start(out)
     try:
         for part in (start.options, start.refusals, start.sockets, start.peers, start.manners,
-                     start.rights, start.deaths, start.ends, start.reload):
+                     start.rights, start.deaths, start.ends, start.busy, start.reload):
             part()
         complaints = start.daemon.complaints()
         out.result(not complaints, "no sanitizer and no sandbox had to say anything",
