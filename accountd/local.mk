@@ -17,7 +17,6 @@ libmtls_accountd_la_SOURCES = \
 	%D%/publisher.c %D%/publisher.h \
 	%D%/report.h \
 	%D%/sandbox.c %D%/sandbox.h \
-	%D%/socket.c %D%/socket.h \
 	%D%/sources.c %D%/sources.h \
 	%D%/status.c %D%/status.h \
 	%D%/supervisor.c %D%/supervisor.h \
@@ -30,7 +29,7 @@ endif
 EXTRA_DIST += %D%/sandbox_sanitizer.c %D%/sandbox_plain.c
 
 LIBMTLS_ACCOUNTD = libmtls_accountd.la libaccountd_store.la libaccountd_sources.la $(LIBMTLS_ROSTER) $(LIBMTLS_WIRE) \
-	$(LIBMTLS_ACCTDB) $(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_BASE) \
+	$(LIBMTLS_ACCTDB) $(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_SERVICE) $(LIBMTLS_BASE) \
 	$(SQLITE_LIBS) $(UV_LIBS) $(SECCOMP_LIBS)
 
 sbin_PROGRAMS += mtls-accountd

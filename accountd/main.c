@@ -16,8 +16,8 @@
 #include "accountd/supervisor.h"
 #include "lib/base/buf.h"
 #include "lib/base/log.h"
-#include "lib/base/service.h"
 #include "lib/base/str.h"
+#include "lib/service/notify.h"
 #include "lib/settings/settings.h"
 
 enum action {

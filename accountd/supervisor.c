@@ -16,13 +16,15 @@
 
 #include "accountd/process.h"
 #include "accountd/report.h"
-#include "accountd/socket.h"
 #include "accountd/supervisor.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
-#include "lib/base/service.h"
 #include "lib/base/str.h"
+#include "lib/service/child.h"
+#include "lib/service/notify.h"
+#include "lib/service/socket.h"
 
+#define BACKLOG   64    /* connections that wait to be taken */
 #define STOP_MS   20000 /* for the store to finish its commit and the publish under way */
 #define OTHER_MS  5000  /* for one child to notice that the other has ended */
 #define WORDS_MS  100   /* between two looks at the words of the store process */
@@ -44,7 +46,7 @@ struct supervisor {
 	bool ours[ENDPOINTS];
 	char *paths[ENDPOINTS]; /* as bound: the settings may change */
 	pid_t pids[CHILDREN];   /* 0: not running */
-	struct process_pause pause;
+	struct mtls_child_pause pause;
 	mtls_deadline kill_at; /* the child that is left; INT64_MAX: both run */
 	bool on_purpose;       /* the pair ends because it was told to */
 	bool proved;           /* the pair that runs has judged a stream: it can run */
@@ -178,8 +180,8 @@ static int make_folder_of(const char *path, mode_t mode, uid_t uid, gid_t gid,
 	const char *folder = dirname(copy);
 	if (mtls_strcopy(above, sizeof(above), folder) < 0)
 		return mtls_diag_set(diag, -ENAMETOOLONG, "'%s': path too long", path);
-	int r = socket_folder(dirname(above), 0755, 0, 0, diag);
-	return r < 0 ? r : socket_folder(folder, mode, uid, gid, diag);
+	int r = mtls_socket_folder(dirname(above), 0755, 0, 0, diag);
+	return r < 0 ? r : mtls_socket_folder(folder, mode, uid, gid, diag);
 }
 
 static int make_folders(const struct configuration *c, struct mtls_diag *diag)
@@ -196,7 +198,7 @@ static void start_pair(struct supervisor *s)
 	struct mtls_diag diag = { 0 };
 	int r = 0;
 
-	process_started(&s->pause);
+	mtls_child_started(&s->pause);
 	s->on_purpose = s->proved = false;
 	s->kill_at = INT64_MAX;
 	/* They may have gone, or be others, since the last time. */
@@ -219,22 +221,17 @@ static void start_pair(struct supervisor *s)
 	if (!s->pids[CHILD_STORE])
 		end_words(s);
 	if (!any_left(s))
-		process_ended(&s->pause, false, false);
+		mtls_child_ended(&s->pause, false, false);
 }
 
 /* -------------------------------------------------------------------------------- ending */
 
 static void log_end(const char *what, pid_t pid, int status)
 {
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-		mtls_log(MTLS_LOG_ERROR, "%s %ld made a system call that its sandbox forbids", what,
-			 (long)pid);
-	else if (WIFSIGNALED(status))
-		mtls_log(MTLS_LOG_ERROR, "%s %ld died: %s", what, (long)pid,
-			 sigdescr_np(WTERMSIG(status)));
-	else if (WEXITSTATUS(status))
-		mtls_log(MTLS_LOG_ERROR, "%s %ld ended with status %d", what, (long)pid,
-			 WEXITSTATUS(status));
+	struct mtls_diag diag = { 0 };
+
+	if (mtls_child_end(status, &diag) < 0)
+		mtls_log(MTLS_LOG_ERROR, "%s %ld %s", what, (long)pid, diag.text);
 }
 
 static void stop(struct supervisor *s, int exit_code)
@@ -262,7 +259,7 @@ static void child_ended(struct supervisor *s, enum child which, int status)
 	if (which == CHILD_STORE && !s->ready && WIFEXITED(status) && WEXITSTATUS(status))
 		stop(s, WEXITSTATUS(status));
 	if (!any_left(s))
-		process_ended(&s->pause, s->on_purpose, s->proved);
+		mtls_child_ended(&s->pause, s->on_purpose, s->proved);
 	else
 		s->kill_at = mtls_deadline_min(s->kill_at, mtls_deadline_in_ms(OTHER_MS));
 }
@@ -392,17 +389,18 @@ static int open_signals(struct supervisor *s, struct mtls_diag *diag)
 static int open_sockets(struct supervisor *s, struct mtls_diag *diag)
 {
 	const struct configuration *c = s->config;
-	const struct socket_spec specs[ENDPOINTS] = {
-		[ENDPOINT_CONTROL] = { "control", c->settings->control_socket, 0600, 0, 0 },
-		[ENDPOINT_AUTHD] = { "authd", c->settings->authd_socket, 0660, c->uid,
-				     c->authd_gid },
+	const struct mtls_socket_spec specs[ENDPOINTS] = {
+		[ENDPOINT_CONTROL] = { "control", c->settings->control_socket, 0600, 0, 0,
+				       BACKLOG },
+		[ENDPOINT_AUTHD] = { "authd", c->settings->authd_socket, 0660, c->uid, c->authd_gid,
+				     BACKLOG },
 	};
 
 	for (size_t i = 0; i < ENDPOINTS; i++) {
 		s->paths[i] = strdup(specs[i].path);
 		if (!s->paths[i])
 			return mtls_diag_set(diag, -ENOMEM, "out of memory");
-		int r = socket_open(&specs[i], &s->sockets[i], &s->ours[i], diag);
+		int r = mtls_socket_open(&specs[i], &s->sockets[i], &s->ours[i], diag);
 		if (r < 0)
 			return r;
 	}
@@ -412,7 +410,7 @@ static int open_sockets(struct supervisor *s, struct mtls_diag *diag)
 /* Returns an exit code. */
 static int prepare(struct supervisor *s, struct mtls_diag *diag)
 {
-	int r = process_open_self(&s->self_fd);
+	int r = mtls_child_open_self(&s->self_fd);
 
 	if (r < 0) {
 		(void)mtls_diag_set(diag, r, "/proc/self/exe: %s", mtls_strerror(r));

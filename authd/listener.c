@@ -3,82 +3,16 @@
 #include <config.h>
 
 #include <errno.h>
-#include <libgen.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "authd/listener.h"
 #include "lib/base/cleanup.h"
-#include "lib/base/str.h"
+#include "lib/service/socket.h"
 
 #define BACKLOG 256
-
-/* Others could replace the socket, and so play the daemon, if they may write to its folder. */
-static int prepare_folder(const char *path, struct mtls_diag *diag)
-{
-	char copy[PATH_MAX];
-	struct stat st;
-
-	if (mtls_strcopy(copy, sizeof(copy), path) < 0)
-		return mtls_diag_set(diag, -ENAMETOOLONG, "'%s': path too long", path);
-	const char *folder = dirname(copy);
-	mode_t old = umask(022);
-	int r = mkdir(folder, 0755) < 0 && errno != EEXIST ? -errno : 0;
-	(void)umask(old);
-	if (r < 0)
-		return mtls_diag_set(diag, r, "cannot make the folder '%s': %s", folder,
-				     mtls_strerror(r));
-	if (lstat(folder, &st) < 0)
-		return mtls_diag_set(diag, -errno, "'%s': %s", folder, strerrordesc_np(errno));
-	if (!S_ISDIR(st.st_mode) || st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		return mtls_diag_set(diag, MTLS_E_UNTRUSTED,
-				     "the folder '%s' of the socket must be root's and writable by "
-				     "nobody else",
-				     folder);
-	return 0;
-}
-
-/* Removes a socket that nobody listens on. */
-static int remove_stale(const struct address *address, struct mtls_diag *diag)
-{
-	const char *path = address_path(address);
-	struct stat st;
-
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0
-				       : mtls_diag_set(diag, -errno, "'%s': %s", path,
-						       strerrordesc_np(errno));
-	if (!S_ISSOCK(st.st_mode))
-		return mtls_diag_set(diag, -EEXIST, "'%s' exists and is not a socket", path);
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return mtls_diag_set(diag, -errno, "socket: %s", strerrordesc_np(errno));
-	if (connect(fd, (const struct sockaddr *)&address->sa, address->len) < 0 &&
-	    errno == ECONNREFUSED)
-		return unlink(path) < 0 ? mtls_diag_set(diag, -errno, "cannot remove '%s': %s",
-							path, strerrordesc_np(errno))
-					: 0;
-	return mtls_diag_set(diag, -EADDRINUSE, "another process listens on '%s'", path);
-}
-
-static int bind_unix(int fd, const struct address *address, struct mtls_diag *diag)
-{
-	int r = prepare_folder(address_path(address), diag);
-	if (r >= 0)
-		r = remove_stale(address, diag);
-	if (r < 0)
-		return r;
-	/* The mode is right from the first moment: 0666. */
-	mode_t old = umask(0111);
-	r = bind(fd, (const struct sockaddr *)&address->sa, address->len) < 0 ? -errno : 0;
-	(void)umask(old);
-	return r;
-}
 
 static int bind_tcp(int fd, const struct address *address)
 {
@@ -89,28 +23,46 @@ static int bind_tcp(int fd, const struct address *address)
 	if (address->sa.ss_family == AF_INET6 &&
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
 		return -errno;
-	return bind(fd, (const struct sockaddr *)&address->sa, address->len) < 0 ? -errno : 0;
+	if (bind(fd, (const struct sockaddr *)&address->sa, address->len) < 0 ||
+	    listen(fd, BACKLOG) < 0)
+		return -errno;
+	return 0;
+}
+
+static int open_tcp(const char *text, const struct address *address, int *ret_fd,
+		    struct mtls_diag *diag)
+{
+	_cleanup_close_ int fd =
+		socket(address->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return mtls_diag_set(diag, -errno, "socket: %s", strerrordesc_np(errno));
+	int r = bind_tcp(fd, address);
+	if (r < 0)
+		return mtls_diag_set(diag, r, "cannot listen on '%s': %s", text, mtls_strerror(r));
+	*ret_fd = MTLS_TAKE_FD(fd);
+	return 0;
+}
+
+/* Everybody may connect: what they may say is decided by who they are. */
+static int open_unix(const char *path, int *ret_fd, struct mtls_diag *diag)
+{
+	const struct mtls_socket_spec spec = { .path = path, .mode = 0666, .backlog = BACKLOG };
+
+	return mtls_socket_bind(&spec, ret_fd, diag);
 }
 
 int listener_open(const char *text, struct listener *ret, struct mtls_diag *diag)
 {
 	struct address address;
+	int fd = -1;
 	int r = address_parse(text, &address, diag);
+	if (r >= 0)
+		r = address.transport == PEER_UNIX ? open_unix(address_path(&address), &fd, diag)
+						   : open_tcp(text, &address, &fd, diag);
 	if (r < 0)
 		return r;
-	_cleanup_close_ int fd =
-		socket(address.sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return mtls_diag_set(diag, -errno, "socket: %s", strerrordesc_np(errno));
-	r = address.transport == PEER_UNIX ? bind_unix(fd, &address, diag) : bind_tcp(fd, &address);
-	if (r >= 0 && listen(fd, BACKLOG) < 0)
-		r = -errno;
-	if (r < 0)
-		return diag->text[0] ? r
-				     : mtls_diag_set(diag, r, "cannot listen on '%s': %s", text,
-						     mtls_strerror(r));
 	ret->transport = address.transport;
-	ret->fd = MTLS_TAKE_FD(fd);
+	ret->fd = fd;
 	return 0;
 }
 

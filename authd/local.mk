@@ -34,7 +34,7 @@ endif
 EXTRA_DIST += %D%/sandbox_sanitizer.c %D%/sandbox_plain.c
 
 LIBMTLS_AUTHD = libmtls_authd.la $(LIBMTLS_VERIFY) $(LIBMTLS_CERT) $(LIBMTLS_TLS) $(LIBMTLS_WIRE) \
-	$(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_BASE) \
+	$(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_SERVICE) $(LIBMTLS_BASE) \
 	$(UV_LIBS) $(SECCOMP_LIBS) $(JANSSON_LIBS) $(GNUTLS_LIBS)
 
 sbin_PROGRAMS += mtls-authd

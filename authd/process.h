@@ -9,26 +9,18 @@
 
 #include "authd/lookup_proto.h"
 #include "authd/worker.h"
-#include "lib/base/clock.h"
 #include "lib/base/err.h"
+#include "lib/service/child.h"
 
 /* A child and when it may be started again. */
 struct process_slot {
 	pid_t pid; /* 0: not running */
 	uint32_t generation;
-	int64_t started_ms;
-	uint32_t backoff_ms;
-	mtls_deadline restart_at;
+	struct mtls_child_pause pause;
 };
-
-/* Becomes @uid, @gid for good: no supplementary groups, no capabilities, checked. 0 or an error. */
-int process_drop_root(uid_t uid, gid_t gid, struct mtls_diag *diag);
 
 /* Room for @wanted descriptors; 0, or an error when the hard limit is lower. */
 int process_raise_files(uint32_t wanted, struct mtls_diag *diag);
-
-/* Opens this program's image, which lookup processes are made of. 0 or -errno. */
-int process_open_self(int *ret_fd);
 
 /*
  * Forks a worker; @setup->control_fd is its end. @close_fds: of the supervisor, not for the child.

@@ -28,6 +28,8 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
+#include "lib/service/child.h"
+#include "lib/service/rights.h"
 
 #define WORKERS_MAX   64
 #define LISTENERS_MAX 16
@@ -146,7 +148,7 @@ static void start_worker(struct supervisor *s, struct worker_slot *worker)
 
 static bool due(const struct process_slot *process)
 {
-	return process->pid == 0 && mtls_deadline_left_ms(process->restart_at) == 0;
+	return process->pid == 0 && mtls_deadline_left_ms(process->pause.restart_at) == 0;
 }
 
 static void start_what_is_due(struct supervisor *s)
@@ -170,15 +172,10 @@ static void start_what_is_due(struct supervisor *s)
 
 static void log_end(const char *what, pid_t pid, int status)
 {
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-		mtls_log(MTLS_LOG_ERROR, "%s %ld made a system call that its sandbox forbids", what,
-			 (long)pid);
-	else if (WIFSIGNALED(status))
-		mtls_log(MTLS_LOG_ERROR, "%s %ld died: %s", what, (long)pid,
-			 sigdescr_np(WTERMSIG(status)));
-	else if (WEXITSTATUS(status))
-		mtls_log(MTLS_LOG_ERROR, "%s %ld ended with status %d", what, (long)pid,
-			 WEXITSTATUS(status));
+	struct mtls_diag diag = { 0 };
+
+	if (mtls_child_end(status, &diag) < 0)
+		mtls_log(MTLS_LOG_ERROR, "%s %ld %s", what, (long)pid, diag.text);
 }
 
 static void kill_lookups(struct worker_slot *worker)
@@ -317,14 +314,15 @@ static int wait_ms(const struct supervisor *s)
 	for (size_t i = 0; i < s->worker_count && !s->stopping; i++) {
 		const struct worker_slot *worker = &s->workers[i];
 		if (!worker->process.pid) {
-			earliest = mtls_deadline_min(earliest, worker->process.restart_at);
+			earliest = mtls_deadline_min(earliest, worker->process.pause.restart_at);
 			continue;
 		}
 		for (int kind = 0; kind < LOOKUP_KINDS; kind++)
 			for (uint32_t slot = 0; slot < s->config->settings->lookups; slot++)
 				if (!worker->lookups[kind][slot].pid)
 					earliest = mtls_deadline_min(
-						earliest, worker->lookups[kind][slot].restart_at);
+						earliest,
+						worker->lookups[kind][slot].pause.restart_at);
 	}
 	return earliest == INT64_MAX ? -1 : mtls_deadline_left_ms(earliest) + 1;
 }
@@ -417,7 +415,7 @@ static int prepare(struct supervisor *s, struct mtls_diag *diag)
 		return AUTHD_EXIT_CONFIG;
 	if (audit_sink_open(settings->audit_file, &s->audit, diag) < 0)
 		return AUTHD_EXIT_CONFIG;
-	if (process_open_self(&s->self_fd) < 0 || open_signals(s, diag) < 0)
+	if (mtls_child_open_self(&s->self_fd) < 0 || open_signals(s, diag) < 0)
 		return AUTHD_EXIT_OSERR;
 	s->worker_count = settings->workers < WORKERS_MAX ? settings->workers : WORKERS_MAX;
 	s->counters = counters_map(s->worker_count + 1);
@@ -427,7 +425,7 @@ static int prepare(struct supervisor *s, struct mtls_diag *diag)
 		s->workers[i].control_fd = -1;
 	if (bind_all(s, diag) < 0)
 		return AUTHD_EXIT_UNAVAILABLE;
-	if (process_drop_root(s->config->uid, s->config->gid, diag) < 0)
+	if (mtls_rights_give_up(s->config->uid, s->config->gid, diag) < 0)
 		return AUTHD_EXIT_OSERR;
 	return AUTHD_EXIT_OK;
 }

@@ -1,4 +1,5 @@
 include lib/base/local.mk
+include lib/service/local.mk
 include lib/name/local.mk
 include lib/acctdb/local.mk
 include lib/conf/local.mk

@@ -8,6 +8,7 @@ cd "${top_srcdir:-.}" || exit 99
 rules='
 lib/base:
 lib/name:lib/base
+lib/service:lib/base
 lib/acctdb:lib/base lib/name
 lib/conf:lib/base
 lib/settings:lib/base lib/name lib/conf
@@ -21,8 +22,8 @@ lib/client:lib/base lib/name lib/wire lib/tls lib/settings signer
 signer:lib/base lib/wire lib/tls lib/conf lib/cert
 pam_mtls:lib/base lib/name lib/settings lib/wire lib/client signer
 nss_mtls:lib/base lib/name lib/acctdb
-authd:lib/base lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify
-accountd:lib/base lib/name lib/wire lib/conf lib/settings lib/acctdb lib/roster lib/control
+authd:lib/base lib/service lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify
+accountd:lib/base lib/service lib/name lib/wire lib/conf lib/settings lib/acctdb lib/roster lib/control
 tools:lib/base lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/client lib/acctdb lib/roster lib/control signer
 '
 # library header pattern: the only folders that may include it

@@ -7,15 +7,12 @@ libmtls_base_la_SOURCES = \
 	%D%/str.c %D%/str.h \
 	%D%/log.c %D%/log.h \
 	%D%/file.c %D%/file.h \
-	%D%/clock.c %D%/clock.h \
-	%D%/service.c %D%/service.h
+	%D%/clock.c %D%/clock.h
 
 if HAVE_CMOCKA
-UNIT_BASE = tests/unit/test_base tests/unit/test_service
+UNIT_BASE = tests/unit/test_base
 check_PROGRAMS += $(UNIT_BASE)
 TESTS += $(UNIT_BASE)
 tests_unit_test_base_SOURCES = tests/unit/test_base.c
 tests_unit_test_base_LDADD = $(LIBMTLS_BASE) $(CMOCKA_LIBS)
-tests_unit_test_service_SOURCES = tests/unit/test_service.c
-tests_unit_test_service_LDADD = $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 endif

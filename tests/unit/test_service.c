@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* lib/base/service: the test plays the service manager, with real sockets. */
+/* lib/service/notify: the test plays the service manager, with real sockets. */
 #include <config.h>
 
 #include <errno.h>
@@ -18,8 +18,8 @@
 #include <cmocka.h>
 
 #include "lib/base/cleanup.h"
-#include "lib/base/service.h"
 #include "lib/base/str.h"
+#include "lib/service/notify.h"
 
 static void forget(void)
 {

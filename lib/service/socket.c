@@ -12,14 +12,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "accountd/socket.h"
 #include "lib/base/cleanup.h"
-#include "lib/base/service.h"
 #include "lib/base/str.h"
+#include "lib/service/notify.h"
+#include "lib/service/socket.h"
 
-#define BACKLOG 64
-
-int socket_folder(const char *path, mode_t mode, uid_t uid, gid_t gid, struct mtls_diag *diag)
+int mtls_socket_folder(const char *path, mode_t mode, uid_t uid, gid_t gid, struct mtls_diag *diag)
 {
 	mode_t old = umask(077);
 	int r = mkdir(path, 0700) < 0 ? -errno : 0;
@@ -47,7 +45,7 @@ static int prepare_folder(const char *path, struct mtls_diag *diag)
 	if (mtls_strcopy(copy, sizeof(copy), path) < 0)
 		return mtls_diag_set(diag, -ENAMETOOLONG, "'%s': path too long", path);
 	const char *folder = dirname(copy);
-	int r = socket_folder(folder, 0755, 0, 0, diag);
+	int r = mtls_socket_folder(folder, 0755, 0, 0, diag);
 	if (r < 0)
 		return r;
 	if (lstat(folder, &st) < 0)
@@ -76,9 +74,9 @@ static int remove_stale(const struct sockaddr_un *sa, struct mtls_diag *diag)
 	if (fd < 0)
 		return mtls_diag_set(diag, -errno, "socket: %s", strerrordesc_np(errno));
 	if (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 || errno != ECONNREFUSED)
-		return mtls_diag_set(diag, -EADDRINUSE,
-				     "another process listens on '%s': does mtls-accountd run?",
-				     path);
+		return mtls_diag_set(
+			diag, -EADDRINUSE,
+			"another process listens on '%s': does this daemon run already?", path);
 	if (unlink(path) < 0)
 		return mtls_diag_set(diag, -errno, "cannot remove '%s': %s", path,
 				     strerrordesc_np(errno));
@@ -86,18 +84,19 @@ static int remove_stale(const struct sockaddr_un *sa, struct mtls_diag *diag)
 }
 
 /* Nobody can connect before listen(), so owner and mode are right from the first moment. */
-static int bind_as(int fd, const struct sockaddr_un *sa, const struct socket_spec *spec)
+static int bind_as(int fd, const struct sockaddr_un *sa, const struct mtls_socket_spec *spec)
 {
 	mode_t old = umask(0177);
 	int r = bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0 ? -errno : 0;
 	(void)umask(old);
-	if (r == 0 && (chmod(spec->path, spec->mode) < 0 ||
-		       lchown(spec->path, spec->uid, spec->gid) < 0 || listen(fd, BACKLOG) < 0))
+	if (r == 0 &&
+	    (chmod(spec->path, spec->mode) < 0 || lchown(spec->path, spec->uid, spec->gid) < 0 ||
+	     listen(fd, spec->backlog) < 0))
 		r = -errno;
 	return r;
 }
 
-static int bind_socket(const struct socket_spec *spec, int *ret_fd, struct mtls_diag *diag)
+int mtls_socket_bind(const struct mtls_socket_spec *spec, int *ret_fd, struct mtls_diag *diag)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 
@@ -120,19 +119,20 @@ static int bind_socket(const struct socket_spec *spec, int *ret_fd, struct mtls_
 	return 0;
 }
 
-int socket_open(const struct socket_spec *spec, int *ret_fd, bool *ret_ours, struct mtls_diag *diag)
+int mtls_socket_open(const struct mtls_socket_spec *spec, int *ret_fd, bool *ret_ours,
+		     struct mtls_diag *diag)
 {
 	int fd = -1;
 	int r = mtls_service_take_socket(spec->name, &fd);
 
 	if (r == -ENOENT) {
 		*ret_ours = true;
-		return bind_socket(spec, ret_fd, diag);
+		return mtls_socket_bind(spec, ret_fd, diag);
 	}
 	if (r < 0)
 		return mtls_diag_set(diag, r,
 				     "the service manager's socket '%s' is no listening stream "
-				     "socket: see mtls-accountd.socket",
+				     "socket: see its .socket unit",
 				     spec->name);
 	int flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {

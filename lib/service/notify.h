@@ -3,8 +3,8 @@
  * What a service manager and a daemon say to each other: sd_notify(3) and sd_listen_fds(3), after
  * their manual pages. Ours, because libsystemd would bring its compressors into privileged daemons.
  */
-#ifndef MTLS_BASE_SERVICE_H
-#define MTLS_BASE_SERVICE_H
+#ifndef MTLS_SERVICE_NOTIFY_H
+#define MTLS_SERVICE_NOTIFY_H
 
 #include <stddef.h>
 #include <stdint.h>

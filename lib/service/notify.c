@@ -15,8 +15,8 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/err.h"
-#include "lib/base/service.h"
 #include "lib/base/str.h"
+#include "lib/service/notify.h"
 
 #define FDS_FIRST 3 /* SD_LISTEN_FDS_START */
 #define NAME_SIZE 256
