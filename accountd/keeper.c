@@ -255,6 +255,38 @@ static int reconcile(struct keeper *k, bool is_new, struct mtls_diag *diag)
 	return r;
 }
 
+/*
+ * The file that this start made, when it got nothing from the snapshot: an empty store in the place
+ * of a lost one would be taken for the store at the next start, and ids be given out again.
+ */
+static void remove_made(struct keeper *k)
+{
+	static const char *const suffixes[] = { "", "-wal", "-shm" };
+	char path[PATH_MAX];
+
+	store_close(k->store);
+	k->store = NULL;
+	for (size_t i = 0; i < MTLS_COUNT(suffixes); i++) {
+		int len = snprintf(path, sizeof(path), "%s%s", k->settings->store, suffixes[i]);
+		if (len > 0 && (size_t)len < sizeof(path))
+			(void)unlink(path);
+	}
+}
+
+static int take_snapshot(struct keeper *k, bool was_missing, bool is_new, struct mtls_diag *diag)
+{
+	int r = reconcile(k, is_new, diag);
+
+	if (r >= 0 || !was_missing)
+		return r;
+	remove_made(k);
+	const struct mtls_diag why = *diag;
+	return mtls_diag_set(diag, r,
+			     "%s; and there is no store that could replace the snapshot: restore "
+			     "one of them from a backup",
+			     mtls_diag_text(&why, r));
+}
+
 static int open_store(struct keeper *k, struct mtls_diag *diag)
 {
 	const struct store_options options = {
@@ -264,13 +296,15 @@ static int open_store(struct keeper *k, struct mtls_diag *diag)
 		.working = on_working,
 		.ctx = k,
 	};
+	struct stat st;
 	bool is_new = false;
+	bool was_missing = stat(k->settings->store, &st) != 0 && errno == ENOENT;
 
 	int r = refuse_lost_ids(k, diag);
 	if (r >= 0)
 		r = store_open(&options, &k->store, &is_new, diag);
 	if (r >= 0)
-		r = reconcile(k, is_new, diag);
+		r = take_snapshot(k, was_missing, is_new, diag);
 	if (r >= 0)
 		r = keeper_refresh_local(k, diag);
 	return r < 0 ? r : sources_start(k, diag);

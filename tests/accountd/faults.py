@@ -256,12 +256,24 @@ class Faults:
         self.check(world.getent("passwd", "frank"), "a damaged snapshot is replaced at the start")
         self.daemon.stop()
 
+    def damaged_snapshot_alone(self):
+        """Who then takes the damaged file away does not begin anew unasked."""
+        for name in os.listdir(os.path.dirname(world.STORE)):
+            os.unlink(os.path.join(os.path.dirname(world.STORE), name))
+        with open(world.SNAPSHOT, "r+b") as file:
+            file.truncate(1000)
+        self.refuses("snapshot damaged and no store", "damaged", "no store", "backup")
+        self.check(not os.path.exists(world.STORE), "no empty store takes the lost one's place")
+        os.unlink(world.SNAPSHOT)
+        self.refuses("and without the snapshot", "are gone", "accounts.gen")
+
 
 def main(out):
     faults = Faults(out)
     try:
         for part in (faults.first_form, faults.lost, faults.corrupt, faults.newer, faults.disk,
-                     faults.store_disk, faults.became_local, faults.damaged_snapshot):
+                     faults.store_disk, faults.became_local, faults.damaged_snapshot,
+                     faults.damaged_snapshot_alone):
             part()
         complaints = faults.daemon.complaints()
         out.result(not complaints, "no sanitizer and no sandbox had to say anything",
