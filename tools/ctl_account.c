@@ -284,7 +284,7 @@ static int run_publish(const struct ctl_action *action, int argc, char **argv)
 	int count;
 	int code = ctl_action_parse(action, argc, argv, NULL, &args, &count);
 	if (!code)
-		code = ctl_accounts_open(&accounts, CTL_PATIENCE_MS);
+		code = ctl_accounts_connect(&accounts, CTL_PATIENCE_MS);
 	if (code)
 		return code;
 	ctl_message_init(&message, MTLS_MSG_CONTROL_REQUEST, MTLS_ACCT_VERB_PUBLISH);

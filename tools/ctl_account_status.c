@@ -184,7 +184,7 @@ int ctl_account_status(const struct ctl_action *action, int argc, char **argv)
 
 	int code = ctl_action_parse(action, argc, argv, &o, &args, &count);
 	if (!code)
-		code = ctl_accounts_open(&accounts, CTL_PATIENCE_MS);
+		code = ctl_accounts_connect(&accounts, CTL_PATIENCE_MS);
 	if (code)
 		return code;
 	if (o.json) {

@@ -31,15 +31,29 @@ int ctl_accounts_fail(int code, const char *fmt, ...)
 	return code;
 }
 
-int ctl_accounts_read(struct ctl_accounts *accounts)
+static int load_settings(struct ctl_accounts *accounts)
 {
 	struct mtls_diag diag = { "" };
 	int r = mtls_settings_accountd_load(MTLS_ACCOUNTD_CONF, &accounts->settings, &diag);
-	if (r >= 0)
-		r = ctl_snapshot_open(accounts->settings->snapshot, &accounts->snapshot, &diag);
-	if (r < 0)
-		return ctl_accounts_fail(CTL_FAILED, "%s", mtls_diag_text(&diag, r));
-	return CTL_OK;
+	return r < 0 ? ctl_accounts_fail(CTL_FAILED, "%s", mtls_diag_text(&diag, r)) : CTL_OK;
+}
+
+static int open_snapshot(struct ctl_accounts *accounts)
+{
+	struct mtls_diag diag = { "" };
+	int r = ctl_snapshot_open(accounts->settings->snapshot, &accounts->snapshot, &diag);
+	if (r == MTLS_E_CORRUPT)
+		return ctl_accounts_fail(CTL_FAILED,
+					 "%s: mtlsctl account publish writes it anew from the "
+					 "store of mtls-accountd",
+					 mtls_diag_text(&diag, r));
+	return r < 0 ? ctl_accounts_fail(CTL_FAILED, "%s", mtls_diag_text(&diag, r)) : CTL_OK;
+}
+
+int ctl_accounts_read(struct ctl_accounts *accounts)
+{
+	int code = load_settings(accounts);
+	return code ? code : open_snapshot(accounts);
 }
 
 /* Whose socket it may be. A machine without the user has no daemon but root's. */
@@ -59,19 +73,25 @@ static int say_no_daemon(int err, const struct mtls_diag *diag)
 	return ctl_accounts_fail(CTL_FAILED, "mtls-accountd: %s", mtls_diag_text(diag, err));
 }
 
-int ctl_accounts_open(struct ctl_accounts *accounts, uint32_t patience_ms)
+int ctl_accounts_connect(struct ctl_accounts *accounts, uint32_t patience_ms)
 {
 	struct mtls_diag diag = { "" };
 	if (geteuid() != 0)
 		return ctl_accounts_fail(CTL_FAILED,
 					 "only root may speak to mtls-accountd: try sudo");
-	int code = ctl_accounts_read(accounts);
+	int code = load_settings(accounts);
 	if (code)
 		return code;
 	const struct mtls_settings_accountd *settings = accounts->settings;
 	int r = mtls_control_connect(settings->control_socket, daemon_uid(settings), patience_ms,
 				     &accounts->control, &diag);
 	return r < 0 ? say_no_daemon(r, &diag) : CTL_OK;
+}
+
+int ctl_accounts_open(struct ctl_accounts *accounts, uint32_t patience_ms)
+{
+	int code = ctl_accounts_connect(accounts, patience_ms);
+	return code ? code : open_snapshot(accounts);
 }
 
 void ctl_accounts_done(struct ctl_accounts *accounts)

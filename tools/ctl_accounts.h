@@ -24,10 +24,11 @@ struct ctl_accounts {
 
 /*
  * Embed it zeroed. They print what is wrong to standard error and return an exit code: _read opens
- * the snapshot, _open that and the conversation with the daemon, which only root may have.
+ * the snapshot, _connect the conversation with the daemon, which only root may have, _open both.
  * @patience_ms is how long one answer may take.
  */
 int ctl_accounts_read(struct ctl_accounts *accounts);
+int ctl_accounts_connect(struct ctl_accounts *accounts, uint32_t patience_ms);
 int ctl_accounts_open(struct ctl_accounts *accounts, uint32_t patience_ms);
 void ctl_accounts_done(struct ctl_accounts *accounts);
 

@@ -233,6 +233,17 @@ check("a removal", ["account", "remove", "alice"], [end(OK, name="alice", uid="2
       ["uid 2000200001 is never used again"], ["user-remove name=alice"])
 check("publish", ["account", "publish"], [end(OK)], 0, ["published"], ["publish"])
 
+# --- a damaged snapshot: what mends it does not need it ---
+STATE = os.environ["MTLS_STATEDIR"]
+os.makedirs(STATE + "/snapshot", mode=0o755, exist_ok=True)
+os.chmod(STATE, 0o755)
+with open(STATE + "/snapshot/accounts.cdb", "wb") as file:
+    file.write(b"junk")
+check("a damaged snapshot keeps nobody from publishing", ["account", "publish"], [end(OK)], 0, ["published"], ["publish"])
+check("others name what mends it", ["account", "remove", "alice"], [], 1, ["damaged", "mtlsctl account publish"], [])
+check("lists too", ["account", "list"], None, 1, ["damaged", "mtlsctl account publish"])
+os.unlink(STATE + "/snapshot/accounts.cdb")
+
 # --- status: every trouble alone is enough ---
 GOOD = {"generation": "7", "published": "7", "users": "3", "groups": "1", "bindings": "2", "tombstones": "0",
         "next_uid": "2000200004", "next_gid": "2000200004", "publisher": "running", "store": "/x/store.db"}
