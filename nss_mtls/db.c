@@ -18,6 +18,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -182,6 +183,19 @@ static int reload(struct nss_db *db, struct nss_gen *old, struct nss_gen **ret_g
 	return 0;
 }
 
+/*
+ * Nothing else here is a cancellation point, but open() and close() are: a thread that ends in one
+ * would leave its claim, its pins and a descriptor behind for good.
+ */
+static int reload_undisturbed(struct nss_db *db, struct nss_gen *old, struct nss_gen **ret_gen)
+{
+	int state;
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	int r = reload(db, old, ret_gen);
+	(void)pthread_setcancelstate(state, NULL);
+	return r;
+}
+
 static bool is_newest(const struct nss_db *db, struct nss_gen *gen)
 {
 	if (gen->counter &&
@@ -215,7 +229,7 @@ int nss_db_pin(struct nss_db *db, struct nss_gen **ret_gen, const struct mtls_ac
 		*ret_db = &old->snapshot;
 		return 0;
 	}
-	int r = reload(db, old, &gen);
+	int r = reload_undisturbed(db, old, &gen);
 	if (old)
 		nss_db_unpin(old);
 	if (r < 0)

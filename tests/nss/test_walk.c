@@ -288,6 +288,51 @@ static void goes_on_without_the_file(void **state)
 	assert_int_equal(rest(fix, &walk), 1);
 }
 
+struct doomed {
+	struct fixture *fix;
+	_Atomic bool answered;
+};
+
+/* A cancellation is pending: what is one of its points ends the thread there. */
+static void *ask_while_cancelled(void *arg)
+{
+	struct doomed *doomed = arg;
+	char room[512];
+	struct passwd pw;
+	int err = 0;
+	const struct nss_out out = { room, sizeof(room), &err };
+	(void)pthread_cancel(pthread_self());
+	if (nss_passwd_by_name(&doomed->fix->db, "alice", &pw, &out) == NSS_STATUS_SUCCESS)
+		doomed->answered = true;
+	pthread_testcancel();
+	return NULL;
+}
+
+/* open(2) and close(2) would end it, with a descriptor, a mapping and pins that nobody gives back.
+ */
+static void a_cancelled_thread_leaves_nothing(void **state)
+{
+	struct fixture *fix = *state;
+	struct mtls_buf file = MTLS_BUF(1 << 20);
+	struct nss_gen *gen;
+	const struct mtls_acctdb *db;
+	fixture_read(fix, &file);
+	for (int i = 0; i < 20; i++) {
+		struct doomed doomed = { .fix = fix };
+		pthread_t thread;
+		void *end = NULL;
+		fixture_replace(fix, file.data, file.len);
+		assert_int_equal(pthread_create(&thread, NULL, ask_while_cancelled, &doomed), 0);
+		assert_int_equal(pthread_join(thread, &end), 0);
+		assert_ptr_equal(end, PTHREAD_CANCELED);
+		assert_true(doomed.answered);
+		assert_int_equal(nss_db_pin(&fix->db, &gen, &db), 0);
+		assert_true(nss_db_number(gen) <= 2);
+		nss_db_unpin(gen);
+	}
+	mtls_buf_done(&file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +343,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(past_damage, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_to_list, setup, teardown),
 		cmocka_unit_test_setup_teardown(goes_on_without_the_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_cancelled_thread_leaves_nothing, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
