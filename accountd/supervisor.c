@@ -107,10 +107,12 @@ static void on_words(struct supervisor *s)
 {
 	struct word word, state = { 0 };
 	bool alive = false;
+	int err = 0; /* of what ended the look; what follows it may fail for its own reasons */
 	ssize_t n = 0;
 
 	for (int i = 0; i < WORDS_MAX; i++) {
 		n = recv(s->word_fd, &word, sizeof(word), MSG_DONTWAIT);
+		err = n < 0 ? errno : 0;
 		if (n <= 0)
 			break;
 		if (n != (ssize_t)sizeof(word))
@@ -125,7 +127,7 @@ static void on_words(struct supervisor *s)
 	state.text[sizeof(state.text) - 1] = '\0';
 	if (state.kind == WORD_STATE)
 		on_state(s, state.text);
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+	if (n == 0 || (n < 0 && err != EAGAIN && err != EINTR))
 		on_silence(s);
 }
 
