@@ -7,6 +7,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -340,37 +341,53 @@ static int make_groups(struct import *import, struct store *store, struct mtls_d
 	return 0;
 }
 
-/* The primary group's number here; 0: a private one. */
-static uint32_t primary_of(struct import *import, const struct user *user)
+/*
+ * The primary group's number here; 0: a private one. A number that is not in the file is another
+ * system's: that a group has it here too is chance, unless numbers are kept.
+ */
+static int primary_of(struct import *import, const struct user *user, uint32_t *ret,
+		      struct mtls_diag *diag)
 {
+	*ret = 0;
 	if (user->gid == MTLS_ROSTER_NO_ID)
 		return 0;
 	const struct group *group = find_gid(import, user->gid);
-	if (!group)
-		/* Not in the file: it is one of ours already, or the store says what is wrong. A
-		 * number that is the user's own stands for a private group nobody wrote down. */
-		return user->gid == user->uid ? 0 : user->gid;
-	return group->private ? 0 : group->made;
+	if (group) {
+		*ret = group->private ? 0 : group->made;
+		return 0;
+	}
+	/* A number that is the user's own stands for a private group nobody wrote down. */
+	if (user->gid == user->uid)
+		return 0;
+	if (!kept(import, user->gid))
+		return mtls_diag_set(diag, MTLS_E_NOTFOUND,
+				     "user '%.64s': its primary group %" PRIu32
+				     " is not in the import: give its file too (--group), or keep "
+				     "the number (--keep-ids) of a group that is here",
+				     user->name, user->gid);
+	*ret = user->gid;
+	return 0;
 }
 
 static int make_user(struct import *import, struct keeper *keeper, struct user *user,
 		     struct mtls_diag *diag)
 {
 	char home[MTLS_ACCOUNT_PATH_MAX + MTLS_ACCOUNT_NAME_MAX + 2];
-	const struct store_user_spec spec = {
+	struct store_user_spec spec = {
 		.name = user->name,
 		.gecos = user->gecos,
 		.home = user->home ? user->home : home,
 		.shell = user->shell ? user->shell : keeper->settings->shell,
 		.uid = kept(import, user->uid) ? user->uid : 0,
-		.gid = primary_of(import, user),
 	};
 
 	if (!user->home && snprintf(home, sizeof(home), "%s/%s", keeper->settings->home_base,
 				    user->name) >= (int)sizeof(home))
 		return mtls_diag_set(diag, MTLS_E_LIMIT, "the home of '%.64s' is too long",
 				     user->name);
-	int r = store_add_user(keeper->store, &spec, &user->made, diag);
+	int r = primary_of(import, user, &spec.gid, diag);
+	if (r >= 0)
+		r = store_add_user(keeper->store, &spec, &user->made, diag);
 	struct group *own = find_name(import, user->name);
 	if (r >= 0 && own && own->private)
 		own->made = user->made;

@@ -214,6 +214,12 @@ class Sources:
         kim, team = world.getent("passwd", "kim").split(":"), world.getent("group", "team").split(":")
         self.check(len(kim) > 3 and kim[3] == team[2],
                    "a primary group is found under its new number", f"{kim} {team}")
+        world.write(IN + "passwd", user("eve", 7001, 5302) + "\n")
+        code, out, err = mtlsctl("import", IN + "passwd")
+        self.check(code != 0 and "5302" in err and "--group" in err and unseen("eve"),
+                   "a number in the file does not mean a group that has it here", out + err)
+        code, out, err = mtlsctl("import", IN + "passwd", "--keep-ids", "5302-5302", "--dry-run")
+        self.check(code == 0, "unless it is to be kept", out + err)
         world.write(IN + "passwd", user("lea", 6001) + "\n")
         code, out, err = mtlsctl("import", IN + "passwd", "--keep-ids", "6000-6999")
         self.check(code != 0 and "6001" in err and unseen("lea"),
