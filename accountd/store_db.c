@@ -81,22 +81,59 @@ int store_db_error(struct store_db *db, int code)
 }
 
 /* Each value is hashed with what came before it as the seed, so that none can move. */
+static uint64_t fold_number(uint64_t hash, int64_t value)
+{
+	uint64_t number = htole64((uint64_t)value);
+	return XXH3_64bits_withSeed(&number, sizeof(number), hash);
+}
+
+/* With another seed than a number has. */
+static uint64_t fold_text(uint64_t hash, const void *text, size_t len)
+{
+	return XXH3_64bits_withSeed(text ? text : "", len, ~hash);
+}
+
 static void fold(sqlite3_context *context, int count, sqlite3_value **values)
 {
-	XXH64_hash_t hash = (XXH64_hash_t)count;
+	uint64_t hash = (uint64_t)count;
 	for (int i = 1; i < count; i++) {
 		if (sqlite3_value_type(values[i]) == SQLITE_INTEGER) {
-			uint64_t number = htole64((uint64_t)sqlite3_value_int64(values[i]));
-			hash = XXH3_64bits_withSeed(&number, sizeof(number), hash);
+			hash = fold_number(hash, sqlite3_value_int64(values[i]));
 			continue;
 		}
 		const void *text = sqlite3_value_text(values[i]);
-		size_t len = text ? (size_t)sqlite3_value_bytes(values[i]) : 0;
-		/* Another constant than a number has. */
-		hash = XXH3_64bits_withSeed(text ? text : "", len, ~hash);
+		hash = fold_text(hash, text, text ? (size_t)sqlite3_value_bytes(values[i]) : 0);
 	}
 	uint64_t sum = (uint64_t)sqlite3_value_int64(values[0]) ^ hash;
 	sqlite3_result_int64(context, (sqlite3_int64)sum);
+}
+
+uint64_t store_db_fold_begin(const char *table, int count)
+{
+	/* The sum and the table are arguments of mtls_fold() too. */
+	return fold_text((uint64_t)count + 2, table, strlen(table));
+}
+
+/* The type is asked of each value: in a damaged file it may be another one than the column's. */
+int64_t store_db_fold(sqlite3_stmt *stmt, uint64_t begin, int count, struct store_db_value *values)
+{
+	uint64_t hash = begin;
+	for (int i = 0; i < count; i++) {
+		struct store_db_value value = { .text = "" };
+		if (sqlite3_column_type(stmt, i) == SQLITE_INTEGER) {
+			value.number = sqlite3_column_int64(stmt, i);
+			hash = fold_number(hash, value.number);
+		} else {
+			const void *text = sqlite3_column_text(stmt, i);
+			if (text) {
+				value.text = text;
+				value.len = (size_t)sqlite3_column_bytes(stmt, i);
+			}
+			hash = fold_text(hash, value.text, value.len);
+		}
+		values[i] = value;
+	}
+	return (int64_t)hash;
 }
 
 static int harden(struct store_db *db)

@@ -52,6 +52,20 @@ int store_db_run(struct store_db *db, const char *sql, const char *types, ...);
 /* The first column of the first row: 1; 0 where there is none. */
 int store_db_number(struct store_db *db, const char *sql, int64_t *ret, const char *types, ...);
 
+/* One column of a row: a text or a number; the other one is empty or 0. */
+struct store_db_value {
+	const char *text; /* never NULL; lives until the next step */
+	size_t len;
+	int64_t number;
+};
+
+/*
+ * What "mtls_fold(0, 'TABLE', columns...)" says, for the first @count columns of the row in hand,
+ * without a call of SQLite's for it; @values are these columns. @begin is of the same @count.
+ */
+uint64_t store_db_fold_begin(const char *table, int count);
+int64_t store_db_fold(sqlite3_stmt *stmt, uint64_t begin, int count, struct store_db_value *values);
+
 /* Never NULL. */
 static inline const char *store_db_text(sqlite3_stmt *stmt, int column)
 {

@@ -51,13 +51,20 @@ int store_schema_seal(struct store_db *db, int64_t schema_sum);
 int store_schema_sealed(struct store_db *db, int64_t schema_sum);
 
 /* The columns that a sum covers; @p is a prefix as "new.". */
-#define STORE_FIELDS_USERS(p)                                                                      \
-	"'users'," p "name," p "uid," p "gid," p "source," p "gecos," p "home," p "shell"
-#define STORE_FIELDS_GROUPS(p)     "'groups'," p "name," p "gid," p "source"
-#define STORE_FIELDS_MEMBERS(p)    "'members'," p "gid," p "usr"
-#define STORE_FIELDS_BINDINGS(p)   "'bindings'," p "key," p "name," p "owner"
-#define STORE_FIELDS_TOMBSTONES(p) "'tombstones'," p "grp," p "id," p "time," p "name"
-#define STORE_FIELDS_SOURCES(p)    "'sources'," p "id," p "name," p "gone," p "digest"
+#define STORE_COLUMNS_USERS(p)                                                                     \
+	p "name," p "uid," p "gid," p "source," p "gecos," p "home," p "shell"
+#define STORE_COLUMNS_GROUPS(p)     p "name," p "gid," p "source"
+#define STORE_COLUMNS_MEMBERS(p)    p "gid," p "usr"
+#define STORE_COLUMNS_BINDINGS(p)   p "key," p "name," p "owner"
+#define STORE_COLUMNS_TOMBSTONES(p) p "grp," p "id," p "time," p "name"
+#define STORE_COLUMNS_SOURCES(p)    p "id," p "name," p "gone," p "digest"
+
+#define STORE_FIELDS_USERS(p)      "'users'," STORE_COLUMNS_USERS(p)
+#define STORE_FIELDS_GROUPS(p)     "'groups'," STORE_COLUMNS_GROUPS(p)
+#define STORE_FIELDS_MEMBERS(p)    "'members'," STORE_COLUMNS_MEMBERS(p)
+#define STORE_FIELDS_BINDINGS(p)   "'bindings'," STORE_COLUMNS_BINDINGS(p)
+#define STORE_FIELDS_TOMBSTONES(p) "'tombstones'," STORE_COLUMNS_TOMBSTONES(p)
+#define STORE_FIELDS_SOURCES(p)    "'sources'," STORE_COLUMNS_SOURCES(p)
 #define STORE_FOLD(fields)         "mtls_fold(0," fields ")"
 
 /* store.c */

@@ -15,7 +15,6 @@
 
 #include "accountd/store_impl.h"
 
-/* Statements; each is stepped by one walk only, and ends with it. */
 enum {
 	Q_SOURCES,
 	Q_STONES,
@@ -28,31 +27,51 @@ enum {
 	Q_COUNT,
 };
 
-/* The sum of the row is always the last column. */
-static const char *const queries[Q_COUNT] = {
-	[Q_SOURCES] = "SELECT id, name, " STORE_FOLD(
-		STORE_FIELDS_SOURCES("")) " FROM sources ORDER BY name",
-	[Q_STONES] = "SELECT grp, id, time, name, " STORE_FOLD(
-		STORE_FIELDS_TOMBSTONES("")) " FROM tombstones ORDER BY grp, id",
-	[Q_GROUPS] = "SELECT name, gid, source, " STORE_FOLD(
-		STORE_FIELDS_GROUPS("")) " FROM groups ORDER BY name",
-	[Q_USERS] = "SELECT name, uid, gid, source, gecos, home, shell, " STORE_FOLD(
-		STORE_FIELDS_USERS("")) " FROM users ORDER BY name",
-	[Q_GIDS] = "SELECT usr, gid, " STORE_FOLD(
-		STORE_FIELDS_MEMBERS("")) " FROM members ORDER BY usr, gid",
-	[Q_LISTS] = "SELECT name, gid FROM groups ORDER BY name",
-	[Q_MEMBERS] = "SELECT usr, " STORE_FOLD(
-		STORE_FIELDS_MEMBERS("")) " FROM members WHERE gid = ?1 ORDER BY usr",
+/*
+ * The columns that the sum of a row covers come first and in its order, so that the one walk over
+ * them is for the sum and for the item.
+ */
+static const struct {
+	const char *sql;
+	const char *table;
+	int columns;
+} queries[Q_COUNT] = {
+	/* clang-format off */
+	[Q_SOURCES] = { "SELECT " STORE_COLUMNS_SOURCES("")
+			" FROM sources ORDER BY name", "sources", 4 },
+	[Q_STONES] = { "SELECT " STORE_COLUMNS_TOMBSTONES("")
+		       " FROM tombstones ORDER BY grp, id", "tombstones", 4 },
+	[Q_GROUPS] = { "SELECT " STORE_COLUMNS_GROUPS("")
+		       " FROM groups ORDER BY name", "groups", 3 },
+	[Q_USERS] = { "SELECT " STORE_COLUMNS_USERS("")
+		      " FROM users ORDER BY name", "users", 7 },
+	[Q_GIDS] = { "SELECT " STORE_COLUMNS_MEMBERS("")
+		     " FROM members ORDER BY usr, gid", "members", 2 },
+	[Q_LISTS] = { "SELECT " STORE_COLUMNS_GROUPS("")
+		      " FROM groups ORDER BY name", "groups", 3 },
+	[Q_MEMBERS] = { "SELECT " STORE_COLUMNS_MEMBERS("")
+			" FROM members WHERE gid = ?1 ORDER BY usr", "members", 2 },
 	/* Whether its owner is who has the name now, or it is nobody's here and nobody has it. */
-	[Q_BINDINGS] =
-		"SELECT key, name,"
-		" owner = ifnull((SELECT uid FROM users u WHERE u.name = b.name), 0), " STORE_FOLD(
-			STORE_FIELDS_BINDINGS("")) " FROM bindings b ORDER BY key, name",
+	[Q_BINDINGS] = { "SELECT " STORE_COLUMNS_BINDINGS("") ","
+			 " owner = ifnull((SELECT uid FROM users u WHERE u.name = b.name), 0)"
+			 " FROM bindings b ORDER BY key, name", "bindings", 3 },
+	/* clang-format on */
+};
+
+#define COLUMNS_MAX     7
+#define BINDINGS_OWNERS 3 /* a column behind those of the sum */
+
+/* A statement; each is stepped by one walk only, and ends with it. */
+struct reading {
+	sqlite3_stmt *stmt;
+	uint64_t begin; /* of the sum: what is the same for all rows */
+	int64_t sum;    /* of the row in hand */
+	struct store_db_value row[COLUMNS_MAX];
 };
 
 struct store_walk {
 	struct store_db db;
-	sqlite3_stmt *stmts[Q_COUNT];
+	struct reading readings[Q_COUNT];
 	enum mtls_acct_item_kind at; /* what comes next */
 	uint64_t items, generation;
 	struct mtls_acct_next next;
@@ -69,26 +88,40 @@ struct store_walk {
 static int start(struct store_walk *walk, enum mtls_acct_item_kind first, int query)
 {
 	walk->at = first;
-	return store_db_query(&walk->db, queries[query], &walk->stmts[query], "");
+	return store_db_query(&walk->db, queries[query].sql, &walk->readings[query].stmt, "");
 }
 
+static int start_members(struct store_walk *walk, uint32_t gid)
+{
+	return store_db_query(&walk->db, queries[Q_MEMBERS].sql, &walk->readings[Q_MEMBERS].stmt,
+			      "u", gid);
+}
+
+/* 1: there is a row in hand, with its sum. */
 static int step(struct store_walk *walk, int query)
 {
-	return store_db_step(&walk->db, walk->stmts[query]);
+	struct reading *reading = &walk->readings[query];
+	int r = store_db_step(&walk->db, reading->stmt);
+	if (r > 0)
+		reading->sum = store_db_fold(reading->stmt, reading->begin, queries[query].columns,
+					     reading->row);
+	return r;
 }
 
 /* The sum of the row in hand. */
-static int64_t sum(struct store_walk *walk, int query)
+static int64_t sum(const struct store_walk *walk, int query)
 {
-	sqlite3_stmt *stmt = walk->stmts[query];
-	return sqlite3_column_int64(stmt, sqlite3_column_count(stmt) - 1);
+	return walk->readings[query].sum;
 }
 
-static struct mtls_acct_str text(sqlite3_stmt *stmt, int column)
+static struct mtls_acct_str text(const struct store_db_value *value)
 {
-	const char *data = store_db_text(stmt, column);
-	return (struct mtls_acct_str){ .data = data,
-				       .len = (size_t)sqlite3_column_bytes(stmt, column) };
+	return (struct mtls_acct_str){ .data = value->text, .len = value->len };
+}
+
+static uint32_t u32(const struct store_db_value *value)
+{
+	return (uint32_t)value->number;
 }
 
 static int damaged(struct store_walk *walk)
@@ -114,18 +147,18 @@ static int give_next(struct store_walk *walk, struct mtls_acct_item *ret)
 
 static int give_source(struct store_walk *walk, struct mtls_acct_item *ret)
 {
-	sqlite3_stmt *stmt = walk->stmts[Q_SOURCES];
+	const struct store_db_value *row = walk->readings[Q_SOURCES].row;
 	int r;
 	while ((r = step(walk, Q_SOURCES)) > 0) {
 		walk->content ^= sum(walk, Q_SOURCES);
-		int64_t id = sqlite3_column_int64(stmt, 0);
+		int64_t id = row[0].number;
 		if (id == STORE_STORE)
 			continue;
 		if (id < 0 || id >= MTLS_ACCTDB_SOURCES_MAX)
 			return damaged(walk);
 		walk->sources[id] = ++walk->source_count;
 		ret->u.source.index = walk->sources[id];
-		ret->u.source.name = text(stmt, 1);
+		ret->u.source.name = text(&row[1]);
 		return 1;
 	}
 	return r < 0 ? r : start(walk, MTLS_ACCT_ITEM_TOMBSTONE, Q_STONES);
@@ -133,23 +166,23 @@ static int give_source(struct store_walk *walk, struct mtls_acct_item *ret)
 
 static int give_tombstone(struct store_walk *walk, struct mtls_acct_item *ret)
 {
-	sqlite3_stmt *stmt = walk->stmts[Q_STONES];
+	const struct store_db_value *row = walk->readings[Q_STONES].row;
 	int r = step(walk, Q_STONES);
 	if (r <= 0)
 		return r < 0 ? r : start(walk, MTLS_ACCT_ITEM_GROUP, Q_GROUPS);
 	walk->content ^= sum(walk, Q_STONES);
 	ret->u.tombstone = (struct mtls_acct_tombstone){
-		.group = sqlite3_column_int64(stmt, 0),
-		.id = store_db_u32(stmt, 1),
-		.time = (uint64_t)sqlite3_column_int64(stmt, 2),
-		.name = text(stmt, 3),
+		.group = row[0].number,
+		.id = u32(&row[1]),
+		.time = (uint64_t)row[2].number,
+		.name = text(&row[3]),
 	};
 	return 1;
 }
 
-static uint8_t source_index(struct store_walk *walk, sqlite3_stmt *stmt, int column)
+static uint8_t source_index(const struct store_walk *walk, const struct store_db_value *value)
 {
-	return walk->sources[sqlite3_column_int64(stmt, column) & (MTLS_ACCTDB_SOURCES_MAX - 1)];
+	return walk->sources[value->number & (MTLS_ACCTDB_SOURCES_MAX - 1)];
 }
 
 static int start_users(struct store_walk *walk)
@@ -165,14 +198,14 @@ static int start_users(struct store_walk *walk)
 
 static int give_group(struct store_walk *walk, struct mtls_acct_item *ret)
 {
-	sqlite3_stmt *stmt = walk->stmts[Q_GROUPS];
+	const struct store_db_value *row = walk->readings[Q_GROUPS].row;
 	int r = step(walk, Q_GROUPS);
 	if (r <= 0)
 		return r < 0 ? r : start_users(walk);
 	walk->content ^= sum(walk, Q_GROUPS);
-	ret->u.group = (struct mtls_acct_group){ .name = text(stmt, 0),
-						 .gid = store_db_u32(stmt, 1),
-						 .source = source_index(walk, stmt, 2) };
+	ret->u.group = (struct mtls_acct_group){ .name = text(&row[0]),
+						 .gid = u32(&row[1]),
+						 .source = source_index(walk, &row[2]) };
 	return 1;
 }
 
@@ -180,15 +213,15 @@ static int give_group(struct store_walk *walk, struct mtls_acct_item *ret)
 static int collect_gids(struct store_walk *walk, struct mtls_acct_str name,
 			struct mtls_acct_ids *ret)
 {
-	sqlite3_stmt *stmt = walk->stmts[Q_GIDS];
+	const struct store_db_value *row = walk->readings[Q_GIDS].row;
 	uint32_t count = 0;
 	mtls_buf_reset(&walk->packed);
 	while (walk->gid_ready) {
-		struct mtls_acct_str usr = text(stmt, 0);
+		struct mtls_acct_str usr = text(&row[1]);
 		if (!mtls_acct_str_eq(usr, name.data, name.len))
 			break;
 		walk->lists_sum ^= sum(walk, Q_GIDS);
-		int r = mtls_acct_ids_pack(store_db_u32(stmt, 1), &walk->packed);
+		int r = mtls_acct_ids_pack(u32(&row[0]), &walk->packed);
 		count++;
 		if (r >= 0)
 			r = step(walk, Q_GIDS);
@@ -202,7 +235,7 @@ static int collect_gids(struct store_walk *walk, struct mtls_acct_str name,
 
 static int give_user(struct store_walk *walk, struct mtls_acct_item *ret)
 {
-	sqlite3_stmt *stmt = walk->stmts[Q_USERS];
+	const struct store_db_value *row = walk->readings[Q_USERS].row;
 	int r = step(walk, Q_USERS);
 	if (r == 0) /* gids that are left belong to nobody */
 		return walk->gid_ready ? damaged(walk)
@@ -211,13 +244,13 @@ static int give_user(struct store_walk *walk, struct mtls_acct_item *ret)
 		return r;
 	walk->content ^= sum(walk, Q_USERS);
 	ret->u.user.user = (struct mtls_acct_user){
-		.name = text(stmt, 0),
-		.uid = store_db_u32(stmt, 1),
-		.gid = store_db_u32(stmt, 2),
-		.source = source_index(walk, stmt, 3),
-		.gecos = text(stmt, 4),
-		.home = text(stmt, 5),
-		.shell = text(stmt, 6),
+		.name = text(&row[0]),
+		.uid = u32(&row[1]),
+		.gid = u32(&row[2]),
+		.source = source_index(walk, &row[3]),
+		.gecos = text(&row[4]),
+		.home = text(&row[5]),
+		.shell = text(&row[6]),
 	};
 	r = collect_gids(walk, ret->u.user.user.name, &ret->u.user.gids);
 	return r < 0 ? r : 1;
@@ -232,11 +265,10 @@ static int start_bindings(struct store_walk *walk)
 	return r < 0 ? r : 0;
 }
 
-/* Adds the text in @column of the row in hand, as names are packed. */
-static int pack_name(struct store_walk *walk, int query, int column)
+/* Adds the text, as names are packed. */
+static int pack_name(struct store_walk *walk, const struct store_db_value *name)
 {
-	const char *name = store_db_text(walk->stmts[query], column);
-	int r = mtls_acct_names_pack(name, &walk->packed);
+	int r = mtls_acct_names_pack(name->text, &walk->packed);
 	return r < 0 ? mtls_diag_set(&walk->db.why, r, "a list of names: %s", mtls_strerror(r)) : r;
 }
 
@@ -252,14 +284,15 @@ static int give_members(struct store_walk *walk, struct mtls_acct_item *ret)
 	int r = step(walk, Q_LISTS);
 	if (r <= 0)
 		return r < 0 ? r : start_bindings(walk);
-	uint32_t gid = store_db_u32(walk->stmts[Q_LISTS], 1), count = 0;
+	const struct store_db_value *row = walk->readings[Q_MEMBERS].row;
+	uint32_t gid = u32(&walk->readings[Q_LISTS].row[1]), count = 0;
 	mtls_buf_reset(&walk->packed);
-	r = store_db_query(&walk->db, queries[Q_MEMBERS], &walk->stmts[Q_MEMBERS], "u", gid);
+	r = start_members(walk, gid);
 	while (r >= 0 && (r = step(walk, Q_MEMBERS)) > 0) {
 		walk->content ^= sum(walk, Q_MEMBERS);
 		walk->lists_sum ^= sum(walk, Q_MEMBERS);
 		count++;
-		r = pack_name(walk, Q_MEMBERS, 0);
+		r = pack_name(walk, &row[1]);
 	}
 	if (r < 0)
 		return r;
@@ -271,8 +304,8 @@ static int give_members(struct store_walk *walk, struct mtls_acct_item *ret)
 /* All rows of the key in hand; @ret_count of them are published. */
 static int collect_names(struct store_walk *walk, uint32_t *ret_count)
 {
-	sqlite3_stmt *stmt = walk->stmts[Q_BINDINGS];
-	struct mtls_acct_str key = text(stmt, 0);
+	const struct store_db_value *row = walk->readings[Q_BINDINGS].row;
+	struct mtls_acct_str key = text(&row[0]);
 	uint32_t count = 0;
 	int r;
 	mtls_buf_reset(&walk->packed);
@@ -280,15 +313,16 @@ static int collect_names(struct store_walk *walk, uint32_t *ret_count)
 	if (mtls_buf_append(&walk->key, key.data, key.len) < 0)
 		return damaged(walk);
 	do {
-		bool is_owners = sqlite3_column_int(stmt, 2);
+		bool is_owners =
+			sqlite3_column_int(walk->readings[Q_BINDINGS].stmt, BINDINGS_OWNERS);
 		walk->content ^= sum(walk, Q_BINDINGS);
 		count += is_owners;
-		r = is_owners ? pack_name(walk, Q_BINDINGS, 1) : 0;
+		r = is_owners ? pack_name(walk, &row[1]) : 0;
 		if (r >= 0)
 			r = step(walk, Q_BINDINGS);
 		if (r <= 0)
 			break;
-		key = text(stmt, 0);
+		key = text(&row[0]);
 	} while (mtls_acct_str_eq(key, (const char *)walk->key.data, walk->key.len));
 	walk->binding_ready = r > 0;
 	*ret_count = count;
@@ -380,6 +414,8 @@ int store_walk_new(struct store *store, struct store_walk **ret, struct mtls_dia
 		return mtls_diag_set(diag, -ENOMEM, "out of memory");
 	mtls_buf_init(&walk->packed, MTLS_ACCTDB_VALUE_MAX, false);
 	mtls_buf_init(&walk->key, MTLS_KEY_MAX, false);
+	for (int i = 0; i < Q_COUNT; i++)
+		walk->readings[i].begin = store_db_fold_begin(queries[i].table, queries[i].columns);
 	walk->at = MTLS_ACCT_ITEM_BEGIN;
 	walk->no_enumeration = store->no_enumeration;
 	walk->schema_sum = store->schema_sum;

@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "accountd/store_db.h"
 #include "tests/unit/store_help.h"
 
 #define KEY_A "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -448,23 +449,113 @@ static void forged_rows_are_damage(void **state)
 	}
 }
 
-/* A walk notices what happened to the file since it was opened. */
+static int walk_all(struct store *store)
+{
+	struct store_walk *walk;
+	struct mtls_acct_item item;
+	int r = store_walk_new(store, &walk, NULL);
+	if (r < 0)
+		return r;
+	do
+		r = store_walk_next(walk, &item, NULL);
+	while (r > 0);
+	store_walk_free(walk);
+	return r;
+}
+
+/* A walk notices what happened to the file since it was opened, in each column that it sums up. */
 static void walk_finds_damage(void **state)
 {
+	static const char *const changes[] = {
+		"UPDATE users SET name = 'user00x' WHERE name = 'user000'",
+		"UPDATE users SET uid = uid + 100 WHERE name = 'user000'",
+		"UPDATE users SET gecos = 'x' WHERE name = 'user000'",
+		"UPDATE users SET home = '/tmp' WHERE name = 'user000'",
+		"UPDATE users SET shell = '/tmp' WHERE name = 'user000'",
+		"UPDATE users SET source = 1 WHERE name = 'user000'",
+		"UPDATE groups SET source = 1",
+		"DELETE FROM members WHERE usr = 'user000'",
+		"UPDATE bindings SET owner = owner + 1 WHERE name = 'user000'",
+		"UPDATE tombstones SET time = time + 1",
+		"UPDATE sources SET digest = digest + 1",
+		"UPDATE meta SET content = content + 1",
+	};
 	struct fixture *f = *state;
 	struct store *store = help_open(f->folder);
-	sqlite3 *db;
-	int error = 0;
 	fill(store, 6);
-	assert_int_equal(sqlite3_open(store_path(f), &db), SQLITE_OK);
-	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
-	assert_int_equal(sqlite3_exec(db, "UPDATE users SET home = '/tmp' WHERE name = 'user000'",
-				      NULL, NULL, NULL),
-			 SQLITE_OK);
-	(void)sqlite3_close(db);
-	assert_null(help_dump(store, &error));
-	assert_int_equal(error, MTLS_E_CORRUPT);
 	store_close(store);
+	help_copy(store_path(f), help_path(f->folder, "whole"));
+	for (size_t i = 0; i < MTLS_COUNT(changes); i++) {
+		sqlite3 *db;
+		help_copy(help_path(f->folder, "whole"), store_path(f));
+		store = help_open(f->folder);
+		assert_int_equal(walk_all(store), 0);
+		assert_int_equal(sqlite3_open(store_path(f), &db), SQLITE_OK);
+		(void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+		if (sqlite3_exec(db, changes[i], NULL, NULL, NULL) != SQLITE_OK ||
+		    !sqlite3_changes(db))
+			fail_msg("%s: %s", changes[i], sqlite3_errmsg(db));
+		(void)sqlite3_close(db);
+		int r = walk_all(store);
+		if (r != MTLS_E_CORRUPT)
+			fail_msg("%s: %d", changes[i], r);
+		store_close(store);
+	}
+}
+
+/* What a walk sums up is what the triggers did, whatever the values are. */
+static void both_folds_are_one(void **state)
+{
+	static const struct {
+		const char *values;
+		int count;
+	} rows[] = {
+		{ "5", 1 },
+		{ "'5'", 1 },
+		{ "5.0", 1 },
+		{ "NULL", 1 },
+		{ "''", 1 },
+		{ "0", 1 },
+		{ "x'00ff'", 1 },
+		{ "'a' || char(0) || 'b'", 1 },
+		{ "'a'", 1 },
+		{ "'a', 'b'", 2 },
+		{ "'ab', ''", 2 },
+		{ "'', 'ab'", 2 },
+		{ "1, 2", 2 },
+		{ "2, 1", 2 },
+		{ "-1, 9223372036854775807, -9223372036854775807 - 1, 4294967295", 4 },
+		{ "'u', 1, 2, 0, 'A Person \303\244', '/home/u', '/bin/sh'", 7 },
+	};
+	struct fixture *f = *state;
+	struct store_db db = { 0 };
+	int64_t seen[MTLS_COUNT(rows)];
+	store_close(help_open(f->folder));
+	assert_int_equal(store_db_open(&db, store_path(f), false), 0);
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		struct store_db_value values[7];
+		sqlite3_stmt *stmt;
+		char *sql;
+		assert_true(asprintf(&sql, "SELECT %s, mtls_fold(0, 'users', %s)", rows[i].values,
+				     rows[i].values) > 0);
+		assert_int_equal(sqlite3_prepare_v2(db.sql, sql, -1, &stmt, NULL), SQLITE_OK);
+		assert_int_equal(store_db_step(&db, stmt), 1);
+		seen[i] = store_db_fold(stmt, store_db_fold_begin("users", rows[i].count),
+					rows[i].count, values);
+		if (seen[i] != sqlite3_column_int64(stmt, rows[i].count))
+			fail_msg("%s", rows[i].values);
+		assert_int_not_equal(
+			seen[i], store_db_fold(stmt, store_db_fold_begin("groups", rows[i].count),
+					       rows[i].count, values));
+		(void)sqlite3_finalize(stmt);
+		free(sql);
+	}
+	store_db_close(&db);
+	/* Rows that differ have other sums, but nothing is as good as an empty text. */
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++)
+		for (size_t j = 0; j < i; j++)
+			if (seen[i] == seen[j] && strcmp(rows[i].values, "''") != 0)
+				fail_msg("%s and %s", rows[i].values, rows[j].values);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -479,6 +570,7 @@ int main(void)
 		TEST(damage_is_never_an_answer),
 		TEST(forged_rows_are_damage),
 		TEST(walk_finds_damage),
+		TEST(both_folds_are_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
