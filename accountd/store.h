@@ -130,7 +130,8 @@ int store_check_snapshot(struct store *store, const struct mtls_acctdb *db, stru
 /*
  * The second way: takes over the next ids of the snapshot, and leaves tombstones for ids that it
  * knows, alive or not, and the store does not; @ret_barred counts them. Accounts that only the
- * snapshot has are not taken over. One transaction; counts the generation beyond the snapshot's.
+ * snapshot has are not taken over; the store's accounts and groups that the snapshot knows to be
+ * removed are removed again. One transaction; counts the generation beyond the snapshot's.
  */
 int store_catch_up(struct store *store, const struct mtls_acctdb *db, uint64_t time,
 		   uint64_t *ret_barred, struct mtls_diag *diag);

@@ -180,7 +180,7 @@ int store_add_tombstone(struct store *store, bool group, uint32_t id, uint64_t t
 			    "uuis", (uint32_t)group, id, (int64_t)(time & INT64_MAX), name);
 }
 
-static int remove_user(struct store *store, const char *name, uint64_t time, uint32_t *ret_uid)
+int store_drop_user(struct store *store, const char *name, uint64_t time, uint32_t *ret_uid)
 {
 	struct found user;
 	int r = find_user(store, name, &user);
@@ -206,7 +206,7 @@ int store_remove_user(struct store *store, const char *name, uint64_t time, uint
 {
 	uint32_t uid = 0;
 	int r = store_op_begin(store);
-	r = store_op_end(store, r < 0 ? r : remove_user(store, name, time, &uid), diag);
+	r = store_op_end(store, r < 0 ? r : store_drop_user(store, name, time, &uid), diag);
 	if (r >= 0)
 		*ret_uid = uid;
 	return r;
@@ -258,7 +258,7 @@ static int check_not_primary(struct store *store, const char *name, uint32_t gid
 				      store_db_text(stmt, 0));
 }
 
-static int remove_group(struct store *store, const char *name, uint64_t time, uint32_t *ret_gid)
+int store_drop_group(struct store *store, const char *name, uint64_t time, uint32_t *ret_gid)
 {
 	struct found group;
 	int r = find_group(store, name, &group);
@@ -280,7 +280,7 @@ int store_remove_group(struct store *store, const char *name, uint64_t time, uin
 {
 	uint32_t gid = 0;
 	int r = store_op_begin(store);
-	r = store_op_end(store, r < 0 ? r : remove_group(store, name, time, &gid), diag);
+	r = store_op_end(store, r < 0 ? r : store_drop_group(store, name, time, &gid), diag);
 	if (r >= 0)
 		*ret_gid = gid;
 	return r;

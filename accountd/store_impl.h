@@ -104,6 +104,10 @@ int store_rule_id(struct store *store, uint32_t wanted, uint32_t *ret_id);
 int store_add_tombstone(struct store *store, bool group, uint32_t id, uint64_t time,
 			const char *name);
 
+/* store_remove_user() and store_remove_group() within an operation or a transaction of its own. */
+int store_drop_user(struct store *store, const char *name, uint64_t time, uint32_t *ret_uid);
+int store_drop_group(struct store *store, const char *name, uint64_t time, uint32_t *ret_gid);
+
 /* store_bind.c: with the rules of store_bind(), within an operation. */
 int store_insert_binding(struct store *store, const char *key, const char *name);
 

@@ -278,6 +278,28 @@ static int bury_group(struct import *in, const struct mtls_acct_group *group)
 	return bury(in, true, group->gid, copy_name(name, group->name));
 }
 
+/*
+ * Who was removed since the backup stays removed: he must not be back with his certificates. A
+ * group that is somebody's primary one again has to stay.
+ */
+static int remove_again(struct import *in, bool group, uint32_t id, const char *name, uint64_t time)
+{
+	struct store *store = in->store;
+	int64_t one;
+	uint32_t gone;
+	int r = store_db_number(
+		&store->db,
+		group ? "SELECT 1 FROM groups WHERE gid = ?1 AND name = ?2 AND source = 0"
+			" AND NOT EXISTS (SELECT 1 FROM users WHERE gid = ?1)"
+		      : "SELECT 1 FROM users WHERE uid = ?1 AND name = ?2 AND source = 0",
+		&one, "us", id, name);
+	if (r <= 0)
+		return r;
+	in->tombstones++;
+	return group ? store_drop_group(store, name, time, &gone)
+		     : store_drop_user(store, name, time, &gone);
+}
+
 static int bury_tombstone(void *ctx, enum mtls_acct_kind kind, struct mtls_acct_str key,
 			  const uint8_t *value, size_t len)
 {
@@ -291,8 +313,10 @@ static int bury_tombstone(void *ctx, enum mtls_acct_kind kind, struct mtls_acct_
 	if (r < 0)
 		return r;
 	const struct mtls_acct_ids in_key = { .count = 1, .data = (const uint8_t *)key.data + 2 };
-	return bury(ctx, key.data[1] == 'g', mtls_acct_ids_get(&in_key, 0),
-		    copy_name(name, stone.name));
+	bool group = key.data[1] == 'g';
+	uint32_t id = mtls_acct_ids_get(&in_key, 0);
+	r = remove_again(ctx, group, id, copy_name(name, stone.name), stone.time);
+	return r < 0 ? r : bury(ctx, group, id, name);
 }
 
 static int catch_up(struct import *in)

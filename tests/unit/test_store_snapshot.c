@@ -240,6 +240,11 @@ static void catches_up(void **state)
 	uint64_t barred = 0;
 	(void)state;
 	populate(store);
+	OK(store_begin(store, WHY));
+	OK(store_add_group(store, "crowd", 0, &id, WHY));
+	OK(store_add_member(store, "crowd", "bob", WHY));
+	OK(store_bind(store, KEY_A, "alice", WHY));
+	assert_int_equal(commit(store), 3);
 	store_close(store);
 	help_copy(help_path(folder, "store.db"), help_path(folder, "backup"));
 
@@ -249,7 +254,8 @@ static void catches_up(void **state)
 	OK(store_add_group(store, "fans", 0, &fans, WHY));
 	OK(store_remove_user(store, "eve", 9, &id, WHY));
 	OK(store_remove_user(store, "alice", 9, &alice, WHY));
-	assert_int_equal(commit(store), 3);
+	OK(store_remove_group(store, "crowd", 9, &id, WHY));
+	assert_int_equal(commit(store), 4);
 	help_snapshot(store, &db);
 	OK(store_check_snapshot(store, &db, WHY));
 	store_close(store);
@@ -260,11 +266,12 @@ static void catches_up(void **state)
 	assert_non_null(strstr(diag.text, "mtls-accountd --catch-up"));
 	char *text = help_text(store, true);
 	OK(store_catch_up(store, &db, 99, &barred, WHY));
-	/* dora and eve as user and group, fans. */
-	assert_int_equal(barred, 5);
+	/* dora and eve as user and group, fans; alice and her group, crowd. */
+	assert_int_equal(barred, 7);
 	OK(store_check_snapshot(store, &db, WHY));
-	assert_true(store_has_user(store, "alice"));
+	assert_false(store_has_user(store, "alice"));
 	assert_false(store_has_user(store, "dora"));
+	assert_false(store_has_group(store, "crowd"));
 	OK(store_begin(store, WHY));
 	uint32_t next = add_user(store, "dora", 0);
 	assert_true(next > fans && fans > eve && eve > dora);
@@ -275,7 +282,9 @@ static void catches_up(void **state)
 		};
 		assert_int_equal(store_add_user(store, &spec, &id, &diag), MTLS_E_DENIED);
 	}
-	assert_int_equal(commit(store), 5);
+	/* Nor is their certificate anybody's. */
+	(void)add_user(store, "alice", 0);
+	assert_int_equal(commit(store), 6);
 	free(text);
 	/* Again: nothing is left to do. */
 	OK(store_catch_up(store, &db, 99, &barred, WHY));
