@@ -13,4 +13,4 @@ nodist_systemunit_DATA = %D%/systemd/mtls-accountd.service
 EXTRA_DIST += %D%/systemd/mtls-accountd.service.in
 CLEANFILES += %D%/systemd/mtls-accountd.service
 %D%/systemd/mtls-accountd.service: %D%/systemd/mtls-accountd.service.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's|@sbindir@|$(sbindir)|g' $(srcdir)/dist/systemd/mtls-accountd.service.in >$@.tmp && mv $@.tmp $@
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's|[@]sbindir[@]|$(sbindir)|g' $(srcdir)/dist/systemd/mtls-accountd.service.in >$@.tmp && mv $@.tmp $@

@@ -74,6 +74,9 @@ class Service:
         for name in UNITS:
             with open(self.unit(name), encoding="utf-8") as file:
                 text = file.read()
+            if name.endswith(".service"):
+                self.check(re.search(r"^ExecStart=/[^@$]*/mtls-accountd$", text, re.M),
+                           "the unit starts the program by its absolute path", text)
             # verify wants the program to exist, under whatever prefix.
             text = re.sub(r"^ExecStart=.*$", "ExecStart=" + world.build("mtls-accountd"), text,
                           flags=re.M)
