@@ -373,6 +373,10 @@ static int run_import(struct import *im)
 	progress_done(im);
 	if (!code)
 		code = ctl_end(end);
+	if (code && end && ctl_was_taken(end))
+		(void)ctl_accounts_fail(code,
+					"nothing was imported: an import is taken as a whole; "
+					"mend that entry, or take it out of the file");
 	if (ctl_was_done(code))
 		say_imported(im, end);
 	return code;

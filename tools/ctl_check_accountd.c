@@ -20,7 +20,7 @@
 #define PATIENCE_MS 10000
 #define SHOWN_MAX   20 /* findings of one kind */
 
-#define START   "systemctl start mtls-accountd"
+#define START   "systemctl start mtls-accountd; why it does not stay: journalctl -u mtls-accountd"
 #define JOURNAL "journalctl -u mtls-accountd; then, with the cause gone, mtlsctl account publish"
 
 struct status {
@@ -77,15 +77,19 @@ static void take_conflict(struct status *status, const struct mtls_control_item 
 {
 	if (status->conflicts++ < SHOWN_MAX)
 		check_add(status->check, CHECK_WARNING, "sources",
-			  "give one of the two another name or number", "%s", field(item, "text"));
+			  "mend that line, or give one of the two another name or number",
+			  "'%s', line %s, is left out: %s", field(item, "source"),
+			  field(item, "line"), field(item, "text"));
 }
 
 static void take_dropped(struct status *status, const struct mtls_control_item *item)
 {
 	if (status->dropped++ < SHOWN_MAX)
-		check_add(status->check, CHECK_ERROR, "accounts",
-			  "remove one of the two: mtlsctl account remove, or userdel, groupdel",
-			  "left out, so that no process sees it: %s", field(item, "text"));
+		check_add(
+			status->check, CHECK_ERROR, "accounts",
+			"remove one of the two (mtlsctl account remove, or userdel, groupdel), or "
+			"admit the number again in accountd.conf",
+			"left out, so that no process sees it: %s", field(item, "text"));
 }
 
 static void take_item(struct status *status, const struct mtls_control_item *item)

@@ -204,11 +204,15 @@ static bool check_snapshot(struct check *check)
 			  mtls_diag_text(&diag, r));
 		return false;
 	}
-	if (r < 0) {
+	if (r < 0 && access(check->accountd->store, F_OK) == 0)
+		check_add(check, CHECK_ERROR, "accounts",
+			  "start mtls-accountd, which writes it anew from its store",
+			  "'%s' does not exist: no process sees an account", path);
+	else if (r < 0)
 		check_add(check, CHECK_NOTE, "accounts", NULL,
 			  "'%s' does not exist: no accounts, no bindings", path);
+	if (r < 0)
 		return false;
-	}
 	if (running && db.header.serial < published)
 		check_add(check, CHECK_ERROR, "accounts", PUBLISH,
 			  "'%s' is older than what mtls-accountd published: somebody put it there",

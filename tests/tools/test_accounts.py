@@ -5,6 +5,7 @@ stored but not published, busy, somebody was quicker, trouble with sources, nons
 What the real one does is in tests/nss/accounts.sh. TAP; root, in a mount name space of its own."""
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -243,11 +244,24 @@ check("a damaged snapshot keeps nobody from publishing", ["account", "publish"],
 check("others name what mends it", ["account", "remove", "alice"], [], 1, ["damaged", "mtlsctl account publish"], [])
 check("lists too", ["account", "list"], None, 1, ["damaged", "mtlsctl account publish"])
 os.unlink(STATE + "/snapshot/accounts.cdb")
+os.makedirs(STATE + "/accountd")
+with open(STATE + "/accountd/store.db", "wb"):
+    pass
+check("check: a snapshot that is lost while there is a store", ["check"], None, 3,
+      ["accounts.cdb' does not exist: no process sees an account", "start mtls-accountd, which", "journalctl -u mtls-accountd"])
+shutil.rmtree(STATE + "/accountd")
+check("check: nothing was ever here", ["check"], None, 3, ["no accounts, no bindings", "!no process sees"])
 
 # --- status: every trouble alone is enough ---
 GOOD = {"generation": "7", "published": "7", "users": "3", "groups": "1", "bindings": "2", "tombstones": "0",
         "next_uid": "2000200004", "next_gid": "2000200004", "publisher": "running", "store": "/x/store.db"}
 SOURCE = item("source", name="corp", users="2", groups="0", state="good")
+check("check: what is left out of a source, with its line", ["check"],
+      [item("status", **GOOD) + item("conflict", source="corp", line="12", text="user 'x': no") + end(OK)], 3,
+      ["'corp', line 12, is left out: user 'x': no", "mend that line"])
+check("check: what is left out of the snapshot", ["check"],
+      [item("status", **GOOD) + item("dropped", text="user 'x': its uid is not admitted") + end(OK)], 3,
+      ["left out, so that no process sees it: user 'x'", "admit the number again in accountd.conf"])
 rows = (
     ("all is well", item("status", **GOOD) + SOURCE, 0, ["generation  7, published 7", "corp: good, 2 users"]),
     ("behind", item("status", **{**GOOD, "published": "6"}), 1, ["published 6"]),
@@ -304,7 +318,7 @@ wide = write("wide", "name,groups\ncarol," + ";".join(f"group{i:026}" for i in r
 out = check("groups of a user that do not fit come as groups", ["account", "import", wide, "--format", "csv"],
             [end(OK, users="1", groups="200", renumbered="0")], 0, ["1 users"])
 check("an import that is refused", ["account", "import", passwd], [end(EXISTS, "corp: 'bob' is taken")], 1,
-      ["'bob' is taken", "!imported", "!hashes"])
+      ["'bob' is taken", "nothing was imported", "take it out of the file", "!users, ", "!hashes"])
 check("an import that is not published", ["account", "import", passwd], [end(UNPUBLISHED, "", users="2", groups="0", renumbered="0")],
       5, ["stored for good", "2 users"])
 kept = write("kept.passwd", "ann:x:4242:4242::/:/bin/sh\n")

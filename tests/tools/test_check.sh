@@ -305,7 +305,7 @@ echo "snapshot = $MTLS_STATEDIR/elsewhere/accounts.cdb" >"$dir/accountd.conf"
 cp -a "$MTLS_STATEDIR/snapshot" "$MTLS_STATEDIR/elsewhere"
 check 3 && said out "libnss_mtls reads '$MTLS_STATEDIR/snapshot/accounts.cdb'"
 ok 'a snapshot that libnss_mtls does not read'
-rm -rf "$MTLS_STATEDIR/snapshot" "$MTLS_STATEDIR/elsewhere" "$dir/accountd.conf"
+rm -rf "$MTLS_STATEDIR/snapshot" "$MTLS_STATEDIR/accountd" "$MTLS_STATEDIR/elsewhere" "$dir/accountd.conf"
 userdel local-bob
 cp -a "$work/nsswitch.conf" /etc/nsswitch.conf
 
