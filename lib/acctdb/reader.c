@@ -25,6 +25,12 @@
 #define PREFETCHED 4 /* lines of a record: more than most have */
 
 /*
+ * Slots that a lookup looks at: thousands of times the longest run of an honest file. A file can
+ * have 2^29 in one run, and every lookup of every process would walk them all.
+ */
+#define PROBES_MAX (1U << 20)
+
+/*
  * A writer lays the 256 tables out one behind the other, from the end of the records to the end of
  * the file. So a file that was cut, or that something was appended to, is known by its size.
  */
@@ -82,12 +88,13 @@ static int find_record(const struct mtls_acctdb *db, const void *key, size_t key
 	const uint8_t *table = db->data + mtls_cdb_u32(toc);
 	uint32_t slots = mtls_cdb_u32(toc + 4);
 	uint32_t slot = slots ? (hash >> 8) % slots : 0;
+	uint32_t most = slots < PROBES_MAX ? slots : PROBES_MAX;
 
-	for (uint32_t i = 0; i < slots; i++) {
+	for (uint32_t i = 0; i < most; i++) {
 		const uint8_t *p = table + (size_t)slot * SLOT_SIZE;
 		uint32_t at = mtls_cdb_u32(p + 4);
 		if (!at)
-			break;
+			return MTLS_E_NOTFOUND;
 		if (mtls_cdb_u32(p) == hash) {
 			prefetch(db, at);
 			if (!mtls_acctdb_record_at(db, at, ret))
@@ -97,7 +104,7 @@ static int find_record(const struct mtls_acctdb *db, const void *key, size_t key
 		}
 		slot = slot + 1 < slots ? slot + 1 : 0;
 	}
-	return MTLS_E_NOTFOUND;
+	return most < slots ? MTLS_E_CORRUPT : MTLS_E_NOTFOUND;
 }
 
 int mtls_acctdb_find(const struct mtls_acctdb *db, const void *key, size_t key_len,

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cdb.h>
 #include <cmocka.h>
 
 #include "lib/acctdb/reader.h"
@@ -331,6 +332,74 @@ static void limits_of_keys(void **state)
 			 MTLS_E_LIMIT);
 }
 
+static uint32_t number_at(const uint8_t *p)
+{
+	uint32_t value;
+	memcpy(&value, p, sizeof(value));
+	return le32toh(value);
+}
+
+static void put_number(uint8_t *p, uint32_t value)
+{
+	value = htole32(value);
+	memcpy(p, &value, sizeof(value));
+}
+
+/*
+ * @file with another table for @key: @slots, all of which have its hash and lead to the first
+ * record, which has another key.
+ */
+static uint8_t *crowded(const struct mtls_buf *file, const char *key, uint32_t slots, size_t *ret)
+{
+	uint32_t hash = cdb_hash(key, (unsigned int)strlen(key)), at = number_at(file->data);
+	size_t size = file->len + (size_t)slots * 8;
+	uint8_t *out = calloc(1, size);
+	assert_non_null(out);
+	memcpy(out, file->data, at);
+	for (uint32_t i = 0; i < 256; i++) {
+		const uint8_t *entry = file->data + (size_t)i * 8;
+		uint32_t count = number_at(entry + 4);
+		memcpy(out + at, file->data + number_at(entry), (size_t)count * 8);
+		count = i == hash % 256 ? slots : count;
+		for (uint32_t n = 0; i == hash % 256 && n < slots; n++) {
+			put_number(out + at + (size_t)n * 8, hash);
+			put_number(out + at + (size_t)n * 8 + 4, 2048);
+		}
+		put_number(out + (size_t)i * 8, at);
+		put_number(out + (size_t)i * 8 + 4, count);
+		at += count * 8;
+	}
+	*ret = at;
+	return out;
+}
+
+/* However long a table is, a lookup ends soon. */
+static void a_table_without_an_end(void **state)
+{
+	static const struct {
+		uint32_t slots;
+		int want;
+	} rows[] = { { 0, MTLS_E_NOTFOUND },
+		     { 1000, MTLS_E_NOTFOUND },
+		     { 1U << 20, MTLS_E_NOTFOUND },
+		     { (1U << 20) + 1, MTLS_E_CORRUPT },
+		     { 1U << 22, MTLS_E_CORRUPT } };
+	struct mtls_buf file = MTLS_BUF(1 << 20);
+	(void)state;
+	make_snapshot(&file);
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		struct mtls_acctdb db;
+		struct mtls_acct_user user;
+		size_t size;
+		uint8_t *data = crowded(&file, "uzzz", rows[i].slots, &size);
+		assert_int_equal(mtls_acctdb_open_memory(&db, data, size), 0);
+		assert_int_equal(mtls_acctdb_user_by_name(&db, "zzz", 3, &user), rows[i].want);
+		mtls_acctdb_close(&db);
+		free(data);
+	}
+	mtls_buf_done(&file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,6 +409,7 @@ int main(void)
 		cmocka_unit_test(full_buffers),
 		cmocka_unit_test(versions),
 		cmocka_unit_test(limits_of_keys),
+		cmocka_unit_test(a_table_without_an_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
