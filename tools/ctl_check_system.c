@@ -24,7 +24,7 @@
 #include "tools/ctl_check.h"
 
 #define NSSWITCH    "/etc/nsswitch.conf"
-#define START_AUTHD "is mtls-authd running? systemctl status mtls-authd"
+#define START_AUTHD "start mtls-authd; it says why if it does not stay"
 #define PUBLISH     "mtlsctl account publish, with mtls-accountd running"
 #define MAKE_USERS  "make the system users: systemd-sysusers"
 
