@@ -73,7 +73,14 @@ static int remove_stale(const struct sockaddr_un *sa, struct mtls_diag *diag)
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return mtls_diag_set(diag, -errno, "socket: %s", strerrordesc_np(errno));
-	if (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 || errno != ECONNREFUSED)
+	int err = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0 ? errno : 0;
+	/* Root with few capabilities may not ask at a socket of another user. */
+	if (err == EACCES)
+		return mtls_diag_set(diag, -EADDRINUSE,
+				     "cannot tell whether somebody listens on '%s' (%s): if this "
+				     "daemon does not run already, remove it",
+				     path, strerrordesc_np(err));
+	if (err != ECONNREFUSED)
 		return mtls_diag_set(
 			diag, -EADDRINUSE,
 			"another process listens on '%s': does this daemon run already?", path);

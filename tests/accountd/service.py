@@ -172,6 +172,14 @@ class Service:
                    "and starts its processes anew")
         self.daemon.wait_ready()
         self.check(self.daemon.stop() == 0, "and ends")
+        with socket.socket(socket.AF_UNIX) as left:  # as after a kill, without a manager's sockets
+            left.bind(world.AUTHD)
+        os.chown(world.AUTHD, os.stat(world.STORE).st_uid, -1)
+        os.chmod(world.AUTHD, 0o600)
+        code, said = self.daemon.run()
+        self.check(code == 69 and "cannot tell" in said and "remove it" in said,
+                   "a socket that it may not ask at: it says what to do", f"{code}: {said}")
+        os.unlink(world.AUTHD)
 
 
 def main(out):
