@@ -25,7 +25,7 @@ SEEN = world.WORK + "/seen"  # what the readers have to say
 READERS = 2
 RESTARTS = 10  # of the whole daemon, spread over the changes
 DIE, EVERY = 0xFFFFFFFF, 3
-ROLE = struct.Struct("=IIi3II")  # struct orders of crash_shim.c
+ROLE = struct.Struct("=IIi3III")  # struct orders of crash_shim.c
 ROLES = ("store", "publisher")
 
 
@@ -47,7 +47,7 @@ class Orders:
             struct.pack_into("=i", self.page, ROLE.size * role + 8, 0)
 
     def obeyed(self, role):
-        """(writes, syncs, renames, deaths)"""
+        """(writes, syncs, renames, deaths, renames of what was not synced)"""
         return ROLE.unpack_from(self.page, ROLE.size * ROLES.index(role))[3:]
 
 
@@ -246,6 +246,10 @@ class Crash:
             for number, name in {**ids, **found.dead[kind]}.items():
                 if self.ids[kind].setdefault(number, name) != name:
                     self.bad.append(f"id {number} of '{self.ids[kind][number]}' went to '{name}'")
+            # Who was there is there, or has a tombstone.
+            for number, name in self.ids[kind].items():
+                if number not in ids and number not in found.dead[kind]:
+                    self.bad.append(f"id {number} of '{name}' is gone without a tombstone")
             # Nobody who has gone may come back under the same number.
             for number in found.dead[kind]:
                 self.lives[(kind, number)] = True
@@ -308,7 +312,7 @@ class Crash:
     def report(self, agreed, status, readers):
         out = self.out
         out.note(f"seed {SEED}, {CHANGES} changes; answers by code: {self.tally}; "
-                 f"kill -9: {self.kills}; store (writes, syncs, renames, deaths): "
+                 f"kill -9: {self.kills}; store (writes, syncs, renames, deaths, unsynced): "
                  f"{self.orders.obeyed('store')}; publisher: {self.orders.obeyed('publisher')}")
         log = self.daemon.text()
         out.result(not self.bad, "what was acknowledged is there, no id was given out twice",
@@ -328,8 +332,10 @@ class Crash:
         out.result(not complaints, "no sanitizer and no sandbox had to say anything",
                    "\n".join(complaints[:20]))
         out.result(status["Seccomp"] == "2", "and it stood", status)
-        # Without trouble all this would show nothing.
         store, publisher = self.orders.obeyed("store"), self.orders.obeyed("publisher")
+        out.result(store[4] == publisher[4] == 0, "what gets its name by rename is on the disk",
+                   (store[4], publisher[4]))
+        # Without trouble all this would show nothing.
         for name, happened in (("kill -9", self.kills), ("a failed write of the store", store[0]),
                                ("a failed sync of the store", store[1]),
                                ("a death of the store in a call", store[3]),

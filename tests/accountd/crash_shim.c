@@ -28,6 +28,7 @@ struct orders {
 	_Atomic int32_t countdown; /* 0: no order; 1: the next one */
 	_Atomic uint32_t obeyed[KINDS];
 	_Atomic uint32_t died;
+	_Atomic uint32_t unsynced; /* files that got a name with bytes that were not synced */
 };
 
 static struct orders *orders; /* NULL: a process without a role */
@@ -57,6 +58,51 @@ static int is_file(int fd)
 {
 	struct stat st;
 	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/*
+ * No process that dies loses what it has written; a machine does. So files whose last bytes were
+ * not synced are remembered.
+ */
+#define DIRTY_MAX 64
+static struct {
+	dev_t device;
+	ino_t number; /* 0: free */
+} dirty[DIRTY_MAX];
+static unsigned int turn;
+
+static int find_dirty(const struct stat *st)
+{
+	for (int i = 0; i < DIRTY_MAX; i++)
+		if (dirty[i].number == st->st_ino && dirty[i].device == st->st_dev)
+			return i;
+	return -1;
+}
+
+static void mark(int fd, int clean)
+{
+	struct stat st;
+	int error = errno;
+	if (orders && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		int at = find_dirty(&st);
+		if (at >= 0 && clean)
+			dirty[at].number = 0;
+		if (at < 0 && !clean) {
+			/* The oldest was removed long ago. */
+			at = turn++ % DIRTY_MAX;
+			dirty[at].device = st.st_dev;
+			dirty[at].number = st.st_ino;
+		}
+	}
+	errno = error;
+}
+
+/* It gets its name by rename(2). */
+static void look_at(const char *path)
+{
+	struct stat st;
+	if (orders && stat(path, &st) == 0 && find_dirty(&st) >= 0)
+		(void)atomic_fetch_add(&orders->unsynced, 1);
 }
 
 /* Whether this call is the one; then errno is set. */
@@ -93,6 +139,7 @@ static void *next(const char *name)
 
 ssize_t write(int fd, const void *data, size_t len)
 {
+	mark(fd, 0);
 	if (orders && is_file(fd) && strike(WRITES)) {
 		/* Half of it is worse than nothing. */
 		int error = errno;
@@ -106,6 +153,7 @@ ssize_t write(int fd, const void *data, size_t len)
 
 ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
 {
+	mark(fd, 0);
 	if (strike(WRITES)) {
 		int error = errno;
 		ssize_t half = REAL(pwrite)(fd, data, len / 2, at);
@@ -118,6 +166,7 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
 
 ssize_t pwrite64(int fd, const void *data, size_t len, off64_t at)
 {
+	mark(fd, 0);
 	if (strike(WRITES)) {
 		int error = errno;
 		ssize_t half = REAL(pwrite64)(fd, data, len / 2, at);
@@ -130,17 +179,26 @@ ssize_t pwrite64(int fd, const void *data, size_t len, off64_t at)
 
 int fsync(int fd)
 {
-	return strike(SYNCS) ? -1 : REAL(fsync)(fd);
+	if (strike(SYNCS))
+		return -1;
+	mark(fd, 1);
+	return REAL(fsync)(fd);
 }
 
 int fdatasync(int fd)
 {
-	return strike(SYNCS) ? -1 : REAL(fdatasync)(fd);
+	if (strike(SYNCS))
+		return -1;
+	mark(fd, 1);
+	return REAL(fdatasync)(fd);
 }
 
 int rename(const char *from, const char *to)
 {
-	return strike(RENAMES) ? -1 : REAL(rename)(from, to);
+	if (strike(RENAMES))
+		return -1;
+	look_at(from);
+	return REAL(rename)(from, to);
 }
 
 int renameat(int from_fd, const char *from, int to_fd, const char *to)
