@@ -58,7 +58,7 @@ int configuration_load(const char *path, struct configuration **ret, struct mtls
 	if (!c)
 		return mtls_diag_set(diag, -ENOMEM, "out of memory");
 	c->text_fd = -1;
-	int r = mtls_settings_read(path, true, &text, &source, diag);
+	int r = mtls_settings_accountd_read(path, &text, &source, diag);
 	if (r >= 0)
 		r = mtls_settings_accountd_parse(&source, &c->settings, diag);
 	if (r >= 0)

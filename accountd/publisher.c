@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -269,7 +270,10 @@ int publisher_confine(const char *snapshot, struct mtls_diag *diag)
 		{ dirname(copy), true },
 		LANDLOCK_LOCAL_FILES,
 	};
-	int r = landlock_restrict(folders, MTLS_COUNT(folders));
+	const struct rlimit data = { accountd_publisher_data_max, accountd_publisher_data_max };
+	int r = setrlimit(RLIMIT_DATA, &data) < 0 ? -errno : 0;
+	if (r >= 0)
+		r = landlock_restrict(folders, MTLS_COUNT(folders));
 	if (r >= 0)
 		r = sandbox_publisher();
 	return r < 0 ? mtls_diag_set(diag, r, "sandbox: %s", mtls_strerror(r)) : 0;

@@ -6,3 +6,5 @@
 
 const char *const accountd_sandbox_extra[] = { NULL };
 const size_t accountd_sandbox_extra_count = 0;
+
+const rlim_t accountd_publisher_data_max = 1024UL << 20;

@@ -22,3 +22,6 @@ const char *const accountd_sandbox_extra[] = {
 	"open",      "stat",
 };
 const size_t accountd_sandbox_extra_count = MTLS_COUNT(accountd_sandbox_extra);
+
+/* The runtime's own tables are larger than any limit. */
+const rlim_t accountd_publisher_data_max = RLIM_INFINITY;

@@ -31,16 +31,33 @@ struct report {
 	bool attention;
 };
 
+/* A number where the field is one, so that no script has to guess. */
+static json_t *json_of_value(const char *name, const char *value)
+{
+	static const char *const numbers[] = { "bindings",  "generation", "groups",
+					       "line",      "next-gid",   "next-uid",
+					       "published", "tombstones", "users" };
+	uint64_t number;
+
+	for (size_t i = 0; i < MTLS_COUNT(numbers); i++)
+		if (mtls_streq(name, numbers[i]) && mtls_parse_u64(value, &number) == 0 &&
+		    number <= INT64_MAX)
+			return json_integer((json_int_t)number);
+	return json_string(value);
+}
+
 static json_t *json_of_fields(const struct mtls_control_fields *fields)
 {
 	json_t *object = json_object();
 
-	for (size_t i = 0; object && i < fields->count; i++)
-		if (json_object_set_new(object, fields->field[i].name,
-					json_string(fields->field[i].value)) < 0) {
+	for (size_t i = 0; object && i < fields->count; i++) {
+		const struct mtls_control_field *field = &fields->field[i];
+		if (json_object_set_new(object, field->name,
+					json_of_value(field->name, field->value)) < 0) {
 			json_decref(object);
 			return NULL;
 		}
+	}
 	return object;
 }
 

@@ -221,13 +221,20 @@ int mtls_settings_accountd_parse(const struct mtls_conf_source *source,
 	return 0;
 }
 
+int mtls_settings_accountd_read(const char *path, struct mtls_buf *text,
+				struct mtls_conf_source *source, struct mtls_diag *diag)
+{
+	/* Who names a file means that file. */
+	return mtls_settings_read(path, mtls_streq(path, MTLS_ACCOUNTD_CONF), text, source, diag);
+}
+
 int mtls_settings_accountd_load(const char *path, struct mtls_settings_accountd **ret,
 				struct mtls_diag *diag)
 {
 	_cleanup_buf_ struct mtls_buf text = MTLS_BUF(MTLS_CONF_FILE_MAX);
 	struct mtls_conf_source source = { 0 };
 
-	int r = mtls_settings_read(path, true, &text, &source, diag);
+	int r = mtls_settings_accountd_read(path, &text, &source, diag);
 	return r < 0 ? r : mtls_settings_accountd_parse(&source, ret, diag);
 }
 
@@ -236,7 +243,7 @@ int mtls_settings_accountd_dump(const char *path, struct mtls_buf *out, struct m
 	_cleanup_buf_ struct mtls_buf text = MTLS_BUF(MTLS_CONF_FILE_MAX);
 	struct mtls_conf_source source = { 0 };
 
-	int r = mtls_settings_read(path, true, &text, &source, diag);
+	int r = mtls_settings_accountd_read(path, &text, &source, diag);
 	return r < 0 ? r : mtls_conf_dump(&mtls_settings_accountd_table, &source, out, diag);
 }
 

@@ -40,6 +40,10 @@ bool mtls_settings_user_valid(const char *value);
 int mtls_settings_read(const char *path, bool optional, struct mtls_buf *text,
 		       struct mtls_conf_source *source, struct mtls_diag *diag);
 
+/* As mtls_settings_read(); only the file of the usual name may be missing. */
+int mtls_settings_accountd_read(const char *path, struct mtls_buf *text,
+				struct mtls_conf_source *source, struct mtls_diag *diag);
+
 /*
  * As mtls_settings_*_load() below the file: @source is the content, and what the file's rules say
  * about several keys together is checked too. @ret is set on success only.

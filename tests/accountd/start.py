@@ -54,6 +54,10 @@ class Start:
                 self.check(code == EXIT_CONFIG and said in output,
                            f"{' '.join(options) or 'start'}: {name}", f"{code}: {output}")
         os.unlink(world.CONF)
+        for option in ("--check", "--dump-config"):
+            code, output = self.daemon.run("--config", world.CONF + ".not", option)
+            self.check(code == EXIT_CONFIG and "accountd.conf.not" in output,
+                       f"{option}: a file that is named must be there", f"{code}: {output}")
 
     def sockets(self):
         os.makedirs(world.RUN)
@@ -171,6 +175,10 @@ class Start:
                        status["Groups"])
             descriptors = len(os.listdir(f"/proc/{self.daemon.child(kind)}/fd"))
             self.check(descriptors < 32, f"{kind}: few descriptors", descriptors)
+        with open(f"/proc/{self.daemon.child('publisher')}/limits", encoding="ascii") as f:
+            limit = [line.split()[3] for line in f if line.startswith("Max data size")]
+        self.check(limit == ["unlimited" if world.SANITIZED else str(1 << 30)],
+                   "the publisher's memory is bounded", limit)
 
     # Deaths.
 

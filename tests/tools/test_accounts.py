@@ -281,7 +281,7 @@ for name, items, status, words in rows:
     if "did not say" not in out:
         try:
             parsed = json.loads(out)
-            wrong = [] if parsed["attention"] == (status == 1) and parsed["generation"] == "7" else [out]
+            wrong = [] if parsed["attention"] == (status == 1) and parsed["generation"] == 7 else [out]
         except (ValueError, KeyError) as error:
             wrong = [f"{error}: {out}"]
         result("status --json is JSON: " + name, wrong)
