@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """mtls-accountd when things are broken: its store, the snapshot's disk, another machine's files."""
+import glob
 import os
 import shutil
 import sqlite3
@@ -256,6 +257,34 @@ class Faults:
         self.check(world.getent("passwd", "frank"), "a damaged snapshot is replaced at the start")
         self.daemon.stop()
 
+    def clocks(self):
+        """A clock that stands in 2100, then in 1970: ids, tombstones and publishing do not care."""
+        if world.SANITIZED:
+            self.out.skip("clocks", "faketime does not go with AddressSanitizer")
+            return
+        library = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
+        self.check(library, "faketime is installed")
+        uids = []
+        for when in ("2100-01-01", "1970-01-02"):
+            jumped = world.Daemon(environment={"LD_PRELOAD": library[0], "FAKETIME_NO_CACHE": "1",
+                                               "FAKETIME": f"@{when} 00:00:00"})
+            jumped.start()
+            name = "year" + when[:4]
+            answers = [world.add(name), world.ask("user-remove", name=name), world.add(name)]
+            uids += [answers[0].fields.get("uid"), answers[2].fields.get("uid")]
+            told = world.status()
+            self.check(all(answer.code == 0 for answer in answers) and world.getent("passwd", name)
+                       and told["published"] == told["generation"],
+                       f"{when}: accounts are added, removed and published",
+                       f"{[(answer.code, answer.text) for answer in answers]} {told}")
+            self.check(jumped.stop() == 0, f"{when}: it ends")
+        dump = sqlite3.connect(f"file:{world.STORE}?mode=ro", uri=True)
+        times = dict(dump.execute("SELECT name, time FROM tombstones WHERE name LIKE 'year%'"))
+        dump.close()
+        self.check(times["year2100"] > 4 * 10**9 and times["year1970"] < 10**6,
+                   "the daemon did believe these clocks", times)
+        self.check(len(set(uids)) == 4 and None not in uids, "no id came twice", uids)
+
     def damaged_snapshot_alone(self):
         """Who then takes the damaged file away does not begin anew unasked."""
         for name in os.listdir(os.path.dirname(world.STORE)):
@@ -272,8 +301,8 @@ def main(out):
     faults = Faults(out)
     try:
         for part in (faults.first_form, faults.lost, faults.corrupt, faults.newer, faults.disk,
-                     faults.store_disk, faults.became_local, faults.damaged_snapshot,
-                     faults.damaged_snapshot_alone):
+                     faults.store_disk, faults.became_local, faults.clocks,
+                     faults.damaged_snapshot, faults.damaged_snapshot_alone):
             part()
         complaints = faults.daemon.complaints()
         out.result(not complaints, "no sanitizer and no sandbox had to say anything",
