@@ -140,6 +140,7 @@ class Service:
 
     def reasons(self):
         """Not ready before it is known why nothing is published."""
+        os.makedirs(world.STATE + "/snapshot", exist_ok=True)
         world.write(world.STATE + "/snapshot/.lock", "")
         subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,mode=755", "tmpfs",
                         world.STATE + "/snapshot"], check=True)

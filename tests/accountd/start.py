@@ -2,6 +2,7 @@
 """mtls-accountd as a set of processes: options, sockets and who may use them, the rights of each
 process, what happens when one dies, and the end."""
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -38,7 +39,11 @@ class Start:
             got, said = self.daemon.run(*options)
             self.check(got == 70 and "started by mtls-accountd only" in said,
                        f"{options[0]} is not for the command line", f"{got}: {said}")
-        told = wire.as_uid(65534, lambda: self.daemon.run()[0])
+        # The build folder may lie where nobody else can go.
+        copy = shutil.copy(world.build("mtls-accountd"), "/run/mtls-accountd-for-all")
+        os.chmod(copy, 0o755)
+        told = wire.as_uid(65534, lambda: subprocess.run([copy], stderr=subprocess.DEVNULL,
+                                                         check=False).returncode)
         self.check(told == str(EXIT_NOPERM), "a person cannot start it", told)
 
     def refusals(self):
