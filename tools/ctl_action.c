@@ -23,9 +23,9 @@ static size_t option_count(const struct ctl_action *action)
 
 static void print_synopsis(FILE *out, const struct ctl_action *action, const char *lead)
 {
-	(void)fprintf(out, "%smtlsctl %s %s%s%s%s\n", lead, action->command, action->name,
-		      *action->arguments ? " " : "", action->arguments,
-		      action->options->name ? " [OPTION...]" : "");
+	(void)fprintf(out, "%smtlsctl %s%s%s%s%s%s\n", lead, action->command,
+		      *action->name ? " " : "", action->name, *action->arguments ? " " : "",
+		      action->arguments, action->options->name ? " [OPTION...]" : "");
 }
 
 static void print_help(FILE *out, const struct ctl_action *action)
@@ -44,13 +44,16 @@ int ctl_action_usage(const struct ctl_action *action, const char *fmt, ...)
 {
 	va_list ap;
 
-	(void)fprintf(stderr, "mtlsctl %s %s: ", action->command, action->name);
+	const char *space = *action->name ? " " : "";
+
+	(void)fprintf(stderr, "mtlsctl %s%s%s: ", action->command, space, action->name);
 	va_start(ap, fmt);
 	(void)vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	(void)fputc('\n', stderr);
 	print_synopsis(stderr, action, "Usage: ");
-	(void)fprintf(stderr, "Try 'mtlsctl %s %s --help'.\n", action->command, action->name);
+	(void)fprintf(stderr, "Try 'mtlsctl %s%s%s --help'.\n", action->command, space,
+		      action->name);
 	return CTL_USAGE;
 }
 
@@ -111,6 +114,15 @@ static bool wants_help(const char *arg)
 	return mtls_streq(arg, "--help") || mtls_streq(arg, "-h");
 }
 
+int ctl_action_run(const struct ctl_action *action, int argc, char **argv)
+{
+	if (argc >= 2 && wants_help(argv[1])) {
+		print_help(stdout, action);
+		return CTL_OK;
+	}
+	return action->run(action, argc, argv);
+}
+
 int ctl_action_dispatch(const struct ctl_action *actions, size_t count, const char *about, int argc,
 			char **argv)
 {
@@ -121,11 +133,7 @@ int ctl_action_dispatch(const struct ctl_action *actions, size_t count, const ch
 	for (size_t i = 0; argc >= 2 && i < count; i++) {
 		if (!mtls_streq(argv[1], actions[i].name))
 			continue;
-		if (argc >= 3 && wants_help(argv[2])) {
-			print_help(stdout, &actions[i]);
-			return CTL_OK;
-		}
-		return actions[i].run(&actions[i], argc - 1, argv + 1);
+		return ctl_action_run(&actions[i], argc - 1, argv + 1);
 	}
 	if (argc >= 2)
 		(void)fprintf(stderr, "mtlsctl: %s: unknown action '%s'\n", argv[0], argv[1]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Subcommands with actions (`mtlsctl account add`): tables of actions and of their options, from
- * which parsing, usage and --help are made.
+ * Subcommands, with actions (`mtlsctl account add`) or without (`mtlsctl status`): tables of
+ * actions and of their options, from which parsing, usage and --help are made.
  */
 #ifndef MTLS_TOOLS_CTL_ACTION_H
 #define MTLS_TOOLS_CTL_ACTION_H
@@ -19,7 +19,7 @@ struct ctl_option {
 };
 
 struct ctl_action {
-	const char *command, *name;       /* "account", "add" */
+	const char *command, *name;       /* "account", "add"; "" for a command without actions */
 	const char *arguments;            /* "NAME" */
 	const char *help;                 /* sentences, without the last full stop */
 	int min, max;                     /* number of arguments that are no options */
@@ -40,6 +40,9 @@ struct ctl_action {
  */
 int ctl_action_parse(const struct ctl_action *action, int argc, char **argv, void *ret,
 		     char ***ret_args, int *ret_count);
+
+/* Runs @action, or prints its help where argv[1] asks for it: all of a command without actions. */
+int ctl_action_run(const struct ctl_action *action, int argc, char **argv);
 
 /* Runs the action that argv[1] names, or prints how it is used; @about is for --help. */
 int ctl_action_dispatch(const struct ctl_action *actions, size_t count, const char *about, int argc,

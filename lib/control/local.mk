@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 noinst_LTLIBRARIES += libmtls_control.la
-libmtls_control_la_SOURCES = %D%/client.c %D%/client.h %D%/accounts.h
+libmtls_control_la_SOURCES = %D%/client.c %D%/client.h %D%/accounts.h %D%/authd.h
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_control_client

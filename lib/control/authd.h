@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What mtlsctl and mtls-authd say to each other: the verbs of authd-control.sock, in the messages
+ * ControlRequest, ControlItem, ControlEnd. Both include this; PROTOCOL.md has it in words. Root
+ *only: mode 0600, and the peer's uid is checked. Numbers are decimal, times are seconds since 1970.
+ * Fields marked ? may be missing; a reader ignores kinds of items and fields that it does not know.
+ *
+ *	verb		fields of the request	fields of the end
+ *	status		-			generation (items: daemon reload worker listener
+ *						certificate ca crl counter)
+ *	reload		-			generation: of the configuration that is used now.
+ *						Code MTLS_E_CONFIG and the text of the first error
+ *						with file and line when nothing was changed
+ *
+ * Items from the daemon:
+ *	daemon		version pid started generation config state (running|draining)
+ *	reload		time result (ok|failed) error?: the last reload; absent before the first
+ *	worker		slot pid generation (of its configuration) state
+ *			(running|draining|waiting) started restarts connections
+ *	listener	address
+ *	certificate	file subject not-after: the server's own, as it is in use
+ *	ca		name role (user|host) file subject not-after: a row for each anchor
+ *	crl		ca file next-update?
+ *	counter		name type (counter|gauge) value help label? label-value?: a sum over all
+ *			workers, those that ended included; one row for each value of the label
+ */
+#ifndef MTLS_CONTROL_AUTHD_H
+#define MTLS_CONTROL_AUTHD_H
+
+#include "lib/control/accounts.h" /* MTLS_CONTROL_VERSION */
+
+#define MTLS_AUTHD_VERB_STATUS "status"
+#define MTLS_AUTHD_VERB_RELOAD "reload"
+
+#endif
