@@ -137,12 +137,32 @@ static json_t *account_part(const struct request *request)
 }
 
 /* The keys of the certificate: what an administrator binds after a refusal. */
-static json_t *keys_part(const struct mapper *mapper)
+static json_t *keys_part(const struct mtls_mapper *mapper)
 {
 	json_t *part = json_array();
 
 	for (size_t i = 0; i < mapper->key_count; i++)
 		(void)json_array_append_new(part, json_string(mapper->keys[i]));
+	return part;
+}
+
+/* What the keys gave: a row for each that has bindings; none if the lookup did not answer. */
+static json_t *bindings_part(const struct mtls_mapper *mapper)
+{
+	json_t *part = json_array();
+
+	for (size_t i = 0; i < mapper->key_count; i++) {
+		json_t *accounts = json_array();
+		for (size_t k = 0; k < mapper->name_count; k++)
+			if (mapper->names[k].keys & (UINT32_C(1) << i))
+				(void)json_array_append_new(accounts,
+							    json_string(mapper->names[k].text));
+		if (json_array_size(accounts))
+			(void)json_array_append_new(part,
+						    json_pack("{s:s, s:O}", "key", mapper->keys[i],
+							      "accounts", accounts));
+		json_decref(accounts);
+	}
 	return part;
 }
 
@@ -160,21 +180,47 @@ static void add_request(json_t *object, const struct request *request)
 	}
 	if (request->mapper.key_count)
 		(void)json_object_set_new(object, "keys", keys_part(&request->mapper));
+	if (request->mapper.answered)
+		(void)json_object_set_new(object, "bindings", bindings_part(&request->mapper));
+}
+
+/* NULL when memory is short. */
+static json_t *base64(const uint8_t *data, size_t len)
+{
+	gnutls_datum_t der = datum_borrow(data, len);
+	gnutls_datum_t text = { NULL, 0 };
+
+	if (gnutls_base64_encode2(&der, &text) < 0)
+		return NULL;
+	json_t *string = json_stringn((const char *)text.data, text.size);
+	gnutls_free(text.data);
+	return string;
 }
 
 static void add_leaf(json_t *object, const uint8_t *leaf, size_t len)
 {
-	gnutls_datum_t der = datum_borrow(leaf, len);
-	gnutls_datum_t text = { NULL, 0 };
-
-	if (len > AUDIT_LEAF_MAX) {
+	if (len > AUDIT_LEAF_MAX)
 		set_number(object, "leaf_bytes", (int64_t)len);
-		return;
+	else
+		(void)json_object_set_new(object, "leaf", base64(leaf, len));
+}
+
+/*
+ * The CAs between leaf and anchor, so that a refusal can be looked into later. Of a verified path
+ * only: a stranger could fill the disk with what he sends else.
+ */
+static void add_chain(json_t *object, const struct mtls_path *path)
+{
+	json_t *chain = json_array();
+
+	for (size_t i = 1; i + 1 < path->count; i++) {
+		size_t len = 0;
+		const uint8_t *der = mtls_cert_der(path->certs[i], &len);
+		(void)json_array_append_new(chain, base64(der, len));
 	}
-	if (gnutls_base64_encode2(&der, &text) < 0)
-		return;
-	(void)json_object_set_new(object, "leaf", json_stringn((const char *)text.data, text.size));
-	gnutls_free(text.data);
+	if (json_array_size(chain))
+		(void)json_object_set(object, "chain", chain);
+	json_decref(chain);
 }
 
 static const char *verdict_name(const struct audit_record *record)
@@ -204,6 +250,8 @@ char *audit_json(const struct audit_record *record)
 	(void)json_object_set_new(object, "ms", ms);
 	if (record->leaf && record->reason != MTLS_REASON_ALLOWED)
 		add_leaf(object, record->leaf, record->leaf_len);
+	if (record->path && record->reason != MTLS_REASON_ALLOWED)
+		add_chain(object, record->path);
 	char *text = json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER);
 	json_decref(object);
 	return text;

@@ -18,10 +18,10 @@
 #include "lib/base/str.h"
 #include "lib/cert/cert.h"
 #include "lib/tls/tls.h"
+#include "lib/trust/trust.h"
 #include "lib/wire/msg.h"
 
 #define PEM_FILE_MAX (1024 * 1024)
-#define CRL_FILE_MAX (64 * 1024 * 1024)
 #define WARN_DAYS    30
 
 static const struct mtls_file_trust public_file = { .owner = 0 };
@@ -61,68 +61,6 @@ static int check_listen(const struct configuration *c, struct mtls_diag *diag)
 
 	for (char **text = c->settings->listen; r >= 0 && *text; text++)
 		r = address_parse(*text, &address, diag);
-	return r;
-}
-
-/* Puts the file's name in front of what the parser said. */
-static int name_file(const char *path, int r, struct mtls_diag *diag)
-{
-	struct mtls_diag inner = *diag;
-	return mtls_diag_set(diag, r, "'%s': %s", path, mtls_diag_text(&inner, r));
-}
-
-static int load_ca_file(struct configuration *c, const struct mtls_settings_ca *ca,
-			const char *path, struct mtls_diag *diag)
-{
-	_cleanup_buf_ struct mtls_buf pem = MTLS_BUF(PEM_FILE_MAX);
-	enum mtls_role role = ca->host_role ? MTLS_ROLE_HOST : MTLS_ROLE_USER;
-
-	int r = mtls_file_read(path, &public_file, &pem, diag);
-	if (r < 0)
-		return r;
-	r = mtls_anchors_add_pem(c->anchors, role, ca->name, pem.data, pem.len, diag);
-	return r < 0 ? name_file(path, r, diag) : 0;
-}
-
-static int load_crl_file(struct configuration *c, const struct mtls_settings_ca *ca,
-			 const char *path, struct mtls_diag *diag)
-{
-	_cleanup_buf_ struct mtls_buf data = MTLS_BUF(CRL_FILE_MAX);
-
-	int r = mtls_file_read(path, &public_file, &data, diag);
-	if (r < 0)
-		return r;
-	r = mtls_anchors_add_crl(c->anchors, ca->name, data.data, data.len, diag);
-	return r < 0 ? name_file(path, r, diag) : 0;
-}
-
-static int load_ca(struct configuration *c, const struct mtls_settings_ca *ca,
-		   struct mtls_diag *diag)
-{
-	static const enum mtls_verify_crl policies[] = {
-		[MTLS_CRL_OFF] = MTLS_VERIFY_CRL_OFF,
-		[MTLS_CRL_IF_PRESENT] = MTLS_VERIFY_CRL_IF_PRESENT,
-		[MTLS_CRL_REQUIRED] = MTLS_VERIFY_CRL_REQUIRED,
-	};
-	int r = 0;
-
-	for (char **path = ca->files; r >= 0 && path && *path; path++)
-		r = load_ca_file(c, ca, *path, diag);
-	for (char **path = ca->crl; r >= 0 && path && *path; path++)
-		r = load_crl_file(c, ca, *path, diag);
-	if (r < 0)
-		return r;
-	r = mtls_anchors_set_crl_policy(c->anchors, ca->name, policies[ca->crl_policy]);
-	return r < 0 ? mtls_diag_set(diag, r, "ca '%s': no certificate was loaded", ca->name) : 0;
-}
-
-static int load_anchors(struct configuration *c, struct mtls_diag *diag)
-{
-	int r = mtls_anchors_new(&c->anchors);
-	if (r < 0)
-		return mtls_diag_set(diag, r, "out of memory");
-	for (size_t i = 0; r >= 0 && i < c->settings->ca_count; i++)
-		r = load_ca(c, &c->settings->cas[i], diag);
 	return r;
 }
 
@@ -204,7 +142,7 @@ static int check_server_certificate(const struct configuration *c, struct mtls_d
 	}
 	int r = count ? mtls_cert_from_der(der[0], len[0], &cert, diag) : MTLS_E_SYNTAX;
 	if (r < 0)
-		return name_file(c->settings->certificate, r, diag);
+		return mtls_diag_set_file(diag, r, c->settings->certificate);
 	warn_about_end(c, cert);
 	if (!(mtls_cert_flags(cert) & MTLS_CERT_EKU_SERVER))
 		mtls_log(MTLS_LOG_WARNING,
@@ -229,19 +167,14 @@ int configuration_load(const char *path, struct configuration **ret, struct mtls
 	int r = mtls_settings_authd_load(path, &c->settings, diag);
 	if (r < 0)
 		return r;
-	c->bounds = (struct mtls_verify_bounds){
-		.max_certs = MTLS_CHAIN_MAX,
-		.max_depth = c->settings->max_depth,
-		.min_rsa_bits = c->settings->min_rsa_bits,
-		.max_rsa_bits = c->settings->max_rsa_bits,
-	};
+	c->bounds = mtls_trust_bounds(c->settings);
 	if (mtls_tls_credentials_new(&c->credentials) < 0)
 		return mtls_diag_set(diag, -ENOMEM, "out of memory");
 	r = find_user(c, diag);
 	if (r >= 0)
 		r = check_listen(c, diag);
 	if (r >= 0)
-		r = load_anchors(c, diag);
+		r = mtls_trust_load(c->settings, &c->anchors, diag);
 	if (r >= 0)
 		r = add_hints(c, diag);
 	if (r >= 0)

@@ -10,13 +10,13 @@
 
 static void step(struct conn *conn, enum request_step next);
 
-static void fill_query(void *ctx, struct lookup_query *query)
+static void fill_query(void *ctx, struct mtls_lookup_query *query)
 {
 	const struct conn *conn = ctx;
 	request_query(&conn->request, query);
 }
 
-static void on_answer(void *ctx, const struct lookup_answer *answer)
+static void on_answer(void *ctx, const struct mtls_lookup_answer *answer)
 {
 	struct conn *conn = ctx;
 	step(conn, request_answer(&conn->request, answer));

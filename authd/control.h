@@ -16,7 +16,7 @@ enum control_type {
 
 struct control_msg {
 	uint32_t type;
-	uint32_t kind;       /* enum lookup_kind */
+	uint32_t kind;       /* enum mtls_lookup_kind */
 	uint32_t slot;       /* which of that kind */
 	uint32_t generation; /* counts the processes that held the slot */
 };

@@ -15,8 +15,6 @@ libmtls_authd_la_SOURCES = \
 	%D%/listener.c %D%/listener.h \
 	%D%/lookup.c %D%/lookup.h %D%/lookup_order.c \
 	%D%/lookup_client.c %D%/lookup_client.h \
-	%D%/lookup_proto.c %D%/lookup_proto.h \
-	%D%/mapper.c %D%/mapper.h \
 	%D%/peer.h \
 	%D%/process.c %D%/process.h \
 	%D%/request.c %D%/request.h \
@@ -33,7 +31,7 @@ libmtls_authd_la_SOURCES += %D%/sandbox_plain.c
 endif
 EXTRA_DIST += %D%/sandbox_sanitizer.c %D%/sandbox_plain.c
 
-LIBMTLS_AUTHD = libmtls_authd.la $(LIBMTLS_VERIFY) $(LIBMTLS_CERT) $(LIBMTLS_TLS) $(LIBMTLS_WIRE) \
+LIBMTLS_AUTHD = libmtls_authd.la $(LIBMTLS_MAPPING) $(LIBMTLS_TRUST) $(LIBMTLS_VERIFY) $(LIBMTLS_CERT) $(LIBMTLS_TLS) $(LIBMTLS_WIRE) \
 	$(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_SERVICE) $(LIBMTLS_BASE) \
 	$(UV_LIBS) $(SECCOMP_LIBS) $(JANSSON_LIBS) $(GNUTLS_LIBS)
 
@@ -43,7 +41,7 @@ mtls_authd_LDADD = $(LIBMTLS_AUTHD)
 
 if HAVE_CMOCKA
 UNIT_AUTHD = tests/unit/test_limits tests/unit/test_roles tests/unit/test_lookup \
-	tests/unit/test_mapper tests/unit/test_request tests/unit/test_audit
+	tests/unit/test_request tests/unit/test_audit
 check_PROGRAMS += $(UNIT_AUTHD)
 TESTS += $(UNIT_AUTHD)
 tests_unit_test_limits_SOURCES = tests/unit/test_limits.c
@@ -52,8 +50,6 @@ tests_unit_test_roles_SOURCES = tests/unit/test_roles.c
 tests_unit_test_roles_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
 tests_unit_test_lookup_SOURCES = tests/unit/test_lookup.c
 tests_unit_test_lookup_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
-tests_unit_test_mapper_SOURCES = tests/unit/test_mapper.c tests/unit/certgen.c tests/unit/certgen.h
-tests_unit_test_mapper_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
 tests_unit_test_request_SOURCES = tests/unit/test_request.c tests/unit/certgen.c tests/unit/certgen.h
 tests_unit_test_request_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
 tests_unit_test_audit_SOURCES = tests/unit/test_audit.c tests/unit/certgen.c tests/unit/certgen.h

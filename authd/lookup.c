@@ -76,7 +76,7 @@ static bool x509_answers(void)
 }
 
 /* Adds the accounts bound to key @index. False if the answer cannot be complete. */
-static bool add_members(const char *key, uint32_t index, struct lookup_answer *answer)
+static bool add_members(const char *key, uint32_t index, struct mtls_lookup_answer *answer)
 {
 	_cleanup_free_ char *buf = NULL;
 	struct group gr = { 0 };
@@ -87,59 +87,60 @@ static bool add_members(const char *key, uint32_t index, struct lookup_answer *a
 	if (r <= 0)
 		return r == 0;
 	for (char **name = gr.gr_mem; *name; name++) {
-		if (lookup_answer_add(answer, index, *name))
+		if (mtls_lookup_answer_add(answer, index, *name))
 			continue;
 		mtls_log(MTLS_LOG_ERROR,
 			 "service x509: more than %d accounts, or a name over %d bytes",
-			 LOOKUP_NAMES_MAX, MTLS_ACCOUNT_NAME_MAX);
+			 MTLS_LOOKUP_NAMES_MAX, MTLS_ACCOUNT_NAME_MAX);
 		return false;
 	}
 	return true;
 }
 
-static enum lookup_status answer_x509(const struct lookup_query *query,
-				      struct lookup_answer *answer)
+static enum mtls_lookup_status answer_x509(const struct mtls_lookup_query *query,
+					   struct mtls_lookup_answer *answer)
 {
 	for (uint32_t i = 0; i < query->count; i++)
 		if (!add_members(query->keys[i].text, i, answer))
-			return LOOKUP_FAILED;
+			return MTLS_LOOKUP_FAILED;
 	if (answer->count)
-		return LOOKUP_FOUND;
-	return x509_answers() ? LOOKUP_NOTFOUND : LOOKUP_FAILED;
+		return MTLS_LOOKUP_FOUND;
+	return x509_answers() ? MTLS_LOOKUP_NOTFOUND : MTLS_LOOKUP_FAILED;
 }
 
-static enum lookup_status answer_account(const struct lookup_query *query,
-					 struct lookup_answer *answer)
+static enum mtls_lookup_status answer_account(const struct mtls_lookup_query *query,
+					      struct mtls_lookup_answer *answer)
 {
 	_cleanup_free_ char *buf = NULL;
 	struct passwd pw = { 0 };
-	const struct lookup_key *key = &query->keys[0];
+	const struct mtls_lookup_key *key = &query->keys[0];
 
 	/* Certificate text must not get here: only account names are looked up in this order. */
 	if (query->count != 1 || !mtls_account_name_valid(key->text, key->len))
-		return LOOKUP_FAILED;
+		return MTLS_LOOKUP_FAILED;
 	int r = find_passwd(key->text, &pw, &buf);
 	if (r < 0)
 		mtls_log(MTLS_LOG_ERROR, "account '%s': %s", key->text, mtls_strerror(r));
 	if (r <= 0)
-		return r == 0 ? LOOKUP_NOTFOUND : LOOKUP_FAILED;
+		return r == 0 ? MTLS_LOOKUP_NOTFOUND : MTLS_LOOKUP_FAILED;
 	/* Some services fold case; the verdict is about the exact name. */
 	if (!mtls_streq(pw.pw_name, key->text))
-		return LOOKUP_NOTFOUND;
+		return MTLS_LOOKUP_NOTFOUND;
 	answer->uid = pw.pw_uid;
 	answer->gid = pw.pw_gid;
-	return lookup_answer_add(answer, 0, pw.pw_name) ? LOOKUP_FOUND : LOOKUP_FAILED;
+	return mtls_lookup_answer_add(answer, 0, pw.pw_name) ? MTLS_LOOKUP_FOUND
+							     : MTLS_LOOKUP_FAILED;
 }
 
-static void answer_query(enum lookup_kind kind, const struct lookup_query *query,
-			 struct lookup_answer *answer)
+static void answer_query(enum mtls_lookup_kind kind, const struct mtls_lookup_query *query,
+			 struct mtls_lookup_answer *answer)
 {
 	answer->id = query->id;
 	answer->uid = answer->gid = UINT32_MAX;
 	answer->count = 0;
-	answer->status =
-		kind == LOOKUP_X509 ? answer_x509(query, answer) : answer_account(query, answer);
-	if (answer->status != LOOKUP_FOUND)
+	answer->status = kind == MTLS_LOOKUP_X509 ? answer_x509(query, answer)
+						  : answer_account(query, answer);
+	if (answer->status != MTLS_LOOKUP_FOUND)
 		answer->count = 0;
 }
 
@@ -155,9 +156,9 @@ static int drop_x509(const char *nsswitch, const char *database)
 	return __nss_configure_lookup(database, order) < 0 ? -EINVAL : 0;
 }
 
-static int configure_order(enum lookup_kind kind)
+static int configure_order(enum mtls_lookup_kind kind)
 {
-	if (kind == LOOKUP_X509) {
+	if (kind == MTLS_LOOKUP_X509) {
 		if (__nss_configure_lookup("passwd", "x509") < 0 ||
 		    __nss_configure_lookup("group", "x509") < 0)
 			return -EINVAL;
@@ -194,27 +195,27 @@ static bool harden(pid_t supervisor)
 }
 
 /* False at the end of the stream or when the other side talks nonsense. */
-static bool serve_one(enum lookup_kind kind)
+static bool serve_one(enum mtls_lookup_kind kind)
 {
-	static struct lookup_query query;
-	static struct lookup_answer answer;
+	static struct mtls_lookup_query query;
+	static struct mtls_lookup_answer answer;
 
 	ssize_t n = recv(STDIN_FILENO, &query, sizeof(query), MSG_TRUNC);
 	if (n < 0 && errno == EINTR)
 		return true;
-	if (n <= 0 || !lookup_query_valid(&query, (size_t)n))
+	if (n <= 0 || !mtls_lookup_query_valid(&query, (size_t)n))
 		return false;
 	answer_query(kind, &query, &answer);
-	return send(STDIN_FILENO, &answer, lookup_answer_size(&answer), MSG_NOSIGNAL) >= 0;
+	return send(STDIN_FILENO, &answer, mtls_lookup_answer_size(&answer), MSG_NOSIGNAL) >= 0;
 }
 
-int lookup_run(enum lookup_kind kind, pid_t supervisor)
+int lookup_run(enum mtls_lookup_kind kind, pid_t supervisor)
 {
 	if (!harden(supervisor)) {
 		mtls_log(MTLS_LOG_ERROR, "a lookup process is started by mtls-authd only");
 		return 1;
 	}
-	mtls_log_set_id(lookup_kind_name(kind));
+	mtls_log_set_id(mtls_lookup_kind_name(kind));
 	int r = configure_order(kind);
 	if (r >= 0)
 		r = sandbox_lookup();

@@ -9,7 +9,7 @@
 
 #include <sys/types.h>
 
-#include "authd/lookup_proto.h"
+#include "lib/mapping/query.h"
 
 /*
  * The sentinel key: service x509 answers it exactly when its snapshot is readable. The same text
@@ -21,7 +21,7 @@
  * Serves queries of @kind from the socket on standard input until its other end is closed.
  * @supervisor: the process whose end is ours too. Returns an exit code.
  */
-int lookup_run(enum lookup_kind kind, pid_t supervisor);
+int lookup_run(enum mtls_lookup_kind kind, pid_t supervisor);
 
 /*
  * The services of database @database ("passwd") in the text of an nsswitch.conf, without x509 and

@@ -17,7 +17,7 @@
 struct process {
 	uv_poll_t poll;
 	struct lookup_client *client;
-	enum lookup_kind kind;
+	enum mtls_lookup_kind kind;
 	uint32_t slot;
 	uint32_t generation;
 	int fd;
@@ -32,11 +32,11 @@ struct lookup_client {
 	uv_loop_t *loop;
 	struct lookup_client_config config;
 	uv_timer_t timer;
-	struct process *processes[LOOKUP_KINDS][LOOKUP_SLOTS_MAX];
-	struct lookup_ticket *queue[LOOKUP_KINDS]; /* oldest first */
+	struct process *processes[MTLS_LOOKUP_KINDS][LOOKUP_SLOTS_MAX];
+	struct lookup_ticket *queue[MTLS_LOOKUP_KINDS]; /* oldest first */
 	uint32_t next_id;
-	struct lookup_query query; /* scratch: one packet at a time */
-	struct lookup_answer answer;
+	struct mtls_lookup_query query; /* scratch: one packet at a time */
+	struct mtls_lookup_answer answer;
 };
 
 static void on_timer(uv_timer_t *timer);
@@ -59,7 +59,7 @@ static void set_timer(struct lookup_client *client)
 {
 	mtls_deadline earliest = INT64_MAX;
 
-	for (size_t kind = 0; kind < LOOKUP_KINDS; kind++) {
+	for (size_t kind = 0; kind < MTLS_LOOKUP_KINDS; kind++) {
 		for (const struct lookup_ticket *t = client->queue[kind]; t; t = t->next)
 			earliest = mtls_deadline_min(earliest, t->deadline);
 		for (size_t slot = 0; slot < LOOKUP_SLOTS_MAX; slot++) {
@@ -76,17 +76,17 @@ static void set_timer(struct lookup_client *client)
 			     (uint64_t)mtls_deadline_left_ms(earliest) + 1, 0);
 }
 
-static void finish(struct lookup_ticket *ticket, const struct lookup_answer *answer)
+static void finish(struct lookup_ticket *ticket, const struct mtls_lookup_answer *answer)
 {
 	ticket->waiting = false;
 	ticket->answered(ticket->ctx, answer);
 }
 
-static void finish_without(struct lookup_ticket *ticket, enum lookup_status status)
+static void finish_without(struct lookup_ticket *ticket, enum mtls_lookup_status status)
 {
-	static const struct lookup_answer answers[] = {
-		[LOOKUP_FAILED] = { .status = LOOKUP_FAILED },
-		[LOOKUP_TIMEOUT] = { .status = LOOKUP_TIMEOUT },
+	static const struct mtls_lookup_answer answers[] = {
+		[MTLS_LOOKUP_FAILED] = { .status = MTLS_LOOKUP_FAILED },
+		[MTLS_LOOKUP_TIMEOUT] = { .status = MTLS_LOOKUP_TIMEOUT },
 	};
 	finish(ticket, &answers[status]);
 }
@@ -100,7 +100,7 @@ static void on_process_closed(uv_handle_t *handle)
 }
 
 /* Drops @process; a ticket that it had is answered with @status. */
-static void drop_process(struct process *process, enum lookup_status status)
+static void drop_process(struct process *process, enum mtls_lookup_status status)
 {
 	struct lookup_ticket *ticket = process->ticket;
 
@@ -111,7 +111,7 @@ static void drop_process(struct process *process, enum lookup_status status)
 		finish_without(ticket, status);
 }
 
-static struct process *idle_process(struct lookup_client *client, enum lookup_kind kind)
+static struct process *idle_process(struct lookup_client *client, enum mtls_lookup_kind kind)
 {
 	for (size_t slot = 0; slot < client->config.slots; slot++) {
 		struct process *process = client->processes[kind][slot];
@@ -132,7 +132,7 @@ static void send_query(struct process *process, struct lookup_ticket *ticket)
 	process->busy = true;
 	process->deadline = mtls_deadline_in_ms(client->config.timeout_ms);
 	client->config.asked(client->config.ctx);
-	if (send(process->fd, &client->query, lookup_query_size(&client->query),
+	if (send(process->fd, &client->query, mtls_lookup_query_size(&client->query),
 		 MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
 		return;
 	/* Not answered from here: the asker is still in lookup_client_ask(). */
@@ -143,7 +143,7 @@ static void send_query(struct process *process, struct lookup_ticket *ticket)
 /* Gives waiting tickets to idle processes. */
 static void pump(struct lookup_client *client)
 {
-	for (int kind = 0; kind < LOOKUP_KINDS; kind++) {
+	for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++) {
 		struct process *process;
 		while (client->queue[kind] && (process = idle_process(client, kind))) {
 			struct lookup_ticket *ticket = client->queue[kind];
@@ -157,19 +157,20 @@ static void pump(struct lookup_client *client)
 /* A query passed its deadline: the process hangs in some NSS service (or is gone). */
 static void expire_processes(struct lookup_client *client)
 {
-	for (size_t kind = 0; kind < LOOKUP_KINDS; kind++) {
+	for (size_t kind = 0; kind < MTLS_LOOKUP_KINDS; kind++) {
 		for (size_t slot = 0; slot < LOOKUP_SLOTS_MAX; slot++) {
 			struct process *process = client->processes[kind][slot];
 			if (!process || !process->busy || mtls_deadline_left_ms(process->deadline))
 				continue;
 			client->config.kill(client->config.ctx, process->kind, process->slot,
 					    process->generation);
-			drop_process(process, process->broken ? LOOKUP_FAILED : LOOKUP_TIMEOUT);
+			drop_process(process,
+				     process->broken ? MTLS_LOOKUP_FAILED : MTLS_LOOKUP_TIMEOUT);
 		}
 	}
 }
 
-static void expire_queue(struct lookup_client *client, enum lookup_kind kind)
+static void expire_queue(struct lookup_client *client, enum mtls_lookup_kind kind)
 {
 	for (;;) {
 		struct lookup_ticket **at = &client->queue[kind];
@@ -179,7 +180,7 @@ static void expire_queue(struct lookup_client *client, enum lookup_kind kind)
 		if (!ticket)
 			return;
 		*at = ticket->next;
-		finish_without(ticket, LOOKUP_TIMEOUT); /* may change the queue */
+		finish_without(ticket, MTLS_LOOKUP_TIMEOUT); /* may change the queue */
 	}
 }
 
@@ -188,7 +189,7 @@ static void on_timer(uv_timer_t *timer)
 	struct lookup_client *client = timer->data;
 
 	expire_processes(client);
-	for (int kind = 0; kind < LOOKUP_KINDS; kind++)
+	for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++)
 		expire_queue(client, kind);
 	pump(client);
 }
@@ -197,21 +198,21 @@ static void on_process(uv_poll_t *poll, int status, int events)
 {
 	struct process *process = poll->data;
 	struct lookup_client *client = process->client;
-	struct lookup_answer *answer = &client->answer;
+	struct mtls_lookup_answer *answer = &client->answer;
 
 	(void)status;
 	(void)events;
 	ssize_t n = recv(process->fd, answer, sizeof(*answer), MSG_DONTWAIT | MSG_TRUNC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n <= 0 || !process->busy || !lookup_answer_valid(answer, (size_t)n) ||
+	if (n <= 0 || !process->busy || !mtls_lookup_answer_valid(answer, (size_t)n) ||
 	    answer->id != process->id) {
 		mtls_log(MTLS_LOG_ERROR, "a lookup process (%s) %s",
-			 lookup_kind_name(process->kind),
+			 mtls_lookup_kind_name(process->kind),
 			 n > 0 ? "sent a malformed answer" : "has ended");
 		client->config.kill(client->config.ctx, process->kind, process->slot,
 				    process->generation);
-		drop_process(process, LOOKUP_FAILED);
+		drop_process(process, MTLS_LOOKUP_FAILED);
 	} else {
 		struct lookup_ticket *ticket = process->ticket;
 		process->busy = false;
@@ -222,15 +223,15 @@ static void on_process(uv_poll_t *poll, int status, int events)
 	pump(client);
 }
 
-void lookup_client_attach(struct lookup_client *client, enum lookup_kind kind, uint32_t slot,
+void lookup_client_attach(struct lookup_client *client, enum mtls_lookup_kind kind, uint32_t slot,
 			  uint32_t generation, int fd)
 {
-	if (kind >= LOOKUP_KINDS || slot >= client->config.slots) {
+	if (kind >= MTLS_LOOKUP_KINDS || slot >= client->config.slots) {
 		(void)close(fd);
 		return;
 	}
 	if (client->processes[kind][slot])
-		drop_process(client->processes[kind][slot], LOOKUP_FAILED);
+		drop_process(client->processes[kind][slot], MTLS_LOOKUP_FAILED);
 	struct process *process = calloc(1, sizeof(*process));
 	if (!process || uv_poll_init(client->loop, &process->poll, fd) < 0) {
 		free(process);

@@ -11,21 +11,21 @@
 
 #include <uv.h>
 
-#include "authd/lookup_proto.h"
 #include "lib/base/clock.h"
+#include "lib/mapping/query.h"
 
 struct lookup_client;
 
 /* One question. Embedded by the asker, who owns it; zeroed before first use. */
 struct lookup_ticket {
-	enum lookup_kind kind;
+	enum mtls_lookup_kind kind;
 	/* Writes the query when its turn has come. */
-	void (*fill)(void *ctx, struct lookup_query *query);
+	void (*fill)(void *ctx, struct mtls_lookup_query *query);
 	/*
-	 * The answer, exactly once unless cancelled; may be LOOKUP_TIMEOUT or LOOKUP_FAILED. Never
-	 * called from within lookup_client_ask().
+	 * The answer, exactly once unless cancelled; may be MTLS_LOOKUP_TIMEOUT or
+	 * MTLS_LOOKUP_FAILED. Never called from within lookup_client_ask().
 	 */
-	void (*answered)(void *ctx, const struct lookup_answer *answer);
+	void (*answered)(void *ctx, const struct mtls_lookup_answer *answer);
 	void *ctx;
 
 	/* Of the client. */
@@ -38,7 +38,7 @@ struct lookup_client_config {
 	uint32_t timeout_ms;
 	uint32_t slots; /* processes a kind */
 	/* A process passed its deadline: have it killed and replaced. */
-	void (*kill)(void *ctx, enum lookup_kind kind, uint32_t slot, uint32_t generation);
+	void (*kill)(void *ctx, enum mtls_lookup_kind kind, uint32_t slot, uint32_t generation);
 	void (*asked)(void *ctx); /* counts a query */
 	void *ctx;
 };
@@ -50,7 +50,7 @@ int lookup_client_new(uv_loop_t *loop, const struct lookup_client_config *config
 		      struct lookup_client **ret);
 
 /* Takes @fd, the socket of a new process for this slot; an older one there is dropped. */
-void lookup_client_attach(struct lookup_client *client, enum lookup_kind kind, uint32_t slot,
+void lookup_client_attach(struct lookup_client *client, enum mtls_lookup_kind kind, uint32_t slot,
 			  uint32_t generation, int fd);
 
 void lookup_client_ask(struct lookup_client *client, struct lookup_ticket *ticket);

@@ -123,7 +123,7 @@ static int check_or_run(const struct options *options)
 static int lookup_process(char **argv)
 {
 	uint32_t pid = 0;
-	int kind = lookup_kind_parse(argv[2]);
+	int kind = mtls_lookup_kind_parse(argv[2]);
 
 	if (kind < 0 || mtls_parse_u32(argv[3], &pid) < 0)
 		return AUTHD_EXIT_USAGE;

@@ -46,13 +46,13 @@ pid_t process_start_worker(const struct worker_setup *setup, const int *close_fd
 	_exit(worker_run(setup));
 }
 
-static void exec_lookup(enum lookup_kind kind, int self, int socket, pid_t supervisor)
+static void exec_lookup(enum mtls_lookup_kind kind, int self, int socket, pid_t supervisor)
 {
 	char name[] = "mtls-authd", option[] = "--lookup-process";
 	char kind_text[32], pid_text[32];
 	char *argv[] = { name, option, kind_text, pid_text, NULL };
 
-	(void)snprintf(kind_text, sizeof(kind_text), "%s", lookup_kind_name(kind));
+	(void)snprintf(kind_text, sizeof(kind_text), "%s", mtls_lookup_kind_name(kind));
 	(void)snprintf(pid_text, sizeof(pid_text), "%ld", (long)supervisor);
 	mtls_child_reset_signals();
 	if (dup2(socket, STDIN_FILENO) < 0 ||
@@ -62,7 +62,7 @@ static void exec_lookup(enum lookup_kind kind, int self, int socket, pid_t super
 	_exit(127);
 }
 
-pid_t process_start_lookup(enum lookup_kind kind, int self, int socket)
+pid_t process_start_lookup(enum mtls_lookup_kind kind, int self, int socket)
 {
 	pid_t supervisor = getpid();
 	pid_t pid = fork();

@@ -7,9 +7,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "authd/lookup_proto.h"
 #include "authd/worker.h"
 #include "lib/base/err.h"
+#include "lib/mapping/query.h"
 #include "lib/service/child.h"
 
 /* A child and when it may be started again. */
@@ -33,7 +33,7 @@ pid_t process_start_worker(const struct worker_setup *setup, const int *close_fd
  * Starts a lookup process of @kind with @socket as standard input, by exec of @self: it inherits no
  * memory of ours. The pid or -errno.
  */
-pid_t process_start_lookup(enum lookup_kind kind, int self, int socket);
+pid_t process_start_lookup(enum mtls_lookup_kind kind, int self, int socket);
 
 /* Notes that the child in @slot has ended and when it may be started again. */
 void process_ended(struct process_slot *slot, bool on_purpose);

@@ -7,6 +7,7 @@
 
 #include "authd/request.h"
 #include "lib/base/str.h"
+#include "lib/mapping/account.h"
 
 void request_init(struct request *request, const struct request_env *env, const struct peer *peer,
 		  const struct mtls_path *path, const char *audit_id)
@@ -26,7 +27,7 @@ void request_done(struct request *request)
 {
 	mtls_msg_free(request->msg);
 	request->msg = NULL;
-	mapper_done(&request->mapper);
+	mtls_mapper_done(&request->mapper);
 }
 
 enum request_step request_deny(struct request *request, enum mtls_reason reason, const char *detail)
@@ -45,7 +46,7 @@ static const struct mtls_auth_request *auth_request(const struct request *reques
 }
 
 static enum request_step ask(struct request *request, enum request_state state,
-			     enum lookup_kind kind)
+			     enum mtls_lookup_kind kind)
 {
 	request->state = state;
 	request->lookup_kind = kind;
@@ -74,35 +75,37 @@ enum request_step request_begin(struct request *request, struct mtls_msg *msg, i
 	if (reason != MTLS_REASON_ALLOWED)
 		return request_deny(request, reason, diag.text[0] ? diag.text : NULL);
 
-	if (mapper_keys(&request->mapper, request->path->certs[0]) < 0)
+	if (mtls_mapper_keys(&request->mapper, request->path->certs[0]) < 0)
 		return request_deny(request, MTLS_REASON_INTERNAL, "the certificate gives no keys");
-	return ask(request, REQUEST_MAPPING, LOOKUP_X509);
+	return ask(request, REQUEST_MAPPING, MTLS_LOOKUP_X509);
 }
 
-void request_query(const struct request *request, struct lookup_query *query)
+void request_query(const struct request *request, struct mtls_lookup_query *query)
 {
 	query->count = 0;
 	if (request->state == REQUEST_MAPPING)
-		mapper_query(&request->mapper, query);
+		mtls_mapper_query(&request->mapper, query);
 	else if (request->state == REQUEST_ACCOUNT)
-		(void)lookup_query_add(query, request->chosen->text, strlen(request->chosen->text));
+		(void)mtls_lookup_query_add(query, request->chosen->text,
+					    strlen(request->chosen->text));
 }
 
-static enum request_step account_wanted(struct request *request, const struct mapper_name *name)
+static enum request_step account_wanted(struct request *request,
+					const struct mtls_mapper_name *name)
 {
 	request->chosen = name;
-	return ask(request, REQUEST_ACCOUNT, LOOKUP_ACCOUNTS);
+	return ask(request, REQUEST_ACCOUNT, MTLS_LOOKUP_ACCOUNTS);
 }
 
-static enum request_step mapped(struct request *request, const struct lookup_answer *answer)
+static enum request_step mapped(struct request *request, const struct mtls_lookup_answer *answer)
 {
-	const struct mapper_name *name = NULL;
+	const struct mtls_mapper_name *name = NULL;
 
-	if (answer->status == LOOKUP_FOUND && mapper_add(&request->mapper, answer) < 0)
+	if (mtls_mapper_add(&request->mapper, answer) < 0)
 		return request_deny(request, MTLS_REASON_LOOKUP_FAILED,
 				    "service x509 named an account outside the grammar of names");
 	enum mtls_reason reason =
-		mapper_decide(&request->mapper, auth_request(request)->account, &name);
+		mtls_mapper_decide(&request->mapper, auth_request(request)->account, &name);
 	if (reason == MTLS_REASON_CHOOSE) {
 		request->state = REQUEST_CHOOSING;
 		request->verdict = MTLS_VERDICT_CHOOSE;
@@ -116,21 +119,21 @@ static enum request_step mapped(struct request *request, const struct lookup_ans
 
 /* Why the account found may not be entered from here; ALLOWED if nothing speaks against it. */
 static enum mtls_reason judge_account(const struct request *request,
-				      const struct lookup_answer *answer)
+				      const struct mtls_lookup_answer *answer)
 {
-	if (answer->count != 1 || !mtls_streq(answer->names[0].text, request->chosen->text))
-		return MTLS_REASON_ACCOUNT_UNKNOWN;
-	if (answer->uid == 0 || answer->uid < request->env->min_uid || answer->uid == UINT32_MAX ||
-	    answer->gid == UINT32_MAX)
-		return MTLS_REASON_ACCOUNT_REFUSED;
+	enum mtls_reason reason =
+		mtls_mapping_judge_account(answer, request->chosen->text, request->env->min_uid);
+	if (reason != MTLS_REASON_ALLOWED)
+		return reason;
 	if (request->grant == ROLE_UNPRIVILEGED && answer->uid != request->peer->uid)
 		return MTLS_REASON_ACCOUNT_PEER;
 	return MTLS_REASON_ALLOWED;
 }
 
-static enum request_step account_found(struct request *request, const struct lookup_answer *answer)
+static enum request_step account_found(struct request *request,
+				       const struct mtls_lookup_answer *answer)
 {
-	if (answer->status == LOOKUP_NOTFOUND)
+	if (answer->status == MTLS_LOOKUP_NOTFOUND)
 		return request_deny(request, MTLS_REASON_ACCOUNT_UNKNOWN, request->chosen->text);
 	enum mtls_reason reason = judge_account(request, answer);
 	request->has_account = reason != MTLS_REASON_ACCOUNT_UNKNOWN;
@@ -145,16 +148,16 @@ static enum request_step account_found(struct request *request, const struct loo
 	return REQUEST_REPLY;
 }
 
-enum request_step request_answer(struct request *request, const struct lookup_answer *answer)
+enum request_step request_answer(struct request *request, const struct mtls_lookup_answer *answer)
 {
 	if (request->state != REQUEST_MAPPING && request->state != REQUEST_ACCOUNT)
 		return request_deny(request, MTLS_REASON_INTERNAL, "an answer to no question");
-	if (answer->status == LOOKUP_TIMEOUT)
+	if (answer->status == MTLS_LOOKUP_TIMEOUT)
 		return request_deny(request, MTLS_REASON_LOOKUP_TIMEOUT,
-				    lookup_kind_name(request->lookup_kind));
-	if (answer->status != LOOKUP_FOUND && answer->status != LOOKUP_NOTFOUND)
+				    mtls_lookup_kind_name(request->lookup_kind));
+	if (answer->status != MTLS_LOOKUP_FOUND && answer->status != MTLS_LOOKUP_NOTFOUND)
 		return request_deny(request, MTLS_REASON_LOOKUP_FAILED,
-				    lookup_kind_name(request->lookup_kind));
+				    mtls_lookup_kind_name(request->lookup_kind));
 	return request->state == REQUEST_MAPPING ? mapped(request, answer)
 						 : account_found(request, answer);
 }

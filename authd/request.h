@@ -10,11 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "authd/lookup_proto.h"
-#include "authd/mapper.h"
 #include "authd/peer.h"
 #include "authd/roles.h"
 #include "lib/base/err.h"
+#include "lib/mapping/mapper.h"
+#include "lib/mapping/query.h"
 #include "lib/verify/verify.h"
 #include "lib/wire/msg.h"
 
@@ -51,9 +51,9 @@ struct request {
 	enum request_state state;
 	struct mtls_msg *msg; /* owned: the AuthRequest */
 	enum role_grant grant;
-	struct mapper mapper;
-	const struct mapper_name *chosen; /* in mapper */
-	enum lookup_kind lookup_kind;
+	struct mtls_mapper mapper;
+	const struct mtls_mapper_name *chosen; /* in mapper */
+	enum mtls_lookup_kind lookup_kind;
 
 	enum mtls_verdict verdict;
 	enum mtls_reason reason;
@@ -72,10 +72,10 @@ void request_done(struct request *request);
 enum request_step request_begin(struct request *request, struct mtls_msg *msg, int64_t now);
 
 /* The question for the lookup process; only after REQUEST_LOOKUP. */
-void request_query(const struct request *request, struct lookup_query *query);
+void request_query(const struct request *request, struct mtls_lookup_query *query);
 
-/* The answer, or LOOKUP_FAILED/LOOKUP_TIMEOUT in answer->status. */
-enum request_step request_answer(struct request *request, const struct lookup_answer *answer);
+/* The answer, or MTLS_LOOKUP_FAILED/MTLS_LOOKUP_TIMEOUT in answer->status. */
+enum request_step request_answer(struct request *request, const struct mtls_lookup_answer *answer);
 
 /* The message after an offer; not taken. */
 enum request_step request_choice(struct request *request, const struct mtls_msg *msg);

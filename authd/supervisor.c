@@ -40,7 +40,7 @@
 struct worker_slot {
 	struct process_slot process;
 	int control_fd;
-	struct process_slot lookups[LOOKUP_KINDS][LOOKUP_SLOTS_MAX];
+	struct process_slot lookups[MTLS_LOOKUP_KINDS][LOOKUP_SLOTS_MAX];
 };
 
 struct supervisor {
@@ -66,8 +66,8 @@ static struct counters *total(const struct supervisor *s)
 
 /* ------------------------------------------------------------------------------ starting */
 
-static void start_lookup(struct supervisor *s, struct worker_slot *worker, enum lookup_kind kind,
-			 uint32_t slot)
+static void start_lookup(struct supervisor *s, struct worker_slot *worker,
+			 enum mtls_lookup_kind kind, uint32_t slot)
 {
 	struct process_slot *process = &worker->lookups[kind][slot];
 	int fds[2];
@@ -98,7 +98,7 @@ static void start_lookup(struct supervisor *s, struct worker_slot *worker, enum 
 
 static void start_lookups(struct supervisor *s, struct worker_slot *worker)
 {
-	for (int kind = 0; kind < LOOKUP_KINDS; kind++)
+	for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++)
 		for (uint32_t slot = 0; slot < s->config->settings->lookups; slot++)
 			start_lookup(s, worker, kind, slot);
 }
@@ -161,7 +161,7 @@ static void start_what_is_due(struct supervisor *s)
 		}
 		if (!worker->process.pid)
 			continue;
-		for (int kind = 0; kind < LOOKUP_KINDS; kind++)
+		for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++)
 			for (uint32_t slot = 0; slot < s->config->settings->lookups; slot++)
 				if (due(&worker->lookups[kind][slot]))
 					start_lookup(s, worker, kind, slot);
@@ -180,7 +180,7 @@ static void log_end(const char *what, pid_t pid, int status)
 
 static void kill_lookups(struct worker_slot *worker)
 {
-	for (int kind = 0; kind < LOOKUP_KINDS; kind++)
+	for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++)
 		for (size_t slot = 0; slot < LOOKUP_SLOTS_MAX; slot++)
 			if (worker->lookups[kind][slot].pid)
 				(void)kill(worker->lookups[kind][slot].pid, SIGKILL);
@@ -209,7 +209,7 @@ static void worker_ended(struct supervisor *s, struct worker_slot *worker, int s
 /* The lookup process with @pid, or NULL. */
 static struct process_slot *find_lookup(struct worker_slot *worker, pid_t pid)
 {
-	for (int kind = 0; kind < LOOKUP_KINDS; kind++)
+	for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++)
 		for (size_t slot = 0; slot < LOOKUP_SLOTS_MAX; slot++)
 			if (worker->lookups[kind][slot].pid == pid)
 				return &worker->lookups[kind][slot];
@@ -293,7 +293,7 @@ static void on_control(struct supervisor *s, struct worker_slot *worker)
 		if (fd >= 0)
 			(void)close(fd);
 		fd = -1;
-		if (msg.type != CONTROL_KILL_LOOKUP || msg.kind >= LOOKUP_KINDS ||
+		if (msg.type != CONTROL_KILL_LOOKUP || msg.kind >= MTLS_LOOKUP_KINDS ||
 		    msg.slot >= s->config->settings->lookups)
 			continue;
 		struct process_slot *process = &worker->lookups[msg.kind][msg.slot];
@@ -301,7 +301,7 @@ static void on_control(struct supervisor *s, struct worker_slot *worker)
 			continue;
 		mtls_log(MTLS_LOG_WARNING,
 			 "lookup process %ld (%s) is replaced: it hangs or gave no sound answer",
-			 (long)process->pid, lookup_kind_name(msg.kind));
+			 (long)process->pid, mtls_lookup_kind_name(msg.kind));
 		(void)kill(process->pid, SIGKILL);
 	}
 }
@@ -317,7 +317,7 @@ static int wait_ms(const struct supervisor *s)
 			earliest = mtls_deadline_min(earliest, worker->process.pause.restart_at);
 			continue;
 		}
-		for (int kind = 0; kind < LOOKUP_KINDS; kind++)
+		for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++)
 			for (uint32_t slot = 0; slot < s->config->settings->lookups; slot++)
 				if (!worker->lookups[kind][slot].pid)
 					earliest = mtls_deadline_min(

@@ -175,7 +175,7 @@ static void on_control(uv_poll_t *poll, int status, int events)
 	}
 }
 
-static void kill_lookup(void *ctx, enum lookup_kind kind, uint32_t slot, uint32_t generation)
+static void kill_lookup(void *ctx, enum mtls_lookup_kind kind, uint32_t slot, uint32_t generation)
 {
 	struct worker *worker = ctx;
 	const struct control_msg msg = {

@@ -10,4 +10,6 @@ include lib/control/local.mk
 include lib/tls/local.mk
 include lib/cert/local.mk
 include lib/verify/local.mk
+include lib/mapping/local.mk
+include lib/trust/local.mk
 include lib/client/local.mk

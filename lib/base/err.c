@@ -52,3 +52,11 @@ const char *mtls_diag_text(const struct mtls_diag *diag, int err)
 {
 	return diag && diag->text[0] ? diag->text : mtls_strerror(err);
 }
+
+int mtls_diag_set_file(struct mtls_diag *diag, int err, const char *path)
+{
+	if (!diag)
+		return err;
+	const struct mtls_diag inner = *diag;
+	return mtls_diag_set(diag, err, "'%s': %s", path, mtls_diag_text(&inner, err));
+}

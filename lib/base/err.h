@@ -55,6 +55,9 @@ struct mtls_diag {
 int mtls_diag_set(struct mtls_diag *diag, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Puts the name of the file that it is about in front of the sentence. Returns @err. */
+int mtls_diag_set_file(struct mtls_diag *diag, int err, const char *path);
+
 /* The sentence in @diag, or the text of @err where there is none. Never NULL. */
 const char *mtls_diag_text(const struct mtls_diag *diag, int err);
 

@@ -51,11 +51,13 @@ static void make_request(struct request *request, const char *service, enum role
 	request->msg = mtls_msg_new(MTLS_MSG_AUTH_REQUEST);
 	assert_int_equal(mtls_msg_set_text(&request->msg->u.auth_request.service, service), 0);
 	assert_int_equal(mtls_msg_set_text(&request->msg->u.auth_request.tty, "pts/1"), 0);
-	assert_int_equal(mapper_keys(&request->mapper, path.certs[0]), 0);
+	assert_int_equal(mtls_mapper_keys(&request->mapper, path.certs[0]), 0);
 	request->mapper.name_count = 1;
 	(void)mtls_strcopy(request->mapper.names[0].text, sizeof(request->mapper.names[0].text),
 			   "alice");
 	request->mapper.names[0].kind = MTLS_KEY_SUBJECT;
+	request->mapper.names[0].keys = 1 << 3;
+	request->mapper.answered = true;
 	request->chosen = &request->mapper.names[0];
 	request->has_account = true;
 	request->uid = 2000200001;
@@ -144,6 +146,61 @@ static void refused_record_carries_leaf_and_keys(void **state)
 			    "subject:CN=Alice,O=Example");
 	json_decref(object);
 	request_done(&request);
+}
+
+/* Which key gave which account, and that nothing was asked differs from nothing was found. */
+static void bindings_are_recorded(void **state)
+{
+	struct request request;
+	(void)state;
+	make_request(&request, "sudo", ROLE_REPORTED);
+	struct audit_record record = record_of(&request, MTLS_REASON_MAPPED_OTHER);
+	json_t *object = format(&record);
+	json_t *bindings = json_object_get(object, "bindings");
+	assert_int_equal(json_array_size(bindings), 1);
+	const json_t *row = json_array_get(bindings, 0);
+	assert_string_equal(text_at(row, NULL, "key"), "subject:CN=Alice,O=Example");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(row, "accounts"), 0)),
+			    "alice");
+	json_decref(object);
+
+	request.mapper.name_count = 0;
+	object = format(&record);
+	bindings = json_object_get(object, "bindings");
+	assert_true(json_is_array(bindings));
+	assert_int_equal(json_array_size(bindings), 0);
+	json_decref(object);
+
+	request.mapper.answered = false;
+	object = format(&record);
+	assert_null(json_object_get(object, "bindings"));
+	json_decref(object);
+	request_done(&request);
+}
+
+/* Refusals carry what stands between leaf and anchor; neither of the two, and no allowed record. */
+static void intermediates_are_recorded(void **state)
+{
+	struct mtls_path longer = path;
+	struct audit_record record = record_of(NULL, MTLS_REASON_CERT_EXPIRED);
+	(void)state;
+	longer.certs[1] = longer.certs[2] = path.certs[0];
+	longer.count = 3;
+	record.path = &longer;
+	json_t *object = format(&record);
+	assert_int_equal(json_array_size(json_object_get(object, "chain")), 1);
+	json_decref(object);
+
+	longer.count = 2;
+	object = format(&record);
+	assert_null(json_object_get(object, "chain"));
+	json_decref(object);
+
+	longer.count = 3;
+	record.reason = MTLS_REASON_ALLOWED;
+	object = format(&record);
+	assert_null(json_object_get(object, "chain"));
+	json_decref(object);
 }
 
 static void unprivileged_service_is_marked(void **state)
@@ -249,6 +306,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(allowed_record),
 		cmocka_unit_test(refused_record_carries_leaf_and_keys),
+		cmocka_unit_test(bindings_are_recorded),
+		cmocka_unit_test(intermediates_are_recorded),
 		cmocka_unit_test(unprivileged_service_is_marked),
 		cmocka_unit_test(fields_cannot_forge),
 		cmocka_unit_test(handshake_failure),

@@ -25,13 +25,13 @@
 #include <cmocka.h>
 
 #include "authd/lookup.h"
-#include "authd/lookup_proto.h"
 #include "authd/sandbox.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/err.h"
+#include "lib/mapping/query.h"
 
-static struct lookup_query query;
-static struct lookup_answer answer;
+static struct mtls_lookup_query query;
+static struct mtls_lookup_answer answer;
 
 static void queries_are_bounded(void **state)
 {
@@ -40,29 +40,29 @@ static void queries_are_bounded(void **state)
 	(void)state;
 	memset(&query, 0, sizeof(query));
 	memset(longest, 'x', sizeof(longest));
-	assert_false(lookup_query_add(&query, "", 0));
-	assert_false(lookup_query_add(&query, "a\0b", 3));
-	assert_false(lookup_query_add(&query, longest, MTLS_KEY_MAX + 1));
-	assert_true(lookup_query_add(&query, longest, MTLS_KEY_MAX));
-	for (int i = 1; i < LOOKUP_KEYS_MAX; i++)
-		assert_true(lookup_query_add(&query, "k", 1));
-	assert_false(lookup_query_add(&query, "k", 1));
-	assert_true(lookup_query_valid(&query, lookup_query_size(&query)));
+	assert_false(mtls_lookup_query_add(&query, "", 0));
+	assert_false(mtls_lookup_query_add(&query, "a\0b", 3));
+	assert_false(mtls_lookup_query_add(&query, longest, MTLS_KEY_MAX + 1));
+	assert_true(mtls_lookup_query_add(&query, longest, MTLS_KEY_MAX));
+	for (int i = 1; i < MTLS_LOOKUP_KEYS_MAX; i++)
+		assert_true(mtls_lookup_query_add(&query, "k", 1));
+	assert_false(mtls_lookup_query_add(&query, "k", 1));
+	assert_true(mtls_lookup_query_valid(&query, mtls_lookup_query_size(&query)));
 }
 
 static void good_query(void)
 {
 	memset(&query, 0, sizeof(query));
-	assert_true(lookup_query_add(&query, "sha256:00", 9));
-	assert_true(lookup_query_valid(&query, lookup_query_size(&query)));
+	assert_true(mtls_lookup_query_add(&query, "sha256:00", 9));
+	assert_true(mtls_lookup_query_valid(&query, mtls_lookup_query_size(&query)));
 }
 
 static void good_answer(void)
 {
 	memset(&answer, 0, sizeof(answer));
-	answer.status = LOOKUP_FOUND;
-	assert_true(lookup_answer_add(&answer, 0, "alice"));
-	assert_true(lookup_answer_valid(&answer, lookup_answer_size(&answer)));
+	answer.status = MTLS_LOOKUP_FOUND;
+	assert_true(mtls_lookup_answer_add(&answer, 0, "alice"));
+	assert_true(mtls_lookup_answer_valid(&answer, mtls_lookup_answer_size(&answer)));
 }
 
 /* Each starts from a packet that is taken, and changes one thing. */
@@ -70,48 +70,48 @@ static void bad_queries_are_refused(void **state)
 {
 	(void)state;
 	good_query();
-	assert_false(lookup_query_valid(&query, lookup_query_size(&query) - 1));
-	assert_false(lookup_query_valid(&query, lookup_query_size(&query) + 1));
-	assert_false(lookup_query_valid(&query, 3));
-	assert_false(lookup_query_valid(&query, 0));
+	assert_false(mtls_lookup_query_valid(&query, mtls_lookup_query_size(&query) - 1));
+	assert_false(mtls_lookup_query_valid(&query, mtls_lookup_query_size(&query) + 1));
+	assert_false(mtls_lookup_query_valid(&query, 3));
+	assert_false(mtls_lookup_query_valid(&query, 0));
 	query.keys[0].len = 8;
-	assert_false(lookup_query_valid(&query, lookup_query_size(&query)));
+	assert_false(mtls_lookup_query_valid(&query, mtls_lookup_query_size(&query)));
 	good_query();
 	query.keys[0].len = MTLS_KEY_MAX + 1;
 	memset(query.keys[0].text, 'x', sizeof(query.keys[0].text));
-	assert_false(lookup_query_valid(&query, lookup_query_size(&query)));
+	assert_false(mtls_lookup_query_valid(&query, mtls_lookup_query_size(&query)));
 	good_query();
-	query.count = LOOKUP_KEYS_MAX + 1;
-	assert_false(lookup_query_valid(&query, lookup_query_size(&query)));
+	query.count = MTLS_LOOKUP_KEYS_MAX + 1;
+	assert_false(mtls_lookup_query_valid(&query, mtls_lookup_query_size(&query)));
 	query.count = UINT32_MAX;
-	assert_false(lookup_query_valid(&query, sizeof(query)));
+	assert_false(mtls_lookup_query_valid(&query, sizeof(query)));
 	query.count = 0;
-	assert_false(lookup_query_valid(&query, lookup_query_size(&query)));
+	assert_false(mtls_lookup_query_valid(&query, mtls_lookup_query_size(&query)));
 }
 
 static void bad_answers_are_refused(void **state)
 {
 	(void)state;
 	good_answer();
-	assert_false(lookup_answer_valid(&answer, lookup_answer_size(&answer) - 1));
-	assert_false(lookup_answer_valid(&answer, 4));
-	answer.status = LOOKUP_TIMEOUT; /* never on the wire */
-	assert_false(lookup_answer_valid(&answer, lookup_answer_size(&answer)));
-	answer.status = LOOKUP_NOTFOUND; /* with a name */
-	assert_false(lookup_answer_valid(&answer, lookup_answer_size(&answer)));
+	assert_false(mtls_lookup_answer_valid(&answer, mtls_lookup_answer_size(&answer) - 1));
+	assert_false(mtls_lookup_answer_valid(&answer, 4));
+	answer.status = MTLS_LOOKUP_TIMEOUT; /* never on the wire */
+	assert_false(mtls_lookup_answer_valid(&answer, mtls_lookup_answer_size(&answer)));
+	answer.status = MTLS_LOOKUP_NOTFOUND; /* with a name */
+	assert_false(mtls_lookup_answer_valid(&answer, mtls_lookup_answer_size(&answer)));
 	good_answer();
 	answer.names[0].text[0] = '\0';
-	assert_false(lookup_answer_valid(&answer, lookup_answer_size(&answer)));
+	assert_false(mtls_lookup_answer_valid(&answer, mtls_lookup_answer_size(&answer)));
 	memset(answer.names[0].text, 'x', sizeof(answer.names[0].text));
-	assert_false(lookup_answer_valid(&answer, lookup_answer_size(&answer)));
+	assert_false(mtls_lookup_answer_valid(&answer, mtls_lookup_answer_size(&answer)));
 	good_answer();
-	answer.names[0].key = LOOKUP_KEYS_MAX;
-	assert_false(lookup_answer_valid(&answer, lookup_answer_size(&answer)));
+	answer.names[0].key = MTLS_LOOKUP_KEYS_MAX;
+	assert_false(mtls_lookup_answer_valid(&answer, mtls_lookup_answer_size(&answer)));
 	good_answer();
-	answer.count = LOOKUP_NAMES_MAX + 1;
-	assert_false(lookup_answer_valid(&answer, sizeof(answer)));
+	answer.count = MTLS_LOOKUP_NAMES_MAX + 1;
+	assert_false(mtls_lookup_answer_valid(&answer, sizeof(answer)));
 	answer.count = 0; /* FOUND without a name */
-	assert_false(lookup_answer_valid(&answer, lookup_answer_size(&answer)));
+	assert_false(mtls_lookup_answer_valid(&answer, mtls_lookup_answer_size(&answer)));
 }
 
 static void answers_are_bounded(void **state)
@@ -121,11 +121,11 @@ static void answers_are_bounded(void **state)
 	(void)state;
 	memset(&answer, 0, sizeof(answer));
 	memset(longest, 'x', MTLS_ACCOUNT_NAME_MAX + 1);
-	assert_false(lookup_answer_add(&answer, 0, longest));
-	assert_false(lookup_answer_add(&answer, 0, ""));
-	for (int i = 0; i < LOOKUP_NAMES_MAX; i++)
-		assert_true(lookup_answer_add(&answer, 0, "a"));
-	assert_false(lookup_answer_add(&answer, 0, "a"));
+	assert_false(mtls_lookup_answer_add(&answer, 0, longest));
+	assert_false(mtls_lookup_answer_add(&answer, 0, ""));
+	for (int i = 0; i < MTLS_LOOKUP_NAMES_MAX; i++)
+		assert_true(mtls_lookup_answer_add(&answer, 0, "a"));
+	assert_false(mtls_lookup_answer_add(&answer, 0, "a"));
 }
 
 static void x509_is_taken_out_of_the_order(void **state)
@@ -168,9 +168,9 @@ static void x509_is_taken_out_of_the_order(void **state)
 static void kinds_have_names(void **state)
 {
 	(void)state;
-	for (int kind = 0; kind < LOOKUP_KINDS; kind++)
-		assert_int_equal(lookup_kind_parse(lookup_kind_name(kind)), kind);
-	assert_int_equal(lookup_kind_parse("passwd"), MTLS_E_SYNTAX);
+	for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++)
+		assert_int_equal(mtls_lookup_kind_parse(mtls_lookup_kind_name(kind)), kind);
+	assert_int_equal(mtls_lookup_kind_parse("passwd"), MTLS_E_SYNTAX);
 }
 
 static int own_fd(pid_t pid)

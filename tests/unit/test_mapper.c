@@ -10,11 +10,11 @@
 
 #include <cmocka.h>
 
-#include "authd/mapper.h"
 #include "lib/base/str.h"
+#include "lib/mapping/mapper.h"
 #include "tests/unit/certgen.h"
 
-static struct lookup_answer answer;
+static struct mtls_lookup_answer answer;
 
 struct named {
 	uint32_t key;
@@ -24,9 +24,9 @@ struct named {
 static void load(const struct named *names, size_t count)
 {
 	memset(&answer, 0, sizeof(answer));
-	answer.status = LOOKUP_FOUND;
+	answer.status = MTLS_LOOKUP_FOUND;
 	for (size_t i = 0; i < count && names[i].name; i++)
-		assert_true(lookup_answer_add(&answer, names[i].key, names[i].name));
+		assert_true(mtls_lookup_answer_add(&answer, names[i].key, names[i].name));
 }
 
 static struct mtls_cert *make_cert(const char *dn)
@@ -43,11 +43,11 @@ static struct mtls_cert *make_cert(const char *dn)
 static void certificates_have_four_keys(void **state)
 {
 	_cleanup_(mtls_cert_freep) struct mtls_cert *cert = make_cert("CN=Alice,O=Example");
-	struct mapper mapper = { 0 };
+	struct mtls_mapper mapper = { 0 };
 	char hex[65];
 
 	(void)state;
-	assert_int_equal(mapper_keys(&mapper, cert), 0);
+	assert_int_equal(mtls_mapper_keys(&mapper, cert), 0);
 	assert_int_equal(mapper.key_count, 4);
 	mtls_hex_encode(mtls_cert_sha256(cert), 32, hex);
 	assert_string_equal(mapper.keys[0] + strlen("sha256:"), hex);
@@ -55,24 +55,24 @@ static void certificates_have_four_keys(void **state)
 	assert_string_equal(mapper.keys[1] + strlen("spki-sha256:"), hex);
 	assert_int_equal(strncmp(mapper.keys[2], "issuer-serial:", 14), 0);
 	assert_string_equal(mapper.keys[3], "subject:CN=Alice,O=Example");
-	static struct lookup_query query;
-	mapper_query(&mapper, &query);
+	static struct mtls_lookup_query query;
+	mtls_mapper_query(&mapper, &query);
 	assert_int_equal(query.count, 4);
 	assert_string_equal(query.keys[3].text, mapper.keys[3]);
-	mapper_done(&mapper);
-	mapper_done(&mapper);
+	mtls_mapper_done(&mapper);
+	mtls_mapper_done(&mapper);
 }
 
 /* A certificate without a subject must not match a binding of an empty one. */
 static void empty_names_give_no_key(void **state)
 {
 	_cleanup_(mtls_cert_freep) struct mtls_cert *cert = make_cert("");
-	struct mapper mapper = { 0 };
+	struct mtls_mapper mapper = { 0 };
 
 	(void)state;
-	assert_int_equal(mapper_keys(&mapper, cert), 0);
+	assert_int_equal(mtls_mapper_keys(&mapper, cert), 0);
 	assert_int_equal(mapper.key_count, 2);
-	mapper_done(&mapper);
+	mtls_mapper_done(&mapper);
 }
 
 static void decides(void **state)
@@ -131,20 +131,20 @@ static void decides(void **state)
 	(void)state;
 	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
 		_cleanup_(mtls_cert_freep) struct mtls_cert *cert = make_cert("CN=Alice");
-		const struct mapper_name *name = NULL;
-		struct mapper mapper = { 0 };
+		const struct mtls_mapper_name *name = NULL;
+		struct mtls_mapper mapper = { 0 };
 		print_message("# %s\n", rows[i].name);
-		assert_int_equal(mapper_keys(&mapper, cert), 0);
+		assert_int_equal(mtls_mapper_keys(&mapper, cert), 0);
 		load(rows[i].names, MTLS_COUNT(rows[i].names));
-		assert_int_equal(mapper_add(&mapper, &answer), 0);
-		assert_int_equal(mapper_decide(&mapper, rows[i].asked, &name), rows[i].want);
+		assert_int_equal(mtls_mapper_add(&mapper, &answer), 0);
+		assert_int_equal(mtls_mapper_decide(&mapper, rows[i].asked, &name), rows[i].want);
 		if (rows[i].account) {
 			assert_string_equal(name->text, rows[i].account);
 			assert_int_equal(name->kind, rows[i].kind);
 		} else {
 			assert_null(name);
 		}
-		mapper_done(&mapper);
+		mtls_mapper_done(&mapper);
 	}
 }
 
@@ -154,17 +154,22 @@ static void names_are_sorted(void **state)
 		{ 0, "zoe" }, { 1, "alice" }, { 2, "mallory" }, { 3, "bob" }
 	};
 	_cleanup_(mtls_cert_freep) struct mtls_cert *cert = make_cert("CN=Alice");
-	struct mapper mapper = { 0 };
+	struct mtls_mapper mapper = { 0 };
 
 	(void)state;
-	assert_int_equal(mapper_keys(&mapper, cert), 0);
+	assert_int_equal(mtls_mapper_keys(&mapper, cert), 0);
+	assert_false(mapper.answered);
 	load(names, 4);
-	assert_int_equal(mapper_add(&mapper, &answer), 0);
+	assert_true(mtls_lookup_answer_add(&answer, 2, "bob"));
+	assert_int_equal(mtls_mapper_add(&mapper, &answer), 0);
+	assert_true(mapper.answered);
 	assert_string_equal(mapper.names[0].text, "alice");
+	assert_int_equal(mapper.names[0].keys, 1 << 1);
+	assert_int_equal(mapper.names[1].keys, 1 << 2 | 1 << 3); /* bob, by two of them */
 	assert_string_equal(mapper.names[3].text, "zoe");
 	assert_int_equal(mapper.name_count, 4);
-	assert_int_equal(mapper_add(&mapper, &answer), MTLS_E_CORRUPT); /* only one answer */
-	mapper_done(&mapper);
+	assert_int_equal(mtls_mapper_add(&mapper, &answer), MTLS_E_CORRUPT); /* only one answer */
+	mtls_mapper_done(&mapper);
 }
 
 static void bad_answers_give_nothing(void **state)
@@ -181,13 +186,13 @@ static void bad_answers_give_nothing(void **state)
 	(void)state;
 	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
 		_cleanup_(mtls_cert_freep) struct mtls_cert *cert = make_cert("");
-		struct mapper mapper = { 0 };
+		struct mtls_mapper mapper = { 0 };
 		print_message("# %s\n", rows[i].name);
-		assert_int_equal(mapper_keys(&mapper, cert), 0);
+		assert_int_equal(mtls_mapper_keys(&mapper, cert), 0);
 		load(rows[i].names, MTLS_COUNT(rows[i].names));
-		assert_int_equal(mapper_add(&mapper, &answer), MTLS_E_CORRUPT);
+		assert_int_equal(mtls_mapper_add(&mapper, &answer), MTLS_E_CORRUPT);
 		assert_int_equal(mapper.name_count, 0);
-		mapper_done(&mapper);
+		mtls_mapper_done(&mapper);
 	}
 }
 

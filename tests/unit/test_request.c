@@ -26,7 +26,7 @@ struct world {
 	struct mtls_path *path;
 };
 
-static struct lookup_answer answer;
+static struct mtls_lookup_answer answer;
 
 static int make_world(void **state)
 {
@@ -84,20 +84,20 @@ static struct mtls_msg *new_choice(const char *account, uint8_t nonce)
 	return msg;
 }
 
-static const struct lookup_answer *named(enum lookup_status status, const char *first,
-					 const char *second)
+static const struct mtls_lookup_answer *named(enum mtls_lookup_status status, const char *first,
+					      const char *second)
 {
 	memset(&answer, 0, sizeof(answer));
 	answer.status = status;
 	if (first)
-		assert_true(lookup_answer_add(&answer, 0, first));
+		assert_true(mtls_lookup_answer_add(&answer, 0, first));
 	if (second)
-		assert_true(lookup_answer_add(&answer, 1, second));
+		assert_true(mtls_lookup_answer_add(&answer, 1, second));
 	return &answer;
 }
 
-static const struct lookup_answer *account(enum lookup_status status, const char *name,
-					   uint32_t uid)
+static const struct mtls_lookup_answer *account(enum mtls_lookup_status status, const char *name,
+						uint32_t uid)
 {
 	(void)named(status, name, NULL);
 	answer.uid = uid;
@@ -113,9 +113,9 @@ struct play {
 	uint32_t version; /* 0: ours */
 	int64_t later;    /* seconds from now */
 	const char *asked;
-	enum lookup_status map_status;
+	enum mtls_lookup_status map_status;
 	const char *mapped;
-	enum lookup_status account_status;
+	enum mtls_lookup_status account_status;
 	const char *account;
 	uint32_t uid;
 	enum mtls_reason want;
@@ -151,14 +151,14 @@ static const struct play plays[] = {
 	{ "host certificate by TCP", REMOTE, MTLS_ROLE_HOST, 0, 0, "alice", 0, "alice", 0, "alice", ALICE, MTLS_REASON_ROLE },
 	{ "expired", ROOT, 0, 0, 90000, "alice", 0, "alice", 0, "alice", ALICE, MTLS_REASON_CERT_EXPIRED },
 	{ "not yet valid", ROOT, 0, 0, -90000, "alice", 0, "alice", 0, "alice", ALICE, MTLS_REASON_CERT_NOT_YET },
-	{ "unmapped", ROOT, 0, 0, 0, "alice", LOOKUP_NOTFOUND, NULL, 0, "alice", ALICE, MTLS_REASON_UNMAPPED },
+	{ "unmapped", ROOT, 0, 0, 0, "alice", MTLS_LOOKUP_NOTFOUND, NULL, 0, "alice", ALICE, MTLS_REASON_UNMAPPED },
 	{ "mapped to another", ROOT, 0, 0, 0, "bob", 0, "alice", 0, "alice", ALICE, MTLS_REASON_MAPPED_OTHER },
-	{ "mapping hangs", ROOT, 0, 0, 0, "alice", LOOKUP_TIMEOUT, NULL, 0, "alice", ALICE, MTLS_REASON_LOOKUP_TIMEOUT },
-	{ "mapping fails", ROOT, 0, 0, 0, "alice", LOOKUP_FAILED, NULL, 0, "alice", ALICE, MTLS_REASON_LOOKUP_FAILED },
+	{ "mapping hangs", ROOT, 0, 0, 0, "alice", MTLS_LOOKUP_TIMEOUT, NULL, 0, "alice", ALICE, MTLS_REASON_LOOKUP_TIMEOUT },
+	{ "mapping fails", ROOT, 0, 0, 0, "alice", MTLS_LOOKUP_FAILED, NULL, 0, "alice", ALICE, MTLS_REASON_LOOKUP_FAILED },
 	{ "mapping says a bad name", ROOT, 0, 0, 0, "a b", 0, "a b", 0, "alice", ALICE, MTLS_REASON_LOOKUP_FAILED },
-	{ "account unknown", ROOT, 0, 0, 0, "alice", 0, "alice", LOOKUP_NOTFOUND, NULL, 0, MTLS_REASON_ACCOUNT_UNKNOWN },
-	{ "account lookup hangs", ROOT, 0, 0, 0, "alice", 0, "alice", LOOKUP_TIMEOUT, NULL, 0, MTLS_REASON_LOOKUP_TIMEOUT },
-	{ "account lookup fails", ROOT, 0, 0, 0, "alice", 0, "alice", LOOKUP_FAILED, NULL, 0, MTLS_REASON_LOOKUP_FAILED },
+	{ "account unknown", ROOT, 0, 0, 0, "alice", 0, "alice", MTLS_LOOKUP_NOTFOUND, NULL, 0, MTLS_REASON_ACCOUNT_UNKNOWN },
+	{ "account lookup hangs", ROOT, 0, 0, 0, "alice", 0, "alice", MTLS_LOOKUP_TIMEOUT, NULL, 0, MTLS_REASON_LOOKUP_TIMEOUT },
+	{ "account lookup fails", ROOT, 0, 0, 0, "alice", 0, "alice", MTLS_LOOKUP_FAILED, NULL, 0, MTLS_REASON_LOOKUP_FAILED },
 	{ "account with another name", ROOT, 0, 0, 0, "alice", 0, "alice", 0, "Alice", ALICE, MTLS_REASON_ACCOUNT_UNKNOWN },
 	{ "uid 0", ROOT, 0, 0, 0, "alice", 0, "alice", 0, "alice", 0, MTLS_REASON_ACCOUNT_REFUSED },
 	{ "uid below min_uid", ROOT, 0, 0, 0, "alice", 0, "alice", 0, "alice", 999, MTLS_REASON_ACCOUNT_REFUSED },
@@ -169,19 +169,19 @@ static const struct play plays[] = {
 /* Plays until there is a verdict. */
 static void run(struct request *request, const struct play *play)
 {
-	static struct lookup_query query;
+	static struct mtls_lookup_query query;
 	struct mtls_msg *msg = new_request(play->asked);
 
 	if (play->version)
 		msg->u.auth_request.version = play->version;
 	if (request_begin(request, msg, (int64_t)time(NULL) + play->later) != REQUEST_LOOKUP)
 		return;
-	assert_int_equal(request->lookup_kind, LOOKUP_X509);
+	assert_int_equal(request->lookup_kind, MTLS_LOOKUP_X509);
 	request_query(request, &query);
 	assert_int_equal(query.count, 4);
 	if (request_answer(request, named(play->map_status, play->mapped, NULL)) != REQUEST_LOOKUP)
 		return;
-	assert_int_equal(request->lookup_kind, LOOKUP_ACCOUNTS);
+	assert_int_equal(request->lookup_kind, MTLS_LOOKUP_ACCOUNTS);
 	request_query(request, &query);
 	assert_int_equal(query.count, 1);
 	assert_string_equal(query.keys[0].text, "alice");
@@ -251,9 +251,9 @@ static void root_is_refused_whatever_min_uid_says(void **state)
 				   0,
 				   0,
 				   "alice",
-				   LOOKUP_FOUND,
+				   MTLS_LOOKUP_FOUND,
 				   "alice",
-				   LOOKUP_FOUND,
+				   MTLS_LOOKUP_FOUND,
 				   "alice",
 				   0,
 				   MTLS_REASON_ACCOUNT_REFUSED };
@@ -297,14 +297,14 @@ static void choices(void **state)
 		request_init(&request, &env, &peer, w->path, "a1");
 		assert_int_equal(request_begin(&request, new_request(NULL), (int64_t)time(NULL)),
 				 REQUEST_LOOKUP);
-		assert_int_equal(request_answer(&request, named(LOOKUP_FOUND, "bob", "alice")),
+		assert_int_equal(request_answer(&request, named(MTLS_LOOKUP_FOUND, "bob", "alice")),
 				 REQUEST_OFFER);
 		assert_int_equal(request_reply(&request, &offer), 0);
 		assert_int_equal(offer->u.auth_reply.verdict, MTLS_VERDICT_CHOOSE);
 		assert_int_equal(offer->u.auth_reply.candidate_count, 2);
 		assert_string_equal(offer->u.auth_reply.candidates[0], "alice");
 		if (request_choice(&request, choice) == REQUEST_LOOKUP)
-			assert_int_equal(request_answer(&request, account(LOOKUP_FOUND,
+			assert_int_equal(request_answer(&request, account(MTLS_LOOKUP_FOUND,
 									  rows[i].choice, 1000)),
 					 REQUEST_REPLY);
 		assert_int_equal(request.reason, rows[i].want);
@@ -326,7 +326,7 @@ static void out_of_turn(void **state)
 	struct request request;
 
 	request_init(&request, &env, &peer, w->path, "a1");
-	assert_int_equal(request_answer(&request, account(LOOKUP_FOUND, "alice", ALICE)),
+	assert_int_equal(request_answer(&request, account(MTLS_LOOKUP_FOUND, "alice", ALICE)),
 			 REQUEST_REPLY);
 	assert_int_equal(request.verdict, MTLS_VERDICT_DENIED);
 	assert_int_equal(request.reason, MTLS_REASON_INTERNAL);
@@ -338,7 +338,7 @@ static void out_of_turn(void **state)
 	assert_int_equal(request_choice(&request, choice), REQUEST_REPLY);
 	assert_int_equal(request.verdict, MTLS_VERDICT_DENIED);
 	/* The late answer of the first question changes nothing. */
-	(void)request_answer(&request, named(LOOKUP_FOUND, "alice", NULL));
+	(void)request_answer(&request, named(MTLS_LOOKUP_FOUND, "alice", NULL));
 	assert_int_equal(request.verdict, MTLS_VERDICT_DENIED);
 	assert_int_equal(request_begin(&request, new_request("alice"), (int64_t)time(NULL)),
 			 REQUEST_REPLY);

@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "authd/mapper.h"
 #include "lib/base/str.h"
+#include "lib/mapping/mapper.h"
 
-static int add_key(struct mapper *mapper, enum mtls_key_kind kind, int r, struct mtls_buf *buf)
+static int add_key(struct mtls_mapper *mapper, enum mtls_key_kind kind, int r, struct mtls_buf *buf)
 {
 	uint8_t *text = NULL;
 	size_t len = 0;
@@ -22,13 +22,13 @@ static int add_key(struct mapper *mapper, enum mtls_key_kind kind, int r, struct
 	return 0;
 }
 
-static int add_digest(struct mapper *mapper, enum mtls_key_kind kind, const uint8_t *digest)
+static int add_digest(struct mtls_mapper *mapper, enum mtls_key_kind kind, const uint8_t *digest)
 {
 	_cleanup_buf_ struct mtls_buf buf = MTLS_BUF(MTLS_KEY_MAX);
 	return add_key(mapper, kind, mtls_key_format_digest(kind, digest, &buf), &buf);
 }
 
-static int add_issuer_serial(struct mapper *mapper, const struct mtls_cert *cert)
+static int add_issuer_serial(struct mtls_mapper *mapper, const struct mtls_cert *cert)
 {
 	_cleanup_buf_ struct mtls_buf buf = MTLS_BUF(MTLS_KEY_MAX);
 	size_t len = 0;
@@ -40,7 +40,7 @@ static int add_issuer_serial(struct mapper *mapper, const struct mtls_cert *cert
 	return add_key(mapper, MTLS_KEY_ISSUER_SERIAL, r, &buf);
 }
 
-static int add_subject(struct mapper *mapper, const struct mtls_cert *cert)
+static int add_subject(struct mtls_mapper *mapper, const struct mtls_cert *cert)
 {
 	_cleanup_buf_ struct mtls_buf buf = MTLS_BUF(MTLS_KEY_MAX);
 	const char *subject = mtls_cert_subject(cert);
@@ -49,7 +49,7 @@ static int add_subject(struct mapper *mapper, const struct mtls_cert *cert)
 	return add_key(mapper, MTLS_KEY_SUBJECT, mtls_key_format_subject(subject, &buf), &buf);
 }
 
-int mapper_keys(struct mapper *mapper, const struct mtls_cert *cert)
+int mtls_mapper_keys(struct mtls_mapper *mapper, const struct mtls_cert *cert)
 {
 	int r = add_digest(mapper, MTLS_KEY_SHA256, mtls_cert_sha256(cert));
 	if (r >= 0)
@@ -61,55 +61,59 @@ int mapper_keys(struct mapper *mapper, const struct mtls_cert *cert)
 	return r;
 }
 
-void mapper_done(struct mapper *mapper)
+void mtls_mapper_done(struct mtls_mapper *mapper)
 {
 	for (size_t i = 0; i < mapper->key_count; i++)
 		free(mapper->keys[i]);
-	*mapper = (struct mapper){ 0 };
+	*mapper = (struct mtls_mapper){ 0 };
 }
 
-void mapper_query(const struct mapper *mapper, struct lookup_query *query)
+void mtls_mapper_query(const struct mtls_mapper *mapper, struct mtls_lookup_query *query)
 {
 	query->count = 0;
 	for (size_t i = 0; i < mapper->key_count; i++)
-		(void)lookup_query_add(query, mapper->keys[i], strlen(mapper->keys[i]));
+		(void)mtls_lookup_query_add(query, mapper->keys[i], strlen(mapper->keys[i]));
 }
 
 /* Inserts by byte order; a name that is there keeps its stronger kind. */
-static void insert(struct mapper *mapper, const char *text, enum mtls_key_kind kind)
+static void insert(struct mtls_mapper *mapper, const char *text, uint32_t key)
 {
+	const enum mtls_key_kind kind = mapper->kinds[key];
 	size_t at = 0;
 
 	while (at < mapper->name_count && strcmp(mapper->names[at].text, text) < 0)
 		at++;
-	struct mapper_name *name = &mapper->names[at];
+	struct mtls_mapper_name *name = &mapper->names[at];
 	if (at < mapper->name_count && mtls_streq(name->text, text)) {
 		if (kind < name->kind)
 			name->kind = kind;
+		name->keys |= UINT32_C(1) << key;
 		return;
 	}
 	memmove(name + 1, name, (mapper->name_count - at) * sizeof(*name));
 	(void)mtls_strcopy(name->text, sizeof(name->text), text);
 	name->kind = kind;
+	name->keys = UINT32_C(1) << key;
 	mapper->name_count++;
 }
 
-int mapper_add(struct mapper *mapper, const struct lookup_answer *answer)
+int mtls_mapper_add(struct mtls_mapper *mapper, const struct mtls_lookup_answer *answer)
 {
-	if (mapper->name_count || answer->count > LOOKUP_NAMES_MAX)
+	if (mapper->name_count || answer->count > MTLS_LOOKUP_NAMES_MAX)
 		return MTLS_E_CORRUPT;
 	for (uint32_t i = 0; i < answer->count; i++) {
-		const struct lookup_name *name = &answer->names[i];
+		const struct mtls_lookup_name *name = &answer->names[i];
 		if (name->key >= mapper->key_count ||
 		    !mtls_account_name_valid(name->text, strlen(name->text)))
 			return MTLS_E_CORRUPT;
 	}
 	for (uint32_t i = 0; i < answer->count; i++)
-		insert(mapper, answer->names[i].text, mapper->kinds[answer->names[i].key]);
+		insert(mapper, answer->names[i].text, answer->names[i].key);
+	mapper->answered = true;
 	return 0;
 }
 
-const struct mapper_name *mapper_find(const struct mapper *mapper, const char *name)
+const struct mtls_mapper_name *mtls_mapper_find(const struct mtls_mapper *mapper, const char *name)
 {
 	for (size_t i = 0; i < mapper->name_count; i++)
 		if (mtls_streq(mapper->names[i].text, name))
@@ -117,8 +121,8 @@ const struct mapper_name *mapper_find(const struct mapper *mapper, const char *n
 	return NULL;
 }
 
-enum mtls_reason mapper_decide(const struct mapper *mapper, const char *asked,
-			       const struct mapper_name **ret_name)
+enum mtls_reason mtls_mapper_decide(const struct mtls_mapper *mapper, const char *asked,
+				    const struct mtls_mapper_name **ret_name)
 {
 	if (mapper->name_count == 0)
 		return MTLS_REASON_UNMAPPED;
@@ -128,7 +132,7 @@ enum mtls_reason mapper_decide(const struct mapper *mapper, const char *asked,
 		*ret_name = &mapper->names[0];
 		return MTLS_REASON_ALLOWED;
 	}
-	const struct mapper_name *name = mapper_find(mapper, asked);
+	const struct mtls_mapper_name *name = mtls_mapper_find(mapper, asked);
 	if (!name)
 		return MTLS_REASON_MAPPED_OTHER;
 	*ret_name = name;

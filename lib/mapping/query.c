@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Packets between workers and lookup processes: making and checking them. Pure. */
+#include <config.h>
+
+#include <string.h>
+
+#include "lib/base/err.h"
+#include "lib/base/str.h"
+#include "lib/mapping/query.h"
+
+static const char *const kind_names[MTLS_LOOKUP_KINDS] = {
+	[MTLS_LOOKUP_X509] = "x509",
+	[MTLS_LOOKUP_ACCOUNTS] = "accounts",
+};
+
+const char *mtls_lookup_kind_name(enum mtls_lookup_kind kind)
+{
+	return kind_names[kind];
+}
+
+int mtls_lookup_kind_parse(const char *name)
+{
+	for (int i = 0; i < MTLS_LOOKUP_KINDS; i++)
+		if (mtls_streq(name, kind_names[i]))
+			return i;
+	return MTLS_E_SYNTAX;
+}
+
+bool mtls_lookup_query_add(struct mtls_lookup_query *query, const char *text, size_t len)
+{
+	if (query->count >= MTLS_LOOKUP_KEYS_MAX || len == 0 || len > MTLS_KEY_MAX ||
+	    memchr(text, '\0', len))
+		return false;
+	struct mtls_lookup_key *key = &query->keys[query->count++];
+	key->len = (uint32_t)len;
+	memcpy(key->text, text, len);
+	key->text[len] = '\0';
+	return true;
+}
+
+bool mtls_lookup_answer_add(struct mtls_lookup_answer *answer, uint32_t key, const char *text)
+{
+	if (answer->count >= MTLS_LOOKUP_NAMES_MAX || !text[0])
+		return false;
+	struct mtls_lookup_name *name = &answer->names[answer->count];
+	if (mtls_strcopy(name->text, sizeof(name->text), text) < 0)
+		return false;
+	name->key = key;
+	answer->count++;
+	return true;
+}
+
+size_t mtls_lookup_query_size(const struct mtls_lookup_query *query)
+{
+	return offsetof(struct mtls_lookup_query, keys) + query->count * sizeof(query->keys[0]);
+}
+
+size_t mtls_lookup_answer_size(const struct mtls_lookup_answer *answer)
+{
+	return offsetof(struct mtls_lookup_answer, names) +
+	       answer->count * sizeof(answer->names[0]);
+}
+
+bool mtls_lookup_query_valid(const struct mtls_lookup_query *query, size_t len)
+{
+	if (len < offsetof(struct mtls_lookup_query, keys) || query->count == 0 ||
+	    query->count > MTLS_LOOKUP_KEYS_MAX || len != mtls_lookup_query_size(query))
+		return false;
+	for (uint32_t i = 0; i < query->count; i++) {
+		const struct mtls_lookup_key *key = &query->keys[i];
+		if (key->len == 0 || key->len > MTLS_KEY_MAX ||
+		    strnlen(key->text, sizeof(key->text)) != key->len)
+			return false;
+	}
+	return true;
+}
+
+bool mtls_lookup_answer_valid(const struct mtls_lookup_answer *answer, size_t len)
+{
+	if (len < offsetof(struct mtls_lookup_answer, names) ||
+	    answer->count > MTLS_LOOKUP_NAMES_MAX || len != mtls_lookup_answer_size(answer) ||
+	    answer->status > MTLS_LOOKUP_FAILED)
+		return false;
+	if ((answer->status == MTLS_LOOKUP_FOUND) != (answer->count > 0))
+		return false;
+	for (uint32_t i = 0; i < answer->count; i++) {
+		const struct mtls_lookup_name *name = &answer->names[i];
+		size_t n = strnlen(name->text, sizeof(name->text));
+		if (n == 0 || n == sizeof(name->text) || name->key >= MTLS_LOOKUP_KEYS_MAX)
+			return false;
+	}
+	return true;
+}
