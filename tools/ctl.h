@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The subcommands of mtlsctl: one file each (ctl_NAME.c), listed in the table of mtlsctl.c. */
+/*
+ * The subcommands of mtlsctl: one file each (ctl_NAME.c), which holds a struct ctl_command; the
+ * list of them is in mtlsctl.c.
+ */
 #ifndef MTLS_TOOLS_CTL_H
 #define MTLS_TOOLS_CTL_H
+
+#include <stddef.h>
 
 /* Exit codes of mtlsctl, as mtlsctl(8) documents them. */
 enum ctl_exit {
@@ -9,17 +14,36 @@ enum ctl_exit {
 	CTL_FAILED = 1,      /* it could not be done; standard error says why */
 	CTL_USAGE = 2,       /* the command line was wrong */
 	CTL_DENIED = 3,      /* try: the login was refused; check: there are findings */
-	CTL_NO_DAEMON = 4,   /* mtls-accountd does not run */
+	CTL_NO_DAEMON = 4,   /* a daemon that is needed does not run */
 	CTL_UNPUBLISHED = 5, /* a change is stored, but no process sees it yet */
 };
 
-/* argv[0] is the subcommand's name. They print to standard output, errors to standard error. */
-int ctl_init(int argc, char **argv);
-int ctl_issue(int argc, char **argv);
-int ctl_account(int argc, char **argv);
-int ctl_group(int argc, char **argv);
-int ctl_bind(int argc, char **argv);
-int ctl_try(int argc, char **argv);
-int ctl_check(int argc, char **argv);
+struct ctl_action;
+
+struct ctl_command {
+	const char *name;
+	const char *help;  /* one line, for the list of commands */
+	const char *about; /* with actions: sentences for --help */
+	/* One action whose name is "": the command has no actions. */
+	const struct ctl_action *actions;
+	size_t count;
+};
+
+extern const struct ctl_command ctl_account;
+extern const struct ctl_command ctl_bind;
+extern const struct ctl_command ctl_check;
+extern const struct ctl_command ctl_group;
+extern const struct ctl_command ctl_init;
+extern const struct ctl_command ctl_issue;
+extern const struct ctl_command ctl_try;
+
+/* The commands in the order in which they are shown; NULL behind the last. */
+const struct ctl_command *ctl_command_at(size_t index);
+
+/*
+ * Runs @command: argv[0] is its name, argv[1] maybe an action. Prints to standard output, errors to
+ * standard error. An exit code.
+ */
+int ctl_run(const struct ctl_command *command, int argc, char **argv);
 
 #endif

@@ -35,8 +35,8 @@ static const struct ctl_option add_options[] = {
 	CTL_OPTION(struct add, gid, "gid", "N", "the primary group, instead of a private one"),
 	CTL_OPTION(struct add, gecos, "gecos", "TEXT", "the person's name"),
 	CTL_OPTION(struct add, home, "home", "FOLDER", "instead of home_base of accountd.conf"),
-	CTL_OPTION(struct add, shell, "shell", "PATH", "instead of shell of accountd.conf"),
-	CTL_OPTION(struct add, groups, "groups", "A,B",
+	CTL_OPTION(struct add, shell, "shell", "FILE", "instead of shell of accountd.conf"),
+	CTL_OPTION(struct add, groups, "groups", "GROUP,...",
 		   "further groups of pam-mtls; one that does not exist is made"),
 	DRY_RUN(struct add),
 	{ 0 },
@@ -184,10 +184,10 @@ struct change {
 static const struct ctl_option change_options[] = {
 	CTL_OPTION(struct change, gecos, "gecos", "TEXT", "the person's name"),
 	CTL_OPTION(struct change, home, "home", "FOLDER", "another home folder (nothing is moved)"),
-	CTL_OPTION(struct change, shell, "shell", "PATH", "another shell"),
-	CTL_OPTION(struct change, join, "join", "A,B",
+	CTL_OPTION(struct change, shell, "shell", "FILE", "another shell"),
+	CTL_OPTION(struct change, join, "join", "GROUP,...",
 		   "groups of pam-mtls to join; one that does not exist is made"),
-	CTL_OPTION(struct change, leave, "leave", "A,B", "groups to leave"),
+	CTL_OPTION(struct change, leave, "leave", "GROUP,...", "groups to leave"),
 	DRY_RUN(struct change),
 	{ 0 },
 };
@@ -298,9 +298,9 @@ static int run_publish(const struct ctl_action *action, int argc, char **argv)
 static const struct ctl_action actions[] = {
 	{ "account", "add", "NAME", "Makes an account, with a private group of its own unless --gid names one",
 	  1, 1, add_options, run_add },
-	{ "account", "change", "NAME", "Changes an account; its name and number stay",
+	{ "account", "change", "ACCOUNT", "Changes an account; its name and number stay",
 	  1, 1, change_options, run_change },
-	{ "account", "remove", "NAME", "Removes an account, its private group and its bindings",
+	{ "account", "remove", "ACCOUNT", "Removes an account, its private group and its bindings",
 	  1, 1, remove_options, run_remove },
 	{ "account", "list", "", "Lists the published accounts, sorted by name",
 	  0, 0, ctl_account_list_options, ctl_account_list },
@@ -316,7 +316,10 @@ static const struct ctl_action actions[] = {
 };
 /* clang-format on */
 
-int ctl_account(int argc, char **argv)
-{
-	return ctl_action_dispatch(actions, MTLS_COUNT(actions), about, argc, argv);
-}
+const struct ctl_command ctl_account = {
+	.name = "account",
+	.help = "the accounts that pam-mtls itself provides",
+	.about = about,
+	.actions = actions,
+	.count = MTLS_COUNT(actions),
+};

@@ -21,8 +21,7 @@ struct options {
 };
 
 const struct ctl_option ctl_account_export_options[] = {
-	CTL_OPTION(struct options, format, "format", "FORMAT",
-		   "passwd (default), group, csv or json"),
+	CTL_OPTION(struct options, format, "format", "passwd|group|csv|json", "instead of passwd"),
 	CTL_OPTION(struct options, source, "source", "NAME",
 		   "only what this source gives: store, or a file in accounts.d"),
 	{ 0 },

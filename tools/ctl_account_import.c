@@ -29,8 +29,8 @@ struct options {
 };
 
 const struct ctl_option ctl_account_import_options[] = {
-	CTL_OPTION(struct options, format, "format", "FORMAT",
-		   "passwd or csv; else by the file's name: csv if it ends in .csv"),
+	CTL_OPTION(struct options, format, "format", "passwd|csv",
+		   "instead of the format that the file's name says: csv if it ends in .csv"),
 	CTL_OPTION(struct options, group, "group", "FILE",
 		   "a file like group(5) that belongs to it"),
 	CTL_OPTION(struct options, keep_ids, "keep-ids", "MIN-MAX",

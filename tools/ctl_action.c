@@ -3,14 +3,17 @@
 #include <config.h>
 
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/base/str.h"
-#include "tools/ctl.h"
 #include "tools/ctl_action.h"
+#include "tools/ctl_words.h"
 
 #define FIRST_OPTION 256 /* above any character */
+#define LEFT_WIDTH   20  /* columns of an option before its help; a longer one has its own line */
 
 static size_t option_count(const struct ctl_action *action)
 {
@@ -33,18 +36,20 @@ static void print_help(FILE *out, const struct ctl_action *action)
 	print_synopsis(out, action, "Usage: ");
 	(void)fprintf(out, "%s.\n%s", action->help, action->options->name ? "\n" : "");
 	for (const struct ctl_option *o = action->options; o->name; o++) {
-		char left[48];
-		(void)snprintf(left, sizeof(left), "--%s%s%s", o->name, o->value ? " " : "",
-			       o->value ? o->value : "");
-		(void)fprintf(out, "  %-20s %s\n", left, o->help);
+		int left = fprintf(out, "  --%s%s%s", o->name, o->value ? " " : "",
+				   o->value ? o->value : "");
+		if (left > LEFT_WIDTH + 2)
+			(void)fprintf(out, "\n%*s", LEFT_WIDTH + 2, "");
+		else
+			(void)fprintf(out, "%*s", LEFT_WIDTH + 2 - left, "");
+		(void)fprintf(out, " %s\n", o->help);
 	}
 }
 
 int ctl_action_usage(const struct ctl_action *action, const char *fmt, ...)
 {
-	va_list ap;
-
 	const char *space = *action->name ? " " : "";
+	va_list ap;
 
 	(void)fprintf(stderr, "mtlsctl %s%s%s: ", action->command, space, action->name);
 	va_start(ap, fmt);
@@ -67,6 +72,65 @@ static void take_option(const struct ctl_option *option, void *ret)
 		*(bool *)at = true;
 }
 
+int ctl_action_number(const struct ctl_action *action, const char *option, const char *text,
+		      uint32_t low, uint32_t high, uint32_t *ret)
+{
+	uint32_t value;
+
+	if (!text)
+		return CTL_OK;
+	if (mtls_parse_u32(text, &value) < 0 || value < low || value > high)
+		return ctl_action_usage(
+			action, "--%s needs a number from %" PRIu32 " to %" PRIu32 ", not '%s'",
+			option, low, high, text);
+	*ret = value;
+	return CTL_OK;
+}
+
+/* What getopt_long() did not take: @typed, with its dashes. */
+static int wrong_option(const struct ctl_action *action, const char *typed)
+{
+	struct ctl_nearest nearest = { 0 };
+
+	if (optopt >= FIRST_OPTION)
+		return ctl_action_usage(action, "'%s' is missing its value, or has one too many",
+					typed);
+	for (const struct ctl_option *o = action->options; strlen(typed) > 2 && o->name; o++)
+		ctl_nearest_try(&nearest, typed + 2, o->name);
+	if (nearest.word)
+		return ctl_action_usage(action, "'%s' is no option: did you mean '--%s'?", typed,
+					nearest.word);
+	return ctl_action_usage(action, "'%s' is no option", typed);
+}
+
+bool ctl_action_argument(const struct ctl_action *action, int index, char out[CTL_VALUE_MAX])
+{
+	const char *cursor = action->arguments;
+	size_t len;
+
+	for (int i = 0;; i++) {
+		const char *word = mtls_split_next(&cursor, ' ', &len);
+		if (!word || !len || *word == '-')
+			return false;
+		bool repeats = len > 3 && strncmp(word + len - 3, "...", 3) == 0;
+		if (i < index && !repeats)
+			continue;
+		bool brackets = *word == '[';
+		len -= (repeats ? 3 : 0) + (brackets ? 2 : 0);
+		(void)snprintf(out, CTL_VALUE_MAX, "%.*s", (int)len, word + (brackets ? 1 : 0));
+		return true;
+	}
+}
+
+static int missing_argument(const struct ctl_action *action, int index)
+{
+	char name[CTL_VALUE_MAX];
+
+	if (!ctl_action_argument(action, index, name))
+		return ctl_action_usage(action, "an argument is missing");
+	return ctl_action_usage(action, "%s is missing", name);
+}
+
 int ctl_action_parse(const struct ctl_action *action, int argc, char **argv, void *ret,
 		     char ***ret_args, int *ret_count)
 {
@@ -85,28 +149,25 @@ int ctl_action_parse(const struct ctl_action *action, int argc, char **argv, voi
 	opterr = 0;
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		if (c < FIRST_OPTION)
-			return ctl_action_usage(action, "'%s' is %s", argv[optind - 1],
-						optopt >= FIRST_OPTION
-							? "missing its value, or has one too many"
-							: "no option");
+			return wrong_option(action, argv[optind - 1]);
 		take_option(&action->options[c - FIRST_OPTION], ret);
 	}
-	if (argc - optind < action->min || argc - optind > action->max)
-		return ctl_action_usage(action, "%s",
-					argc - optind < action->min ? "something is missing"
-								    : "too many arguments");
+	if (argc - optind < action->min)
+		return missing_argument(action, argc - optind);
+	if (argc - optind > action->max)
+		return ctl_action_usage(action, "unexpected argument '%s'",
+					argv[optind + action->max]);
 	*ret_args = argv + optind;
 	*ret_count = argc - optind;
 	return CTL_OK;
 }
 
-static void print_actions(FILE *out, const struct ctl_action *actions, size_t count,
-			  const char *about)
+static void print_actions(FILE *out, const struct ctl_command *command)
 {
-	for (size_t i = 0; i < count; i++)
-		print_synopsis(out, &actions[i], i ? "       " : "Usage: ");
-	(void)fprintf(out, "\n%s\n'mtlsctl %s ACTION --help' has the options.\n", about,
-		      actions->command);
+	for (size_t i = 0; i < command->count; i++)
+		print_synopsis(out, &command->actions[i], i ? "       " : "Usage: ");
+	(void)fprintf(out, "\n%s\n'mtlsctl %s ACTION --help' has the options.\n", command->about,
+		      command->name);
 }
 
 static bool wants_help(const char *arg)
@@ -114,7 +175,7 @@ static bool wants_help(const char *arg)
 	return mtls_streq(arg, "--help") || mtls_streq(arg, "-h");
 }
 
-int ctl_action_run(const struct ctl_action *action, int argc, char **argv)
+static int run_action(const struct ctl_action *action, int argc, char **argv)
 {
 	if (argc >= 2 && wants_help(argv[1])) {
 		print_help(stdout, action);
@@ -123,20 +184,33 @@ int ctl_action_run(const struct ctl_action *action, int argc, char **argv)
 	return action->run(action, argc, argv);
 }
 
-int ctl_action_dispatch(const struct ctl_action *actions, size_t count, const char *about, int argc,
-			char **argv)
+static int unknown_action(const struct ctl_command *command, const char *name)
 {
-	if (argc >= 2 && wants_help(argv[1])) {
-		print_actions(stdout, actions, count, about);
+	struct ctl_nearest nearest = { 0 };
+
+	for (size_t i = 0; i < command->count; i++)
+		ctl_nearest_try(&nearest, name, command->actions[i].name);
+	(void)fprintf(stderr, "mtlsctl %s: unknown action '%s'", command->name, name);
+	if (nearest.word)
+		(void)fprintf(stderr, ": did you mean '%s'?", nearest.word);
+	(void)fprintf(stderr, "\n'mtlsctl %s --help' lists the actions.\n", command->name);
+	return CTL_USAGE;
+}
+
+int ctl_run(const struct ctl_command *command, int argc, char **argv)
+{
+	if (!*command->actions->name)
+		return run_action(command->actions, argc, argv);
+	if (argc < 2) {
+		print_actions(stderr, command);
+		return CTL_USAGE;
+	}
+	if (wants_help(argv[1])) {
+		print_actions(stdout, command);
 		return CTL_OK;
 	}
-	for (size_t i = 0; argc >= 2 && i < count; i++) {
-		if (!mtls_streq(argv[1], actions[i].name))
-			continue;
-		return ctl_action_run(&actions[i], argc - 1, argv + 1);
-	}
-	if (argc >= 2)
-		(void)fprintf(stderr, "mtlsctl: %s: unknown action '%s'\n", argv[0], argv[1]);
-	print_actions(stderr, actions, count, about);
-	return CTL_USAGE;
+	for (size_t i = 0; i < command->count; i++)
+		if (mtls_streq(argv[1], command->actions[i].name))
+			return run_action(&command->actions[i], argc - 1, argv + 1);
+	return unknown_action(command, argv[1]);
 }

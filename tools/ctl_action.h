@@ -8,19 +8,27 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include "tools/ctl.h"
 
 #define CTL_OPTIONS_MAX 16
+#define CTL_VALUE_MAX   64 /* bytes of what stands for a value */
 
 struct ctl_option {
-	const char *name;  /* without "--" */
-	const char *value; /* what stands for its value in the help; NULL: a flag */
+	const char *name; /* without "--" */
+	/*
+	 * What stands for its value in the help; NULL: a flag. It is also what the shell completes
+	 * there: see the table of tools/ctl_complete.c. Words with '|' between them are a choice.
+	 */
+	const char *value;
 	const char *help;
 	size_t offset; /* in the action's struct: of a const char *, or of a bool for a flag */
 };
 
 struct ctl_action {
 	const char *command, *name;       /* "account", "add"; "" for a command without actions */
-	const char *arguments;            /* "NAME" */
+	const char *arguments;            /* "USER [KEY]"; completed like values of options */
 	const char *help;                 /* sentences, without the last full stop */
 	int min, max;                     /* number of arguments that are no options */
 	const struct ctl_option *options; /* ends with a row without name */
@@ -41,15 +49,21 @@ struct ctl_action {
 int ctl_action_parse(const struct ctl_action *action, int argc, char **argv, void *ret,
 		     char ***ret_args, int *ret_count);
 
-/* Runs @action, or prints its help where argv[1] asks for it: all of a command without actions. */
-int ctl_action_run(const struct ctl_action *action, int argc, char **argv);
-
-/* Runs the action that argv[1] names, or prints how it is used; @about is for --help. */
-int ctl_action_dispatch(const struct ctl_action *actions, size_t count, const char *about, int argc,
-			char **argv);
-
 /* "mtlsctl COMMAND ACTION: TEXT" and how to get help; returns CTL_USAGE. */
 int ctl_action_usage(const struct ctl_action *action, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/*
+ * The name of argument @index ("USER", of "USER [KEY]"); the last one again where it ends in "...".
+ * False behind them, and where an option is needed instead.
+ */
+bool ctl_action_argument(const struct ctl_action *action, int index, char out[CTL_VALUE_MAX]);
+
+/*
+ * The value @text of --@option as a number in @low..@high, into @ret; a NULL @text leaves it alone.
+ * CTL_OK, or CTL_USAGE after saying what is wrong.
+ */
+int ctl_action_number(const struct ctl_action *action, const char *option, const char *text,
+		      uint32_t low, uint32_t high, uint32_t *ret);
 
 #endif

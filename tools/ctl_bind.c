@@ -35,7 +35,7 @@ struct change_options {
 static const struct ctl_option change_options[] = {
 	CTL_OPTION(struct change_options, cert, "cert", "FILE",
 		   "a certificate (PEM or DER) instead of KEY"),
-	CTL_OPTION(struct change_options, kind, "kind", "KIND",
+	CTL_OPTION(struct change_options, kind, "kind", "spki-sha256|sha256|issuer-serial|subject",
 		   "what of the certificate is bound (spki-sha256: its key, which outlives a "
 		   "renewal)"),
 	CTL_OPTION(struct change_options, dry_run, "dry-run", NULL,
@@ -288,7 +288,10 @@ static const struct ctl_action actions[] = {
 };
 /* clang-format on */
 
-int ctl_bind(int argc, char **argv)
-{
-	return ctl_action_dispatch(actions, MTLS_COUNT(actions), about, argc, argv);
-}
+const struct ctl_command ctl_bind = {
+	.name = "bind",
+	.help = "which certificate belongs to which account",
+	.about = about,
+	.actions = actions,
+	.count = MTLS_COUNT(actions),
+};

@@ -3,7 +3,6 @@
 #include <config.h>
 
 #include <errno.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -14,6 +13,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/str.h"
 #include "lib/settings/settings.h"
+#include "tools/ctl_action.h"
 #include "tools/ctl_check.h"
 #include "tools/ctl_common.h"
 
@@ -189,45 +189,48 @@ static int dump(const char *dir, const char *service)
 	return code;
 }
 
-int ctl_check(int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "dir", required_argument, NULL, 'd' },
-		{ "dump-config", no_argument, NULL, 'c' },
-		{ "service", required_argument, NULL, 's' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	const char *dir = MTLS_SYSCONFDIR, *service = NULL;
-	bool json = false, dumping = false;
+struct options {
+	const char *dir, *service;
+	bool dump, json;
+};
 
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		switch (c) {
-		case 'd':
-			dir = optarg;
-			break;
-		case 'c':
-			dumping = true;
-			break;
-		case 's':
-			service = optarg;
-			break;
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			ctl_print_help(stdout, CMD);
-			return CTL_OK;
-		default:
-			return ctl_usage_error(CMD, "unknown or incomplete option");
-		}
-	}
-	if (optind < argc)
-		return ctl_usage_error(CMD, "unexpected argument '%s'", argv[optind]);
-	if (dir[0] != '/' || strlen(dir) > PATH_MAX - 64)
-		return ctl_usage_error(CMD, "--dir needs an absolute path");
-	if (service && !dumping)
-		return ctl_usage_error(CMD, "--service is for --dump-config");
-	return dumping ? dump(dir, service) : run(dir, json);
+static const struct ctl_option options[] = {
+	CTL_OPTION(struct options, dir, "dir", "DIR", "instead of " MTLS_SYSCONFDIR),
+	CTL_OPTION(struct options, dump, "dump-config", NULL,
+		   "print every key with its value and source"),
+	CTL_OPTION(struct options, service, "service", "SERVICE",
+		   "the PAM service whose section is dumped"),
+	CTL_OPTION(struct options, json, "json", NULL, "print one JSON object"),
+	{ 0 },
+};
+
+static int run_check(const struct ctl_action *action, int argc, char **argv)
+{
+	struct options o = { .dir = MTLS_SYSCONFDIR };
+	char **args;
+	int count;
+
+	int code = ctl_action_parse(action, argc, argv, &o, &args, &count);
+	if (!code && (o.dir[0] != '/' || strlen(o.dir) > PATH_MAX - 64))
+		code = ctl_action_usage(action, "--dir needs an absolute path");
+	if (!code && o.service && !o.dump)
+		code = ctl_action_usage(action, "--service is for --dump-config");
+	if (code)
+		return code;
+	return o.dump ? dump(o.dir, o.service) : run(o.dir, o.json);
 }
+
+/* clang-format off */
+static const struct ctl_action actions[] = {
+	{ CMD, "", "", "Looks for mistakes in configuration, files and system, and says what to do about each.\n"
+	  "Changes nothing. Exit code 3: there are errors",
+	  0, 0, options, run_check },
+};
+/* clang-format on */
+
+const struct ctl_command ctl_check = {
+	.name = CMD,
+	.help = "look for mistakes in configuration, files and system",
+	.actions = actions,
+	.count = MTLS_COUNT(actions),
+};

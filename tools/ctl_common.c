@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
@@ -15,35 +16,16 @@
 #include "lib/base/file.h"
 #include "tools/ctl_common.h"
 
-static void complain(const char *name, const char *fmt, va_list ap)
-{
-	(void)fflush(stdout);
-	(void)fprintf(stderr, "mtlsctl %s: ", name);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	(void)vfprintf(stderr, fmt, ap);
-#pragma GCC diagnostic pop
-	(void)fputc('\n', stderr);
-}
-
-int ctl_usage_error(const char *name, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	complain(name, fmt, ap);
-	va_end(ap);
-	(void)fprintf(stderr, "Try 'mtlsctl %s --help'.\n", name);
-	return CTL_USAGE;
-}
-
 int ctl_error(const char *name, const char *fmt, ...)
 {
 	va_list ap;
 
+	(void)fflush(stdout);
+	(void)fprintf(stderr, "mtlsctl %s: ", name);
 	va_start(ap, fmt);
-	complain(name, fmt, ap);
+	(void)vfprintf(stderr, fmt, ap);
 	va_end(ap);
+	(void)fputc('\n', stderr);
 	return CTL_FAILED;
 }
 

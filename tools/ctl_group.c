@@ -262,15 +262,18 @@ static int run_list(const struct ctl_action *action, int argc, char **argv)
 /* clang-format off */
 static const struct ctl_action actions[] = {
 	{ "group", "add", "NAME", "Makes a group without members", 1, 1, add_options, run_add },
-	{ "group", "remove", "NAME", "Removes a group that is nobody's primary one; its members stay", 1, 1, change_options, run_remove },
+	{ "group", "remove", "GROUP", "Removes a group that is nobody's primary one; its members stay", 1, 1, change_options, run_remove },
 	{ "group", "list", "", "Lists the published groups, sorted by name, without those that one account has for itself",
 	  0, 0, list_options, run_list },
-	{ "group", "join", "GROUP USER...", "Makes accounts members of a group", 2, MEMBERS_MAX, change_options, run_members },
-	{ "group", "leave", "GROUP USER...", "Takes accounts out of a group", 2, MEMBERS_MAX, change_options, run_members },
+	{ "group", "join", "GROUP ACCOUNT...", "Makes accounts members of a group", 2, MEMBERS_MAX, change_options, run_members },
+	{ "group", "leave", "GROUP ACCOUNT...", "Takes accounts out of a group", 2, MEMBERS_MAX, change_options, run_members },
 };
 /* clang-format on */
 
-int ctl_group(int argc, char **argv)
-{
-	return ctl_action_dispatch(actions, MTLS_COUNT(actions), about, argc, argv);
-}
+const struct ctl_command ctl_group = {
+	.name = "group",
+	.help = "the groups of these accounts",
+	.about = about,
+	.actions = actions,
+	.count = MTLS_COUNT(actions),
+};

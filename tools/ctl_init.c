@@ -7,7 +7,6 @@
 #include <config.h>
 
 #include <errno.h>
-#include <getopt.h>
 #include <grp.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 #include "lib/base/file.h"
 #include "lib/base/str.h"
 #include "lib/settings/settings.h"
+#include "tools/ctl_action.h"
 #include "tools/ctl_common.h"
 #include "tools/ctl_x509.h"
 
@@ -411,44 +411,52 @@ static bool dir_valid(const char *dir)
 	       mtls_utf8_valid((const uint8_t *)dir, len);
 }
 
-int ctl_init(int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "name", required_argument, NULL, 'n' },
-		{ "dir", required_argument, NULL, 'd' },
-		{ "dry-run", no_argument, NULL, 'y' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	struct init in = { .dir = MTLS_SYSCONFDIR };
+struct options {
+	const char *name, *dir;
+	bool dry_run;
+};
 
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		switch (c) {
-		case 'n':
-			in.name = optarg;
-			break;
-		case 'd':
-			in.dir = optarg;
-			break;
-		case 'y':
-			in.dry_run = true;
-			break;
-		case 'h':
-			ctl_print_help(stdout, CMD);
-			return CTL_OK;
-		default:
-			return ctl_usage_error(CMD, "unknown or incomplete option");
-		}
-	}
-	if (optind < argc)
-		return ctl_usage_error(CMD, "unexpected argument '%s'", argv[optind]);
-	if (!in.name)
-		return ctl_usage_error(CMD, "--name is needed: the DNS name of the machine that "
-					    "runs mtls-authd");
-	if (!mtls_settings_host_valid(in.name))
-		return ctl_usage_error(CMD, "'%s' is not a DNS name", in.name);
-	if (!dir_valid(in.dir))
-		return ctl_usage_error(CMD, "--dir needs an absolute path, without quotes, "
-					    "backslashes, '$' and a '/' at the end");
+static const struct ctl_option options[] = {
+	CTL_OPTION(struct options, name, "name", "SERVERNAME",
+		   "the DNS name of the machine that runs mtls-authd"),
+	CTL_OPTION(struct options, dir, "dir", "DIR", "instead of " MTLS_SYSCONFDIR),
+	CTL_OPTION(struct options, dry_run, "dry-run", NULL, "say what would be made"),
+	{ 0 },
+};
+
+static int run_init(const struct ctl_action *action, int argc, char **argv)
+{
+	struct options o = { .dir = MTLS_SYSCONFDIR };
+	char **args;
+	int count;
+
+	int code = ctl_action_parse(action, argc, argv, &o, &args, &count);
+	if (code)
+		return code;
+	if (!o.name)
+		return ctl_action_usage(action,
+					"--name is needed: the DNS name of the machine that "
+					"runs mtls-authd");
+	if (!mtls_settings_host_valid(o.name))
+		return ctl_action_usage(action, "'%s' is not a DNS name", o.name);
+	if (!dir_valid(o.dir))
+		return ctl_action_usage(action, "--dir needs an absolute path, without quotes, "
+						"backslashes, '$' and a '/' at the end");
+	struct init in = { .dir = o.dir, .name = o.name, .dry_run = o.dry_run };
 	return run(&in);
 }
+
+/* clang-format off */
+static const struct ctl_action actions[] = {
+	{ CMD, "", "--name SERVERNAME", "Makes, where they are missing: a CA for persons, another one for servers, the server's\n"
+	  "certificate, an empty revocation list, and the first configuration. Nothing is overwritten",
+	  0, 0, options, run_init },
+};
+/* clang-format on */
+
+const struct ctl_command ctl_init = {
+	.name = CMD,
+	.help = "make CAs, the server's certificate and the first configuration",
+	.actions = actions,
+	.count = MTLS_COUNT(actions),
+};

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
@@ -30,6 +29,7 @@
 #include "lib/name/account.h"
 #include "lib/name/key.h"
 #include "lib/wire/msg.h"
+#include "tools/ctl_action.h"
 #include "tools/ctl_common.h"
 #include "tools/ctl_x509.h"
 
@@ -311,18 +311,15 @@ static int write_out(const struct issue *is, struct mtls_diag *diag)
 /* As `mtlsctl bind add USER KEY`. */
 static int bind_key(struct issue *is)
 {
-	const struct ctl_command *command = ctl_find("bind");
 	_cleanup_free_ char *user = strdup(is->user);
 	const char *key = mtls_buf_cstr(&is->key);
 	_cleanup_free_ char *copy = key ? strdup(key) : NULL;
 	char name[] = "bind", verb[] = "add";
 	char *args[] = { name, verb, user, copy, NULL };
 
-	if (!command)
-		return ctl_error(CMD, "this mtlsctl was built without 'bind'");
 	if (!user || !copy)
 		return ctl_error(CMD, "out of memory");
-	return command->run(4, args);
+	return ctl_run(&ctl_bind, 4, args);
 }
 
 static int run(struct issue *is)
@@ -349,100 +346,87 @@ static int run(struct issue *is)
 	return is->bind ? bind_key(is) : CTL_OK;
 }
 
-static int check_arguments(const struct issue *is)
+struct options {
+	const char *out, *days, *cn, *passphrase_fd, *dir;
+	bool bind;
+};
+
+static const struct ctl_option options[] = {
+	CTL_OPTION(struct options, out, "out", "FILE", "instead of ~USER/.config/mtls/USER.pem"),
+	CTL_OPTION(struct options, days, "days", "N", "how long the certificate is valid (365)"),
+	CTL_OPTION(struct options, cn, "cn", "TEXT", "the name in the certificate (USER)"),
+	CTL_OPTION(struct options, passphrase_fd, "passphrase-fd", "N",
+		   "read the passphrase from descriptor N instead of asking"),
+	CTL_OPTION(struct options, bind, "bind", NULL,
+		   "bind the certificate's key to the account USER"),
+	CTL_OPTION(struct options, dir, "dir", "DIR", "instead of " MTLS_SYSCONFDIR),
+	{ 0 },
+};
+
+static int check_arguments(const struct ctl_action *action, const struct issue *is)
 {
 	size_t cn_len = strlen(is->cn);
 
 	if (!mtls_account_name_valid(is->user, strlen(is->user)))
-		return ctl_usage_error(CMD, "'%s' is not an account name", is->user);
+		return ctl_action_usage(action, "'%s' is not an account name", is->user);
 	if (!cn_len || cn_len > CN_MAX || mtls_has_control((const uint8_t *)is->cn, cn_len) ||
 	    !mtls_utf8_valid((const uint8_t *)is->cn, cn_len))
-		return ctl_usage_error(CMD, "--cn needs 1 to %d bytes of text", CN_MAX);
+		return ctl_action_usage(action, "--cn needs 1 to %d bytes of text", CN_MAX);
 	if (is->dir[0] != '/' || strlen(is->dir) > PATH_MAX - 64)
-		return ctl_usage_error(CMD, "--dir needs an absolute path");
+		return ctl_action_usage(action, "--dir needs an absolute path");
 	return CTL_OK;
 }
 
-static int parse_number(const char *text, uint32_t low, uint32_t high, uint32_t *ret)
+static int parse(const struct ctl_action *action, int argc, char **argv, struct issue *is)
 {
-	uint32_t value;
+	struct options o = { .dir = MTLS_SYSCONFDIR };
+	uint32_t fd = 0;
+	char **args;
+	int count;
 
-	if (mtls_parse_u32(text, &value) < 0 || value < low || value > high)
-		return -1;
-	*ret = value;
-	return 0;
+	int code = ctl_action_parse(action, argc, argv, &o, &args, &count);
+	if (!code)
+		code = ctl_action_number(action, "days", o.days, 1, DAYS_MAX, &is->days);
+	if (!code)
+		code = ctl_action_number(action, "passphrase-fd", o.passphrase_fd, 0, INT_MAX, &fd);
+	if (code)
+		return code;
+	is->passphrase_fd = o.passphrase_fd ? (int)fd : -1;
+	is->user = args[0];
+	is->cn = o.cn ? o.cn : is->user;
+	is->dir = o.dir;
+	is->out = o.out;
+	is->bind = o.bind;
+	return check_arguments(action, is);
 }
 
-static int parse_options(int argc, char **argv, struct issue *is)
-{
-	static const struct option options[] = {
-		{ "out", required_argument, NULL, 'o' },
-		{ "days", required_argument, NULL, 'n' },
-		{ "cn", required_argument, NULL, 'c' },
-		{ "passphrase-fd", required_argument, NULL, 'p' },
-		{ "bind", no_argument, NULL, 'b' },
-		{ "dir", required_argument, NULL, 'd' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	uint32_t number;
-
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		switch (c) {
-		case 'o':
-			is->out = optarg;
-			break;
-		case 'n':
-			if (parse_number(optarg, 1, DAYS_MAX, &is->days) < 0)
-				return ctl_usage_error(CMD, "--days needs a number from 1 to %d",
-						       DAYS_MAX);
-			break;
-		case 'c':
-			is->cn = optarg;
-			break;
-		case 'p':
-			if (parse_number(optarg, 0, INT_MAX, &number) < 0)
-				return ctl_usage_error(CMD, "--passphrase-fd needs a number");
-			is->passphrase_fd = (int)number;
-			break;
-		case 'b':
-			is->bind = true;
-			break;
-		case 'd':
-			is->dir = optarg;
-			break;
-		case 'h':
-			ctl_print_help(stdout, CMD);
-			return -1;
-		default:
-			return ctl_usage_error(CMD, "unknown or incomplete option");
-		}
-	}
-	if (optind + 1 != argc)
-		return ctl_usage_error(CMD, "one USER is needed");
-	is->user = argv[optind];
-	return CTL_OK;
-}
-
-int ctl_issue(int argc, char **argv)
+static int run_issue(const struct ctl_action *action, int argc, char **argv)
 {
 	struct issue is = {
-		.dir = MTLS_SYSCONFDIR,
 		.days = DAYS_DEFAULT,
-		.passphrase_fd = -1,
 		.pem = MTLS_BUF(PEM_MAX),
 		.key = MTLS_BUF(MTLS_KEY_MAX),
 	};
 
-	int code = parse_options(argc, argv, &is);
-	if (code != CTL_OK)
-		return code < 0 ? CTL_OK : code;
-	if (!is.cn)
-		is.cn = is.user;
-	code = check_arguments(&is);
+	int code = parse(action, argc, argv, &is);
 	if (code == CTL_OK)
 		code = run(&is);
 	mtls_buf_done(&is.pem);
 	mtls_buf_done(&is.key);
 	return code;
 }
+
+/* clang-format off */
+static const struct ctl_action actions[] = {
+	{ CMD, "", "USER", "Makes a person's key and certificate, signed by the CA of 'mtlsctl init'. The passphrase\n"
+	  "of the key is asked for; an existing file is kept",
+	  1, 1, options, run_issue },
+};
+/* clang-format on */
+
+const struct ctl_command ctl_issue = {
+	.name = CMD,
+	.help = "make a person's key and certificate",
+	.actions = actions,
+	.count = MTLS_COUNT(actions),
+};

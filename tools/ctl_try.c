@@ -7,7 +7,6 @@
 #include <config.h>
 
 #include <errno.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <limits.h>
 #include <pwd.h>
@@ -25,6 +24,7 @@
 #include "lib/settings/pam_mtls.h"
 #include "signer/client.h"
 #include "signer/start.h"
+#include "tools/ctl_action.h"
 #include "tools/ctl_common.h"
 
 #define CMD          "try"
@@ -398,75 +398,68 @@ static int run(struct try *t)
 	return code;
 }
 
-static int parse_options(int argc, char **argv, struct try *t)
-{
-	static const struct option options[] = {
-		{ "service", required_argument, NULL, 's' },
-		{ "user", required_argument, NULL, 'u' },
-		{ "key", required_argument, NULL, 'k' },
-		{ "conf", required_argument, NULL, 'c' },
-		{ "passphrase-fd", required_argument, NULL, 'p' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	uint32_t number;
+struct options {
+	const char *service, *user, *key, *conf, *passphrase_fd;
+	bool json;
+};
 
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		switch (c) {
-		case 's':
-			t->service = optarg;
-			break;
-		case 'u':
-			t->user = optarg;
-			break;
-		case 'k':
-			t->key_file = optarg;
-			break;
-		case 'c':
-			t->conf = optarg;
-			break;
-		case 'p':
-			if (mtls_parse_u32(optarg, &number) < 0 || number > INT_MAX)
-				return ctl_usage_error(CMD, "--passphrase-fd needs a number");
-			t->passphrase_fd = (int)number;
-			break;
-		case 'j':
-			t->json = true;
-			break;
-		case 'h':
-			ctl_print_help(stdout, CMD);
-			return -1;
-		default:
-			return ctl_usage_error(CMD, "unknown or incomplete option");
-		}
+static const struct ctl_option options[] = {
+	CTL_OPTION(struct options, service, "service", "SERVICE",
+		   "the PAM service to name (" SERVICE ")"),
+	CTL_OPTION(struct options, user, "user", "USER",
+		   "the account to ask for; else the certificate decides"),
+	CTL_OPTION(struct options, key, "key", "FILE", "instead of the files in ~/.config/mtls"),
+	CTL_OPTION(struct options, conf, "conf", "FILE", "instead of " MTLS_PAM_CONF),
+	CTL_OPTION(struct options, passphrase_fd, "passphrase-fd", "N",
+		   "read the passphrase from descriptor N instead of asking"),
+	CTL_OPTION(struct options, json, "json", NULL, "print one JSON object"),
+	{ 0 },
+};
+
+static int run_try(const struct ctl_action *action, int argc, char **argv)
+{
+	struct options o = { .service = SERVICE, .conf = MTLS_PAM_CONF };
+	_cleanup_free_ char *key_file = NULL;
+	uint32_t fd = 0;
+	char **args;
+	int count;
+
+	int code = ctl_action_parse(action, argc, argv, &o, &args, &count);
+	if (!code)
+		code = ctl_action_number(action, "passphrase-fd", o.passphrase_fd, 0, INT_MAX, &fd);
+	if (!code && (!*o.service || strlen(o.service) > SERVICE_MAX))
+		code = ctl_action_usage(action, "--service needs 1 to %d bytes", SERVICE_MAX);
+	if (code)
+		return code;
+	if (o.key) {
+		key_file = realpath(o.key, NULL);
+		if (!key_file)
+			return ctl_error(CMD, "'%s': %s", o.key, strerrordesc_np(errno));
 	}
-	if (optind < argc)
-		return ctl_usage_error(CMD, "unexpected argument '%s'", argv[optind]);
-	return CTL_OK;
-}
-
-int ctl_try(int argc, char **argv)
-{
 	struct try t = {
-		.service = SERVICE,
-		.conf = MTLS_PAM_CONF,
-		.passphrase_fd = -1,
+		.service = o.service,
+		.user = o.user,
+		.key_file = key_file,
+		.conf = o.conf,
+		.passphrase_fd = o.passphrase_fd ? (int)fd : -1,
+		.json = o.json,
 		.process = SIGNER_PROCESS_NONE,
 		.sign_reason = MTLS_REASON_ALLOWED,
 	};
-	_cleanup_free_ char *key_file = NULL;
-
-	int code = parse_options(argc, argv, &t);
-	if (code != CTL_OK)
-		return code < 0 ? CTL_OK : code;
-	if (!*t.service || strlen(t.service) > SERVICE_MAX)
-		return ctl_usage_error(CMD, "--service needs 1 to %d bytes", SERVICE_MAX);
-	if (t.key_file) {
-		key_file = realpath(t.key_file, NULL);
-		if (!key_file)
-			return ctl_error(CMD, "'%s': %s", t.key_file, strerrordesc_np(errno));
-		t.key_file = key_file;
-	}
 	return run(&t);
 }
+
+/* clang-format off */
+static const struct ctl_action actions[] = {
+	{ CMD, "", "", "Makes the exchange as a login would, shows each step, and lets nobody in. Run it as the\n"
+	  "person who wants to log in",
+	  0, 0, options, run_try },
+};
+/* clang-format on */
+
+const struct ctl_command ctl_try = {
+	.name = CMD,
+	.help = "make the exchange as a login would, and show each step",
+	.actions = actions,
+	.count = MTLS_COUNT(actions),
+};

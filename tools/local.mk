@@ -17,11 +17,14 @@ mtlsctl_SOURCES = \
 	%D%/ctl_check_accounts.c \
 	%D%/ctl_check_system.c \
 	%D%/ctl_common.c %D%/ctl_common.h \
+	%D%/ctl_complete.c %D%/ctl_complete.h \
 	%D%/ctl_group.c \
 	%D%/ctl_init.c \
 	%D%/ctl_issue.c \
 	%D%/ctl_snapshot.c %D%/ctl_snapshot.h \
+	%D%/ctl_term.c %D%/ctl_term.h \
 	%D%/ctl_try.c \
+	%D%/ctl_words.c %D%/ctl_words.h \
 	%D%/ctl_x509.c %D%/ctl_x509.h
 mtlsctl_LDADD = \
 	$(LIBMTLS_CLIENT) $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) \

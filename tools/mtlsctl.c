@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The administrator's tool: a table of subcommands, one file each. */
+/* The administrator's tool: the list of its subcommands, one file each. */
 #include <config.h>
 
 #include <fcntl.h>
@@ -10,67 +10,65 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/str.h"
-#include "tools/ctl_common.h"
+#include "tools/ctl.h"
+#include "tools/ctl_complete.h"
+#include "tools/ctl_term.h"
+#include "tools/ctl_words.h"
 
-/* clang-format off */
-static const struct ctl_command commands[] = {
-	{ "init", ctl_init, "--name SERVERNAME [--dir DIR] [--dry-run]",
-	  "make CAs, the server's certificate and the first configuration",
-	  "  --name SERVERNAME  the DNS name of the machine that runs mtls-authd\n"
-	  "  --dir DIR          instead of " MTLS_SYSCONFDIR "\n"
-	  "  --dry-run          say what would be made\n" },
-	{ "issue", ctl_issue, "USER [--out FILE] [--days N] [--cn TEXT] [--passphrase-fd N] [--bind] [--dir DIR]",
-	  "make a person's key and certificate",
-	  "  --out FILE         instead of ~USER/.config/mtls/USER.pem\n"
-	  "  --days N           how long the certificate is valid (365)\n"
-	  "  --cn TEXT          the name in the certificate (USER)\n"
-	  "  --passphrase-fd N  read the passphrase from descriptor N instead of asking\n"
-	  "  --bind             bind the certificate's key to the account USER\n"
-	  "  --dir DIR          instead of " MTLS_SYSCONFDIR "\n" },
-	{ "account", ctl_account, "ACTION ...", "the accounts that pam-mtls itself provides", "" },
-	{ "group", ctl_group, "ACTION ...", "the groups of these accounts", "" },
-	{ "bind", ctl_bind, "ACTION ...", "which certificate belongs to which account", "" },
-	{ "try", ctl_try, "[--service S] [--user U] [--key FILE] [--conf FILE] [--passphrase-fd N] [--json]",
-	  "make the exchange as a login would, and show each step",
-	  "  --service S        the PAM service to name (mtlsctl)\n"
-	  "  --user U           the account to ask for; else the certificate decides\n"
-	  "  --key FILE         instead of the files in ~/.config/mtls\n"
-	  "  --conf FILE        instead of " MTLS_SYSCONFDIR "/pam_mtls.conf\n"
-	  "  --passphrase-fd N  read the passphrase from descriptor N instead of asking\n"
-	  "  --json             print one JSON object\n" },
-	{ "check", ctl_check, "[--dir DIR] [--dump-config] [--service S] [--json]",
-	  "look for mistakes in configuration, files and system",
-	  "  --dir DIR          instead of " MTLS_SYSCONFDIR "\n"
-	  "  --dump-config      print every key with its value and source\n"
-	  "  --service S        the PAM service whose section is dumped\n"
-	  "  --json             print one JSON object\n" },
+#define COMMANDS_MAX 16 /* of one task */
+
+/* By what a person wants to do, and in the order in which one does it. */
+static const struct task {
+	const char *title;
+	const struct ctl_command *commands[COMMANDS_MAX]; /* NULL behind the last */
+} tasks[] = {
+	{ "Set up", { &ctl_init, &ctl_check } },
+	{ "People", { &ctl_issue, &ctl_account, &ctl_group, &ctl_bind } },
+	{ "Find out", { &ctl_try } },
 };
-/* clang-format on */
 
-const struct ctl_command *ctl_find(const char *name)
+const struct ctl_command *ctl_command_at(size_t index)
 {
-	for (size_t i = 0; i < MTLS_COUNT(commands); i++)
-		if (mtls_streq(commands[i].name, name))
-			return &commands[i];
+	for (size_t i = 0; i < MTLS_COUNT(tasks); i++)
+		for (const struct ctl_command *const *c = tasks[i].commands; *c; c++)
+			if (index-- == 0)
+				return *c;
 	return NULL;
 }
 
-void ctl_print_help(FILE *out, const char *name)
+static const struct ctl_command *find_command(const char *name, struct ctl_nearest *nearest)
 {
-	const struct ctl_command *command = ctl_find(name);
+	const struct ctl_command *command;
 
-	if (!command)
-		return;
-	(void)fprintf(out, "Usage: mtlsctl %s %s\n%s.\n\n%s", command->name, command->usage,
-		      command->help, command->options);
+	for (size_t i = 0; (command = ctl_command_at(i)); i++) {
+		if (mtls_streq(command->name, name))
+			return command;
+		ctl_nearest_try(nearest, name, command->name);
+	}
+	return NULL;
 }
 
 static void print_usage(FILE *out)
 {
-	(void)fprintf(out, "Usage: mtlsctl COMMAND [OPTION...]\n\nCommands:\n");
-	for (size_t i = 0; i < MTLS_COUNT(commands); i++)
-		(void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+	const char *title = ctl_style(out, CTL_STYLE_TITLE);
+	const char *plain = ctl_style(out, CTL_STYLE_PLAIN);
+
+	(void)fprintf(out, "Usage: mtlsctl COMMAND [OPTION...]\n");
+	for (size_t i = 0; i < MTLS_COUNT(tasks); i++) {
+		(void)fprintf(out, "\n%s%s%s\n", title, tasks[i].title, plain);
+		for (const struct ctl_command *const *c = tasks[i].commands; *c; c++)
+			(void)fprintf(out, "  %-10s %s\n", (*c)->name, (*c)->help);
+	}
 	(void)fprintf(out, "\n'mtlsctl COMMAND --help' has the options. See mtlsctl(8).\n");
+}
+
+static int unknown_command(const char *name, const struct ctl_nearest *nearest)
+{
+	(void)fprintf(stderr, "mtlsctl: unknown command '%s'", name);
+	if (nearest->word)
+		(void)fprintf(stderr, ": did you mean '%s'?", nearest->word);
+	(void)fprintf(stderr, "\n'mtlsctl --help' lists the commands.\n");
+	return CTL_USAGE;
 }
 
 /* What could not be printed was not said: a full disk is a failure. */
@@ -96,6 +94,8 @@ static int occupy_stdio(void)
 
 int main(int argc, char **argv)
 {
+	struct ctl_nearest nearest = { 0 };
+
 	if (occupy_stdio() < 0)
 		return CTL_FAILED;
 	/* TLS secrets are written to no file, whoever asks. A closed pipe is an error, no signal.
@@ -114,11 +114,12 @@ int main(int argc, char **argv)
 		(void)printf("mtlsctl (%s) %s\n", PACKAGE_NAME, PACKAGE_VERSION);
 		return flushed(CTL_OK);
 	}
-	const struct ctl_command *command = ctl_find(argv[1]);
-	if (!command) {
-		(void)fprintf(stderr, "mtlsctl: unknown command '%s'\n", argv[1]);
-		print_usage(stderr);
-		return CTL_USAGE;
+	if (mtls_streq(argv[1], "--complete")) {
+		ctl_complete(argc - 2, argv + 2);
+		return flushed(CTL_OK);
 	}
-	return flushed(command->run(argc - 1, argv + 1));
+	const struct ctl_command *command = find_command(argv[1], &nearest);
+	if (!command)
+		return unknown_command(argv[1], &nearest);
+	return flushed(ctl_run(command, argc - 1, argv + 1));
 }

@@ -204,7 +204,7 @@ for bad in '../x' 'a b' '' "$(printf 'a\nb')"; do
 	issue 2 "$bad" --out "$work/bad.pem" && said err 'not an account name'
 	ok "the account name '$(echo "$bad" | tr '\n' '?')' is refused"
 done
-issue 2 --out "$work/bad.pem" && said err 'one USER is needed'
+issue 2 --out "$work/bad.pem" && said err 'USER is missing'
 ok 'issue needs a person'
 for bad in 0 3651 x -1; do
 	issue 2 person --out "$work/bad.pem" --days "$bad"
