@@ -25,6 +25,8 @@ static void linger_read(struct conn *conn);
 
 #define BUDGET(field) (offsetof(struct mtls_settings_authd, field))
 #define NO_BUDGET     SIZE_MAX
+#define GAUGE(name)   COUNTER_STATE_##name
+#define NO_GAUGE      COUNTER_COUNT
 
 /*
  * The table: what may happen in which state, and for how long. NULL: that event closes. Answers
@@ -33,19 +35,20 @@ static void linger_read(struct conn *conn);
  */
 static const struct state_row {
 	const char *name;
+	enum counter gauge; /* counts the connections in this state */
 	void (*on_io)(struct conn *conn);
 	void (*on_deadline)(struct conn *conn);
 	size_t budget; /* the setting that holds the milliseconds */
 } states[] = {
 	/* clang-format off */
-	[CONN_HANDSHAKE] = { "handshake", conn_handshake, NULL,             BUDGET(handshake_timeout_ms) },
-	[CONN_REQUEST]   = { "request",   conn_read,      NULL,             BUDGET(request_timeout_ms) },
-	[CONN_LOOKUP]    = { "lookup",    NULL,           NULL,             NO_BUDGET },
-	[CONN_OFFER]     = { "offer",     conn_send,      NULL,             BUDGET(request_timeout_ms) },
-	[CONN_CHOICE]    = { "choice",    conn_read,      conn_choice_late, BUDGET(choice_timeout_ms) },
-	[CONN_REPLY]     = { "reply",     conn_send,      NULL,             BUDGET(request_timeout_ms) },
-	[CONN_LINGER]    = { "linger",    linger_read,    conn_close,       NO_BUDGET },
-	[CONN_CLOSED]    = { "closed",    NULL,           NULL,             NO_BUDGET },
+	[CONN_HANDSHAKE] = { "handshake", GAUGE(HANDSHAKE), conn_handshake, NULL,             BUDGET(handshake_timeout_ms) },
+	[CONN_REQUEST]   = { "request",   GAUGE(REQUEST),   conn_read,      NULL,             BUDGET(request_timeout_ms) },
+	[CONN_LOOKUP]    = { "lookup",    GAUGE(LOOKUP),    NULL,           NULL,             NO_BUDGET },
+	[CONN_OFFER]     = { "offer",     GAUGE(CHOICE),    conn_send,      NULL,             BUDGET(request_timeout_ms) },
+	[CONN_CHOICE]    = { "choice",    GAUGE(CHOICE),    conn_read,      conn_choice_late, BUDGET(choice_timeout_ms) },
+	[CONN_REPLY]     = { "reply",     GAUGE(REPLY),     conn_send,      NULL,             BUDGET(request_timeout_ms) },
+	[CONN_LINGER]    = { "linger",    GAUGE(LINGER),    linger_read,    conn_close,       NO_BUDGET },
+	[CONN_CLOSED]    = { "closed",    NO_GAUGE,         NULL,           NULL,             NO_BUDGET },
 	/* clang-format on */
 };
 
@@ -85,17 +88,26 @@ static void poll_closed(uv_handle_t *handle)
 	handle_closed(handle);
 }
 
+static void set_state(struct conn *conn, enum conn_state state)
+{
+	if (states[conn->state].gauge != NO_GAUGE)
+		counters_subtract(conn->env->counters, states[conn->state].gauge);
+	if (states[state].gauge != NO_GAUGE)
+		counters_add(conn->env->counters, states[state].gauge);
+	conn->state = state;
+}
+
 void conn_close(struct conn *conn)
 {
 	if (conn->state == CONN_CLOSED)
 		return;
-	conn->state = CONN_CLOSED;
+	set_state(conn, CONN_CLOSED);
 	lookup_client_cancel(conn->env->lookups, &conn->ticket);
 	uv_close((uv_handle_t *)&conn->io.poll, poll_closed);
 	uv_close((uv_handle_t *)&conn->timer, handle_closed);
 }
 
-static int64_t now_us(void)
+static int64_t utc_us(void)
 {
 	struct timespec ts = { 0 };
 
@@ -107,14 +119,17 @@ void conn_audit(struct conn *conn, enum mtls_reason reason, const char *detail)
 {
 	unsigned int chain_len = 0;
 	const gnutls_datum_t *chain;
-	bool finished = conn->handshake_ms >= 0;
+	bool finished = conn->finished_us > 0;
 
 	if (conn->audited)
 		return;
 	conn->audited = true;
-	conn_count(conn, reason == MTLS_REASON_ALLOWED ? COUNTER_ALLOWED : COUNTER_DENIED);
+	if (finished)
+		counters_observe(conn->env->counters, COUNTER_DURATION_VERDICT,
+				 mtls_now_us() - conn->finished_us);
+	counters_verdict(conn->env->counters, reason);
 	struct audit_record record = {
-		.time_us = now_us(),
+		.time_us = utc_us(),
 		.audit_id = conn->audit_id,
 		.reason = reason,
 		.detail = detail,
@@ -122,8 +137,8 @@ void conn_audit(struct conn *conn, enum mtls_reason reason, const char *detail)
 		/* Before the end of the handshake nobody has proved to hold its key. */
 		.path = finished ? conn->path : NULL,
 		.request = finished ? &conn->request : NULL,
-		.handshake_ms = conn->handshake_ms,
-		.total_ms = mtls_now_ms() - conn->started_ms,
+		.handshake_ms = finished ? (conn->finished_us - conn->started_us) / 1000 : -1,
+		.total_ms = (mtls_now_us() - conn->started_us) / 1000,
 	};
 	chain = gnutls_certificate_get_peers(conn->session, &chain_len);
 	if (chain && chain_len) {
@@ -153,7 +168,7 @@ void conn_enter(struct conn *conn, enum conn_state state)
 	const char *settings = (const char *)conn->env->config->settings;
 	size_t budget = states[state].budget;
 
-	conn->state = state;
+	set_state(conn, state);
 	if (budget != NO_BUDGET)
 		conn_timer(conn, *(const uint32_t *)(const void *)(settings + budget));
 	else
@@ -263,9 +278,9 @@ int conn_new(struct conn_env *env, int fd, const struct peer *peer)
 		*conn = (struct conn){ .env = env,
 				       .fd = fd,
 				       .peer = *peer,
+				       .state = CONN_CLOSED,
 				       .chain = MTLS_REASON_INTERNAL,
-				       .handshake_ms = -1,
-				       .started_ms = mtls_now_ms() };
+				       .started_us = mtls_now_us() };
 		r = conn_setup(conn);
 	}
 	if (r < 0) {
@@ -284,7 +299,8 @@ int conn_new(struct conn_env *env, int fd, const struct peer *peer)
 	if (env->first)
 		env->first->prev = conn;
 	env->first = conn;
-	conn_count(conn, COUNTER_ACCEPTED);
+	conn_count(conn,
+		   peer->transport == PEER_UNIX ? COUNTER_ACCEPTED_UNIX : COUNTER_ACCEPTED_TCP);
 	conn_enter(conn, CONN_HANDSHAKE);
 	conn_handshake(conn);
 	return 0;

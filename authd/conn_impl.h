@@ -40,8 +40,8 @@ struct conn {
 	struct mtls_diag chain_diag;
 	struct mtls_path *path; /* owned */
 	char audit_id[2 * CONN_AUDIT_BYTES + 1];
-	int64_t started_ms;
-	int64_t handshake_ms; /* how long it took; negative: not finished */
+	int64_t started_us;
+	int64_t finished_us; /* the end of the handshake; 0: there was none yet */
 
 	struct mtls_frame frame;
 	struct request request;

@@ -123,7 +123,9 @@ void conn_handshake(struct conn *conn)
 		return;
 	}
 	conn_count(conn, COUNTER_HANDSHAKES);
-	conn->handshake_ms = mtls_now_ms() - conn->started_ms;
+	conn->finished_us = mtls_now_us();
+	counters_observe(conn->env->counters, COUNTER_DURATION_HANDSHAKE,
+			 conn->finished_us - conn->started_us);
 	request_init(&conn->request, &conn->env->request, &conn->peer, conn->path, conn->audit_id);
 	mtls_frame_expect(&conn->frame, MTLS_EXPECT(AUTH_REQUEST));
 	conn_enter(conn, CONN_REQUEST);

@@ -20,6 +20,8 @@ libmtls_authd_la_SOURCES = \
 	%D%/request.c %D%/request.h \
 	%D%/roles.c %D%/roles.h \
 	%D%/sandbox.c %D%/sandbox.h \
+	%D%/shared.c %D%/shared.h \
+	%D%/shmem.c %D%/shmem.h \
 	%D%/supervisor.c %D%/supervisor.h \
 	%D%/tlsio.c %D%/tlsio.h \
 	%D%/warmup.c %D%/warmup.h \
@@ -40,10 +42,12 @@ mtls_authd_SOURCES = %D%/main.c
 mtls_authd_LDADD = $(LIBMTLS_AUTHD)
 
 if HAVE_CMOCKA
-UNIT_AUTHD = tests/unit/test_limits tests/unit/test_roles tests/unit/test_lookup \
+UNIT_AUTHD = tests/unit/test_counters tests/unit/test_limits tests/unit/test_roles tests/unit/test_lookup \
 	tests/unit/test_request tests/unit/test_audit
 check_PROGRAMS += $(UNIT_AUTHD)
 TESTS += $(UNIT_AUTHD)
+tests_unit_test_counters_SOURCES = tests/unit/test_counters.c
+tests_unit_test_counters_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
 tests_unit_test_limits_SOURCES = tests/unit/test_limits.c
 tests_unit_test_limits_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
 tests_unit_test_roles_SOURCES = tests/unit/test_roles.c

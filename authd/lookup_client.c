@@ -131,7 +131,7 @@ static void send_query(struct process *process, struct lookup_ticket *ticket)
 	process->ticket = ticket;
 	process->busy = true;
 	process->deadline = mtls_deadline_in_ms(client->config.timeout_ms);
-	client->config.asked(client->config.ctx);
+	client->config.asked(client->config.ctx, process->kind);
 	if (send(process->fd, &client->query, mtls_lookup_query_size(&client->query),
 		 MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
 		return;

@@ -39,7 +39,7 @@ struct lookup_client_config {
 	uint32_t slots; /* processes a kind */
 	/* A process passed its deadline: have it killed and replaced. */
 	void (*kill)(void *ctx, enum mtls_lookup_kind kind, uint32_t slot, uint32_t generation);
-	void (*asked)(void *ctx); /* counts a query */
+	void (*asked)(void *ctx, enum mtls_lookup_kind kind); /* counts a query */
 	void *ctx;
 };
 

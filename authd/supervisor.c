@@ -19,10 +19,10 @@
 
 #include "authd/audit_sink.h"
 #include "authd/control.h"
-#include "authd/counters.h"
 #include "authd/listener.h"
 #include "authd/lookup_client.h"
 #include "authd/process.h"
+#include "authd/shared.h"
 #include "authd/supervisor.h"
 #include "authd/worker.h"
 #include "lib/base/cleanup.h"
@@ -52,17 +52,12 @@ struct supervisor {
 	int self_fd;
 	struct worker_slot workers[WORKERS_MAX];
 	size_t worker_count;
-	struct counters *counters; /* a slot for each worker, then the total */
+	struct shared *shared; /* a row for each worker */
 	int64_t started_ms;
 	bool stopping;
 	mtls_deadline stop_by;
 	int exit_code;
 };
-
-static struct counters *total(const struct supervisor *s)
-{
-	return &s->counters[s->worker_count];
-}
 
 /* ------------------------------------------------------------------------------ starting */
 
@@ -112,7 +107,8 @@ static pid_t fork_worker(struct supervisor *s, struct worker_slot *worker, int c
 		.listeners = s->listeners,
 		.listener_count = s->listener_count,
 		.audit = s->audit,
-		.counters = &s->counters[worker - s->workers],
+		.shared = s->shared,
+		.slot = (size_t)(worker - s->workers),
 		.control_fd = control_fd,
 		.supervisor = getpid(),
 	};
@@ -193,7 +189,7 @@ static void worker_ended(struct supervisor *s, struct worker_slot *worker, int s
 	bool first = mtls_now_ms() - s->started_ms < FIRST_MS && worker->process.generation == 1;
 
 	log_end("worker", worker->process.pid, status);
-	counters_reap(total(s), &s->counters[worker - s->workers]);
+	shared_reap(s->shared, (size_t)(worker - s->workers));
 	(void)close(worker->control_fd);
 	worker->control_fd = -1;
 	kill_lookups(worker);
@@ -270,7 +266,7 @@ static void on_signal(struct supervisor *s)
 			reap(s);
 			break;
 		case SIGUSR1:
-			counters_log(total(s), s->counters, s->worker_count);
+			counter_set_log(s->shared->counters);
 			break;
 		case SIGHUP:
 			mtls_log(MTLS_LOG_NOTICE, "SIGHUP: a new configuration needs a restart");
@@ -365,7 +361,7 @@ static void loop(struct supervisor *s)
 	}
 	while (waitpid(-1, NULL, 0) > 0)
 		;
-	counters_log(total(s), s->counters, s->worker_count);
+	counter_set_log(s->shared->counters);
 }
 
 /* -------------------------------------------------------------------------------- begin */
@@ -418,8 +414,7 @@ static int prepare(struct supervisor *s, struct mtls_diag *diag)
 	if (mtls_child_open_self(&s->self_fd) < 0 || open_signals(s, diag) < 0)
 		return AUTHD_EXIT_OSERR;
 	s->worker_count = settings->workers < WORKERS_MAX ? settings->workers : WORKERS_MAX;
-	s->counters = counters_map(s->worker_count + 1);
-	if (!s->counters)
+	if (shared_new(s->worker_count, &s->shared) < 0)
 		return AUTHD_EXIT_OSERR;
 	for (size_t i = 0; i < s->worker_count; i++)
 		s->workers[i].control_fd = -1;
@@ -452,6 +447,7 @@ int supervisor_run(const struct configuration *config)
 	for (size_t i = 0; i < s->listener_count; i++)
 		(void)close(s->listeners[i].fd);
 	audit_sink_free(s->audit);
+	shared_free(s->shared);
 	free(s);
 	return code;
 }

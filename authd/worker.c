@@ -68,7 +68,7 @@ static void pause_accepting(struct worker *worker, int err)
 static void turn_away(struct worker *worker, int fd, const struct peer *peer)
 {
 	(void)close(fd);
-	counters_add(worker->setup->counters, COUNTER_LIMITED);
+	counters_add(worker->env.counters, COUNTER_LIMITED_TOTAL);
 	if (mtls_deadline_left_ms(worker->quiet_until))
 		return;
 	worker->quiet_until = mtls_deadline_in_ms(1000);
@@ -182,16 +182,16 @@ static void kill_lookup(void *ctx, enum mtls_lookup_kind kind, uint32_t slot, ui
 		.type = CONTROL_KILL_LOOKUP, .kind = kind, .slot = slot, .generation = generation
 	};
 
-	counters_add(worker->setup->counters, COUNTER_LOOKUP_KILLED);
+	counters_add(worker->env.counters, COUNTER_LATE_X509 + kind);
 	int r = control_send(worker->setup->control_fd, &msg, -1);
 	if (r < 0)
 		mtls_log(MTLS_LOG_ERROR, "cannot tell the supervisor: %s", mtls_strerror(r));
 }
 
-static void lookup_asked(void *ctx)
+static void lookup_asked(void *ctx, enum mtls_lookup_kind kind)
 {
 	struct worker *worker = ctx;
-	counters_add(worker->setup->counters, COUNTER_LOOKUPS);
+	counters_add(worker->env.counters, COUNTER_LOOKUPS_X509 + kind);
 }
 
 /* ---------------------------------------------------------------------------- begin */
@@ -221,7 +221,7 @@ static int make_env(struct worker *worker)
 			     .bounds = config->bounds,
 			     .min_uid = settings->min_uid },
 		.audit = worker->setup->audit,
-		.counters = worker->setup->counters,
+		.counters = counter_set_slot(worker->setup->shared->counters, worker->setup->slot),
 	};
 	conn_prepare(config->credentials);
 	int r = limits_new(&limits, &worker->env.limits);
@@ -258,7 +258,10 @@ static int prepare(struct worker *worker, struct mtls_diag *diag)
 	if (worker->setup->listener_count > LISTENERS_MAX)
 		return mtls_diag_set(diag, MTLS_E_LIMIT, "more than %d addresses to listen on",
 				     LISTENERS_MAX);
-	int r = uv_loop_init(&worker->loop);
+	int r = shared_keep(worker->setup->shared, worker->setup->slot);
+	if (r < 0)
+		return mtls_diag_set(diag, r, "shared memory: %s", mtls_strerror(r));
+	r = uv_loop_init(&worker->loop);
 	if (r >= 0)
 		r = make_env(worker);
 	if (r >= 0)

@@ -9,8 +9,8 @@
 
 #include "authd/audit_sink.h"
 #include "authd/configuration.h"
-#include "authd/counters.h"
 #include "authd/listener.h"
+#include "authd/shared.h"
 
 /* All borrowed from the supervisor's memory, of which the worker has a copy. */
 struct worker_setup {
@@ -18,7 +18,8 @@ struct worker_setup {
 	const struct listener *listeners;
 	size_t listener_count;
 	struct audit_sink *audit;
-	struct counters *counters; /* this worker's slot, shared */
+	struct shared *shared;
+	size_t slot; /* the row of @shared that is this worker's */
 	int control_fd;
 	pid_t supervisor;
 };

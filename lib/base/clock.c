@@ -16,6 +16,13 @@ int64_t mtls_now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+int64_t mtls_now_us(void)
+{
+	struct timespec ts = { 0 };
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
 mtls_deadline mtls_deadline_in_ms(uint32_t ms)
 {
 	return mtls_now_ms() + ms;

@@ -8,6 +8,7 @@
 typedef int64_t mtls_deadline; /* milliseconds of CLOCK_MONOTONIC */
 
 int64_t mtls_now_ms(void); /* CLOCK_MONOTONIC */
+int64_t mtls_now_us(void); /* the same, for durations */
 
 mtls_deadline mtls_deadline_in_ms(uint32_t ms);
 

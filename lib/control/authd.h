@@ -21,8 +21,10 @@
  *	certificate	file subject not-after: the server's own, as it is in use
  *	ca		name role (user|host) file subject not-after: a row for each anchor
  *	crl		ca file next-update?
- *	counter		name type (counter|gauge) value help label? label-value?: a sum over all
- *			workers, those that ended included; one row for each value of the label
+ *	counter		name type (counter|gauge|histogram) value help label? label-value?:
+ *			a sum over all workers, for counters those that ended included.
+ *			One item a sample, those of a family in a row; a histogram has
+ *			NAME_bucket with label le, NAME_count, NAME_sum
  */
 #ifndef MTLS_CONTROL_AUTHD_H
 #define MTLS_CONTROL_AUTHD_H

@@ -332,9 +332,11 @@ class Start:
 
     def signals(self):
         daemon = self.alone.daemon
+        self.allowed()
         os.kill(daemon.process.pid, signal.SIGHUP)
         os.kill(daemon.process.pid, signal.SIGUSR1)
-        self.out.result(wait_for(lambda: any("handshakes" in line for line in daemon.log.lines())),
+        self.out.result(wait_for(lambda: any("counters: " in line and "handshakes_total ok" in line
+                                             for line in daemon.log.lines())),
                         "SIGUSR1 logs the counters", daemon.log.lines())
         self.out.result(self.allowed(), "SIGHUP ends nothing")
         pids = daemon.pids()

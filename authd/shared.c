@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Made by the supervisor before it forks; each worker has the same mapping. */
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "authd/shared.h"
+
+int shared_new(size_t slots, struct shared **ret)
+{
+	_cleanup_(shared_freep) struct shared *shared = calloc(1, sizeof(*shared));
+	if (!shared)
+		return -ENOMEM;
+	int r = counter_set_new(slots, &shared->counters);
+	if (r < 0)
+		return r;
+	*ret = MTLS_TAKE(shared);
+	return 0;
+}
+
+void shared_free(struct shared *shared)
+{
+	if (!shared)
+		return;
+	counter_set_free(shared->counters);
+	free(shared);
+}
+
+int shared_keep(const struct shared *shared, size_t slot)
+{
+	return counter_set_keep(shared->counters, slot);
+}
+
+void shared_reap(struct shared *shared, size_t slot)
+{
+	counter_set_reap(shared->counters, slot);
+}
