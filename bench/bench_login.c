@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Times pam_start, pam_authenticate, pam_end of several PAM services in turn, in one process,
- *answering every hidden prompt with one secret.
+ * Times pam_start, pam_authenticate, pam_end of several PAM services in turn, each time in a new
+ * process that is what sudo is: real uid of the person, effective uid 0, no module loaded before.
+ * Every hidden prompt is answered with one secret.
  *
- *	bench/bench_login CONFDIR USER SECRET ROUNDS SERVICE...     prints "SERVICE median_us" a
- *line
+ *	bench/bench_login CONFDIR USER SECRET ROUNDS SERVICE...
  *
- * The services take turns within each round, so that drift of the machine hits all alike.
+ * prints "SERVICE MEDIAN LOWER UPPER" a line: microseconds, and the quartiles. The services take
+ * turns within each round, so that drift of the machine hits all alike; one round is not counted.
  */
 #include <config.h>
 
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <security/pam_appl.h>
 
@@ -36,7 +40,8 @@ static int answer(int count, const struct pam_message **messages, struct pam_res
 	return PAM_SUCCESS;
 }
 
-static double login_us(const char *confdir, const char *service, const char *user, char *secret)
+/* In the child. */
+static double login_once(const char *confdir, const char *service, const char *user, char *secret)
 {
 	struct pam_conv conv = { .conv = answer, .appdata_ptr = secret };
 	struct timespec a, b;
@@ -44,6 +49,9 @@ static double login_us(const char *confdir, const char *service, const char *use
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &a);
 	int r = pam_start_confdir(service, user, &conv, confdir, &pamh);
+	/* As sudo does it: modules that look for the person's agent want to know whose it is. */
+	if (r == PAM_SUCCESS)
+		r = pam_set_item(pamh, PAM_RUSER, user);
 	if (r == PAM_SUCCESS)
 		r = pam_authenticate(pamh, 0);
 	(void)pam_end(pamh, r);
@@ -56,10 +64,38 @@ static double login_us(const char *confdir, const char *service, const char *use
 	return (double)(b.tv_sec - a.tv_sec) * 1e6 + (double)(b.tv_nsec - a.tv_nsec) / 1e3;
 }
 
+/* A process for each login, as it is in life: loading a module and its libraries is part of it. */
+static double login_us(const char *confdir, const char *service, const char *user, char *secret)
+{
+	double us = 0;
+	int fds[2];
+
+	if (pipe(fds) < 0)
+		exit(1);
+	pid_t pid = fork();
+	if (pid == 0) {
+		us = login_once(confdir, service, user, secret);
+		_exit(write(fds[1], &us, sizeof(us)) == sizeof(us) ? 0 : 1);
+	}
+	(void)close(fds[1]);
+	ssize_t n = pid < 0 ? -1 : read(fds[0], &us, sizeof(us));
+	(void)close(fds[0]);
+	if (n != sizeof(us) || waitpid(pid, NULL, 0) != pid)
+		exit(1);
+	return us;
+}
+
 static int compare(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
 	return (x > y) - (x < y);
+}
+
+static int become_setuid(const char *name)
+{
+	const struct passwd *user = getpwnam(name);
+
+	return user && setresuid(user->pw_uid, 0, 0) == 0 ? 0 : -1;
 }
 
 int main(int argc, char **argv)
@@ -71,16 +107,24 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "usage: login CONFDIR USER SECRET ROUNDS SERVICE...\n");
 		return 2;
 	}
+	if (become_setuid(argv[2]) < 0) {
+		(void)fprintf(stderr, "login: cannot be what sudo is for '%s'\n", argv[2]);
+		return 1;
+	}
 	size_t services = (size_t)(argc - 5);
 	_cleanup_free_ double *times = calloc(services * rounds, sizeof(*times));
 	if (!times)
 		return 1;
+	for (size_t s = 0; s < services; s++)
+		(void)login_us(argv[1], argv[5 + s], argv[2], argv[3]);
 	for (uint32_t i = 0; i < rounds; i++)
 		for (size_t s = 0; s < services; s++)
 			times[s * rounds + i] = login_us(argv[1], argv[5 + s], argv[2], argv[3]);
 	for (size_t s = 0; s < services; s++) {
+		const double *sorted = times + s * rounds;
 		qsort(times + s * rounds, rounds, sizeof(*times), compare);
-		printf("%s %.1f\n", argv[5 + s], times[s * rounds + rounds / 2]);
+		printf("%s %.1f %.1f %.1f\n", argv[5 + s], sorted[rounds / 2], sorted[rounds / 4],
+		       sorted[rounds - 1 - rounds / 4]);
 	}
 	return 0;
 }

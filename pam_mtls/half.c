@@ -26,7 +26,11 @@ static int sign(void *ctx, enum mtls_sign_scheme scheme, const uint8_t *content,
 					     sig, sig_len, key->timeout_ms, &signing->diag);
 	if (signing->reason == MTLS_REASON_SIGNER_TIMEOUT)
 		return -ETIMEDOUT;
-	return signing->reason == MTLS_REASON_ALLOWED ? 0 : MTLS_E_CRYPTO;
+	if (signing->reason != MTLS_REASON_ALLOWED)
+		return MTLS_E_CRYPTO;
+	/* One login is one signature: the key ends while the verdict is waited for. */
+	signer_client_quit(key->signer);
+	return 0;
 }
 
 static enum mtls_reason run(struct mtls_exchange *exchange, const struct half_key *key,

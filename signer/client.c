@@ -391,13 +391,27 @@ enum mtls_reason signer_client_sign(struct signer_client *client, uint32_t id,
 	return MTLS_REASON_ALLOWED;
 }
 
+static void say_quit(struct signer_client *client)
+{
+	_cleanup_(mtls_msg_freep) struct mtls_msg *quit = mtls_msg_new(MTLS_MSG_SIGNER_QUIT);
+
+	if (quit && !client->broken)
+		(void)send_msg(client, quit, mtls_now_ms(), NULL);
+	client->broken = true;
+}
+
+void signer_client_quit(struct signer_client *client)
+{
+	say_quit(client);
+	/* The end of the stream ends the signer too, should it not read that. */
+	(void)shutdown(client->fd, SHUT_RDWR);
+}
+
 void signer_client_free(struct signer_client *client)
 {
 	if (!client)
 		return;
-	_cleanup_(mtls_msg_freep) struct mtls_msg *quit = mtls_msg_new(MTLS_MSG_SIGNER_QUIT);
-	if (quit && !client->broken)
-		(void)send_msg(client, quit, mtls_now_ms(), NULL);
+	say_quit(client);
 	for (size_t i = 0; i < client->count; i++)
 		mtls_msg_free(client->credentials[i]);
 	mtls_frame_done(&client->frame);

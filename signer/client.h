@@ -63,4 +63,10 @@ enum mtls_reason signer_client_sign(struct signer_client *client, uint32_t id,
 				    size_t len, uint8_t *sig, size_t *sig_len, uint32_t timeout_ms,
 				    struct mtls_diag *diag);
 
+/*
+ * No further question will come: the signer, and with it the key, ends now, while the caller goes
+ * on. What was listed stays readable. Never waits.
+ */
+void signer_client_quit(struct signer_client *client);
+
 #endif

@@ -25,7 +25,7 @@ pkglibexec_PROGRAMS += mtls-signer
 mtls_signer_SOURCES = \
 	%D%/main.c \
 	%D%/sandbox.c %D%/sandbox.h
-mtls_signer_LDADD = $(LIBMTLS_SIGNER_CORE) $(SECCOMP_LIBS)
+mtls_signer_LDADD = $(LIBMTLS_SIGNER_CORE)
 
 # Nobody needs to read it, and a program that cannot be read is not dumpable from exec on, so that
 # no other process of the person can look into it. (Removing it needs no hook.)
@@ -48,7 +48,7 @@ tests_unit_test_signer_intake_SOURCES = tests/unit/test_signer_intake.c $(KEYFIL
 tests_unit_test_signer_intake_LDADD = $(LIBMTLS_SIGNER_CORE) $(CMOCKA_LIBS)
 tests_unit_test_signer_SOURCES = tests/unit/test_signer.c %D%/sandbox.c %D%/sandbox.h $(KEYFILES)
 tests_unit_test_signer_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) \
-	$(GNUTLS_LIBS) $(SECCOMP_LIBS) $(CMOCKA_LIBS)
+	$(GNUTLS_LIBS) $(CMOCKA_LIBS)
 endif
 KEYFILES = tests/unit/keyfiles.c tests/unit/keyfiles.h tests/unit/certgen.c tests/unit/certgen.h
 

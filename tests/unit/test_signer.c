@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -761,6 +762,29 @@ static long try_kill(void)
 	return kill(getppid(), 0);
 }
 
+static long try_thread_kill(void)
+{
+	return syscall(SYS_tgkill, getppid(), getppid(), 0);
+}
+
+static long try_limits_of_others(void)
+{
+	struct rlimit limit;
+	return prlimit(getppid(), RLIMIT_CPU, NULL, &limit);
+}
+
+static long try_openat(void)
+{
+	return openat(AT_FDCWD, path_of("nothing"), O_CREAT | O_RDONLY | O_CLOEXEC, 0600);
+}
+
+static long try_make_code(void)
+{
+	static char page[2 * 4096];
+	char *aligned = page + 4096 - (uintptr_t)page % 4096;
+	return mprotect(aligned, 4096, PROT_READ | PROT_EXEC);
+}
+
 static long try_peek(void)
 {
 	return process_vm_readv(getppid(), NULL, 0, NULL, 0, 0);
@@ -825,6 +849,10 @@ static void sandbox_refuses(void **state)
 		{ "chmod", try_chmod, false },
 		{ "ptrace", try_ptrace, false },
 		{ "kill", try_kill, false },
+		{ "tgkill", try_thread_kill, false },
+		{ "prlimit of another", try_limits_of_others, false },
+		{ "openat to create", try_openat, false },
+		{ "memory made executable", try_make_code, false },
 		{ "process_vm_readv", try_peek, false },
 		{ "executable memory", try_code, false },
 		{ "io_uring_setup", try_uring, false },
@@ -852,6 +880,28 @@ static void sandbox_refuses(void **state)
 		if (status != 0)
 			fail_msg("%s: status 0x%x", rows[i].name, (unsigned int)status);
 	}
+}
+
+/* The numbers of x86's other ABI mean other calls: a list of what is refused must not meet them. */
+static void sandbox_ends_foreign_calls(void **state)
+{
+	(void)state;
+#if defined(__x86_64__) && !defined(__ILP32__)
+	int status;
+	(void)fflush(NULL);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (sandbox_enter(NULL) < 0)
+			_exit(2);
+		(void)syscall(0x40000000L | SYS_getpid);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+#else
+	skip();
+#endif
 }
 
 static int run_command(const char *const *argv, uid_t uid, char *out, size_t size)
@@ -997,6 +1047,7 @@ int main(void)
 		TEST(ends_by_itself),
 		TEST(is_shut_in),
 		TEST(sandbox_refuses),
+		TEST(sandbox_ends_foreign_calls),
 		TEST(command_line),
 		TEST(never_as_root),
 	};

@@ -623,6 +623,28 @@ static void quits_at_the_end(void **state)
 	signer_client_free(NULL);
 }
 
+/* The key ends before the client does, and nothing can be asked of it any more. */
+static void quits_before_the_end(void **state)
+{
+	static const uint8_t content[] = "content";
+	uint8_t sig[64];
+	size_t len = sizeof(sig);
+	struct fixture f;
+	char byte;
+	(void)state;
+	listed(&f, credential(4, 1, 10));
+	signer_client_quit(f.client);
+	_cleanup_(mtls_msg_freep) struct mtls_msg *request = heard(&f);
+	assert_int_equal(request->type, MTLS_MSG_SIGNER_QUIT);
+	assert_int_equal(recv(f.signer, &byte, 1, 0), 0);
+	assert_int_equal(signer_client_count(f.client), 1);
+	assert_non_null(signer_client_credential(f.client, 0));
+	assert_int_equal(signer_client_sign(f.client, 4, MTLS_SIGN_ED25519, content,
+					    sizeof(content), sig, &len, 1000, NULL),
+			 MTLS_REASON_SIGNER_FAILED);
+	close_fixture(&f);
+}
+
 /* A signer that does not read: the request must not block beyond the deadline either. */
 static void full_socket_is_a_timeout(void **state)
 {
@@ -658,6 +680,7 @@ int main(void)
 		cmocka_unit_test(signs),
 		cmocka_unit_test(unasked_answers_are_not_taken),
 		cmocka_unit_test(quits_at_the_end),
+		cmocka_unit_test(quits_before_the_end),
 		cmocka_unit_test(full_socket_is_a_timeout),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
