@@ -57,7 +57,7 @@ class Peers:
             return
         bob = pwd_entry("bob")
         folder, key = "/run/mtls-test/agent", "/run/mtls-test/agent.key"
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+        run("ssh-keygen", "-q", "-t", "ecdsa", "-b", "256", "-N", "", "-f", key)
         shutil.copy(key + ".pub", "/etc/mtls-test-agent.pub")
         os.chmod("/run/mtls-test", 0o711)
         os.makedirs(folder)
