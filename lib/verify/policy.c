@@ -16,9 +16,12 @@ struct question {
 	const struct mtls_anchors *anchors;
 	const struct mtls_verify_bounds *bounds;
 	const struct mtls_path *path;
+	size_t anchor; /* its index in the path; NO_ANCHOR: a certificate without a path */
 	int64_t now;
 	struct mtls_diag *diag;
 };
+
+#define NO_ANCHOR SIZE_MAX
 
 #define OK MTLS_REASON_ALLOWED
 
@@ -59,12 +62,10 @@ static const struct {
 
 static enum mtls_reason check_shape(const struct question *q)
 {
-	const size_t anchor = q->path->count - 1;
-
 	for (size_t i = 0; i < q->path->count; i++) {
 		for (size_t k = 0; k < MTLS_COUNT(shape_faults); k++) {
 			/* The anchor's number is never looked up. */
-			if (i == anchor && shape_faults[k].flag == MTLS_CERT_BAD_SERIAL)
+			if (i == q->anchor && shape_faults[k].flag == MTLS_CERT_BAD_SERIAL)
 				continue;
 			if (flags_of(q, i) & shape_faults[k].flag)
 				return refuse(q, i, MTLS_REASON_CERT_SHAPE, shape_faults[k].cause);
@@ -107,14 +108,12 @@ static bool key_strong(const struct mtls_verify_bounds *bounds, const struct mtl
 
 static enum mtls_reason check_strength(const struct question *q)
 {
-	const size_t anchor = q->path->count - 1;
-
 	for (size_t i = 0; i < q->path->count; i++) {
 		if (!key_strong(q->bounds, q->path->certs[i]))
 			return refuse(q, i, MTLS_REASON_CERT_WEAK,
 				      "its key is too short or of a type that is not accepted");
 		/* Nobody relies on the signature of an anchor. */
-		if (i != anchor && flags_of(q, i) & MTLS_CERT_WEAK_SIGNATURE)
+		if (i != q->anchor && flags_of(q, i) & MTLS_CERT_WEAK_SIGNATURE)
 			return refuse(q, i, MTLS_REASON_CERT_WEAK,
 				      "it is signed with an outdated algorithm");
 	}
@@ -231,9 +230,20 @@ static enum mtls_reason check_purpose(const struct question *q)
 	return OK;
 }
 
-static enum mtls_reason (*const checks[])(const struct question *q) = {
-	check_role,  check_shape,     check_identity,   check_strength, check_depth,
-	check_times, check_key_usage, check_revocation, check_purpose,
+static const struct check {
+	const char *name;
+	enum mtls_reason (*run)(const struct question *q);
+	bool needs_path;
+} checks[] = {
+	{ "role", check_role, true },
+	{ "shape", check_shape, false },
+	{ "names", check_identity, false },
+	{ "strength", check_strength, false },
+	{ "depth", check_depth, true },
+	{ "times", check_times, false },
+	{ "key usage", check_key_usage, false },
+	{ "revocation", check_revocation, true },
+	{ "purpose", check_purpose, false },
 };
 
 enum mtls_reason mtls_verify_policy(const struct mtls_anchors *anchors,
@@ -242,15 +252,44 @@ enum mtls_reason mtls_verify_policy(const struct mtls_anchors *anchors,
 				    struct mtls_diag *diag)
 {
 	const struct question question = {
-		.anchors = anchors, .bounds = bounds, .path = path, .now = now, .diag = diag
+		.anchors = anchors,
+		.bounds = bounds,
+		.path = path,
+		.anchor = path->count - 1,
+		.now = now,
+		.diag = diag,
 	};
 
 	if (path->count < 2 || path->count > MTLS_PATH_MAX)
 		return MTLS_REASON_INTERNAL;
 	for (size_t i = 0; i < MTLS_COUNT(checks); i++) {
-		enum mtls_reason reason = checks[i](&question);
+		enum mtls_reason reason = checks[i].run(&question);
 		if (reason != OK)
 			return reason;
 	}
 	return MTLS_REASON_ALLOWED;
+}
+
+void mtls_verify_policy_watch(const struct mtls_anchors *anchors,
+			      const struct mtls_verify_bounds *bounds, const struct mtls_path *path,
+			      int64_t now, mtls_policy_observer *observer, void *ctx)
+{
+	for (size_t i = 0; i < MTLS_COUNT(checks); i++) {
+		struct mtls_diag diag = { 0 };
+		const struct question question = {
+			.anchors = anchors,
+			.bounds = bounds,
+			.path = path,
+			.anchor = path->count >= 2 ? path->count - 1 : NO_ANCHOR,
+			.now = now,
+			.diag = &diag,
+		};
+		if (checks[i].needs_path && question.anchor == NO_ANCHOR) {
+			observer(ctx, checks[i].name, MTLS_REASON_INTERNAL, NULL);
+			continue;
+		}
+		/* The sentence stands behind the verdict: arguments have no order. */
+		const enum mtls_reason reason = checks[i].run(&question);
+		observer(ctx, checks[i].name, reason, diag.text);
+	}
 }

@@ -109,4 +109,19 @@ enum mtls_reason mtls_verify_policy(const struct mtls_anchors *anchors,
 				    const struct mtls_path *path, int64_t now,
 				    struct mtls_diag *diag);
 
+/*
+ * The outcome of one check: @reason ALLOWED or why it refuses, with @detail, a sentence ("" if
+ * there is none). @detail NULL: it was not made, because it is about a path and there is none.
+ */
+typedef void mtls_policy_observer(void *ctx, const char *name, enum mtls_reason reason,
+				  const char *detail);
+
+/*
+ * Makes every check of mtls_verify_policy(), in its order, whatever comes out, and tells @observer:
+ * to explain, never to decide. A @path of one certificate is one without a verified path.
+ */
+void mtls_verify_policy_watch(const struct mtls_anchors *anchors,
+			      const struct mtls_verify_bounds *bounds, const struct mtls_path *path,
+			      int64_t now, mtls_policy_observer *observer, void *ctx);
+
 #endif

@@ -398,6 +398,30 @@ static void bounds_need_no_signature(void **state)
 	assert_int_equal(mtls_verify_bounds(&wide, many, lens, 0, NULL), MTLS_E_SYNTAX);
 }
 
+struct watched {
+	char failed[256]; /* names of the checks that refuse, each with ';' behind */
+	char skipped[256];
+	enum mtls_reason first;
+	size_t count;
+};
+
+static void watch(void *ctx, const char *name, enum mtls_reason reason, const char *detail)
+{
+	struct watched *w = ctx;
+	char *list = detail ? w->failed : w->skipped;
+
+	w->count++;
+	if (detail && reason == MTLS_REASON_ALLOWED) {
+		assert_string_equal(detail, "");
+		return;
+	}
+	if (detail)
+		assert_string_not_equal(detail, "");
+	if (detail && w->first == MTLS_REASON_ALLOWED)
+		w->first = reason;
+	(void)snprintf(list + strlen(list), sizeof(w->failed) - strlen(list), "%s;", name);
+}
+
 static enum mtls_reason judge(const struct mtls_anchors *anchors,
 			      const struct mtls_verify_bounds *bounds, struct certgen *const *sent,
 			      int64_t now, struct mtls_diag *diag)
@@ -407,6 +431,12 @@ static enum mtls_reason judge(const struct mtls_anchors *anchors,
 	if (err < 0)
 		fail_msg("no path: %s", mtls_diag_text(diag, err));
 	enum mtls_reason reason = mtls_verify_policy(anchors, bounds, path, now, diag);
+	/* Who watches every check sees the verdict's reason first. */
+	struct watched watched = { .first = MTLS_REASON_ALLOWED };
+	mtls_verify_policy_watch(anchors, bounds, path, now, watch, &watched);
+	assert_int_equal(watched.first, reason);
+	assert_int_equal(watched.count, 9);
+	assert_string_equal(watched.skipped, "");
 	mtls_path_free(path);
 	return reason;
 }
@@ -499,6 +529,36 @@ static void policy_has_reasons(void **state)
 			assert_string_not_equal(diag.text, "");
 		certgen_free(made);
 	}
+	mtls_anchors_free(anchors);
+}
+
+/* All that is wrong, not the first thing only; and what can be said of a leaf without a path. */
+static void every_check_is_watched(void **state)
+{
+	const time_t now = time(NULL);
+	const struct certgen_options options = { .dn = "CN=Late",
+						 .ku = GNUTLS_KEY_KEY_AGREEMENT,
+						 .not_before = 1000,
+						 .not_after = now - 1 };
+	struct mtls_anchors *anchors = usual_anchors();
+	struct certgen *made = certgen_new(&options, root);
+	struct certgen *sent[] = { made, NULL };
+	struct watched watched = { .first = MTLS_REASON_ALLOWED };
+	struct mtls_path *path = NULL, alone = { .count = 1 };
+
+	(void)state;
+	assert_int_equal(find_path(anchors, &usual, sent, &path, NULL), 0);
+	mtls_verify_policy_watch(anchors, &usual, path, now, watch, &watched);
+	assert_string_equal(watched.failed, "times;key usage;purpose;");
+	assert_string_equal(watched.skipped, "");
+
+	watched = (struct watched){ .first = MTLS_REASON_ALLOWED };
+	alone.certs[0] = path->certs[0];
+	mtls_verify_policy_watch(anchors, &usual, &alone, now, watch, &watched);
+	assert_string_equal(watched.failed, "times;key usage;purpose;");
+	assert_string_equal(watched.skipped, "role;depth;revocation;");
+	mtls_path_free(path);
+	certgen_free(made);
 	mtls_anchors_free(anchors);
 }
 
@@ -830,6 +890,7 @@ int main(void)
 		cmocka_unit_test(mazes_are_left),
 		cmocka_unit_test(bounds_need_no_signature),
 		cmocka_unit_test(policy_has_reasons),
+		cmocka_unit_test(every_check_is_watched),
 		cmocka_unit_test(policy_looks_at_the_whole_path),
 		cmocka_unit_test(crls_decide),
 		cmocka_unit_test(crl_issuers_need_the_right),
