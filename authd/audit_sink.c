@@ -16,11 +16,12 @@
 #include <sys/un.h>
 
 #include "authd/audit_sink.h"
+#include "lib/audit/record.h"
 #include "lib/base/buf.h"
 #include "lib/base/str.h"
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
-#define RECORD_MAX     (256 * 1024)
+#define RECORD_MAX     (2 * MTLS_AUDIT_LINE_MAX) /* with the journal's other fields */
 
 struct audit_sink {
 	int fd;       /* -1: none */
@@ -132,7 +133,7 @@ static int write_journal(const struct audit_sink *sink, const struct audit_recor
 
 static int write_line(int fd, const char *json)
 {
-	_cleanup_buf_ struct mtls_buf buf = MTLS_BUF(RECORD_MAX);
+	_cleanup_buf_ struct mtls_buf buf = MTLS_BUF(MTLS_AUDIT_LINE_MAX + 1);
 	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
 
 	(void)mtls_buf_append_str(&buf, json);

@@ -10,6 +10,7 @@ include lib/control/local.mk
 include lib/tls/local.mk
 include lib/cert/local.mk
 include lib/verify/local.mk
+include lib/audit/local.mk
 include lib/mapping/local.mk
 include lib/trust/local.mk
 include lib/client/local.mk

@@ -18,15 +18,16 @@ lib/wire:lib/base
 lib/tls:lib/base lib/wire
 lib/cert:lib/base lib/name lib/wire
 lib/verify:lib/base lib/cert lib/wire
+lib/audit:lib/base
 lib/mapping:lib/base lib/name lib/wire lib/cert
 lib/trust:lib/base lib/settings lib/verify lib/wire
 lib/client:lib/base lib/name lib/wire lib/tls lib/settings signer
 signer:lib/base lib/wire lib/tls lib/conf lib/cert
 pam_mtls:lib/base lib/name lib/settings lib/wire lib/client signer
 nss_mtls:lib/base lib/name lib/acctdb
-authd:lib/base lib/service lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/mapping lib/trust
+authd:lib/base lib/service lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/mapping lib/trust lib/audit
 accountd:lib/base lib/service lib/name lib/wire lib/conf lib/settings lib/acctdb lib/roster lib/control
-tools:lib/base lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/mapping lib/trust lib/client lib/acctdb lib/roster lib/control signer
+tools:lib/base lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/mapping lib/trust lib/audit lib/client lib/acctdb lib/roster lib/control signer
 '
 # library header pattern: the only folders that may include it
 owners='
