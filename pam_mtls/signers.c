@@ -20,8 +20,9 @@
  */
 static int build_argv(const struct person_source *source, char ***ret)
 {
-	static const char *const fixed[] = { "mtls-signer", "--source", "file", "--lifetime",
-					     "600" };
+	static const char *const fixed[] = { "mtls-signer",    "--source", "file",
+					     "--lifetime",     "600",      "--certs",
+					     MTLS_SIGNER_CERTS };
 	_cleanup_(mtls_strv_freep) char **argv = NULL;
 	int rc = 0;
 	for (size_t i = 0; i < MTLS_COUNT(fixed) && rc == 0; i++)

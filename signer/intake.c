@@ -12,8 +12,7 @@
 #include "lib/base/str.h"
 #include "signer/intake_parts.h"
 
-#define TEXT_MAX   256 /* bytes of label and issuer on the wire */
-#define KEY_ID_LEN 32
+#define TEXT_MAX 256 /* bytes of label and issuer on the wire */
 
 void parts_done(struct parts *parts)
 {
@@ -175,25 +174,57 @@ static enum mtls_key_type type_of(gnutls_x509_crt_t cert)
 	return 0;
 }
 
-static bool belongs(gnutls_x509_crt_t cert, gnutls_x509_privkey_t key)
+bool parts_cert_key_id(gnutls_x509_crt_t cert, uint8_t *out)
 {
-	uint8_t a[KEY_ID_LEN], b[KEY_ID_LEN];
-	size_t a_size = sizeof(a), b_size = sizeof(b);
+	size_t size = INTAKE_KEY_ID_LEN;
 
-	return gnutls_x509_crt_get_key_id(cert, GNUTLS_KEYID_USE_SHA256, a, &a_size) >= 0 &&
-	       gnutls_x509_privkey_get_key_id(key, GNUTLS_KEYID_USE_SHA256, b, &b_size) >= 0 &&
-	       a_size == b_size && memcmp(a, b, a_size) == 0;
+	return gnutls_x509_crt_get_key_id(cert, GNUTLS_KEYID_USE_SHA256, out, &size) >= 0 &&
+	       size == INTAKE_KEY_ID_LEN;
 }
 
-/* The key's certificate; the first one while the key is locked. NULL: none is the key's. */
-static gnutls_x509_crt_t find_leaf(const struct parts *parts)
+static bool valid_at(gnutls_x509_crt_t cert, int64_t now)
 {
-	if (!parts->key)
-		return parts->certs[0];
+	return gnutls_x509_crt_get_activation_time(cert) <= now &&
+	       gnutls_x509_crt_get_expiration_time(cert) >= now;
+}
+
+bool parts_cert_better(gnutls_x509_crt_t a, gnutls_x509_crt_t b, int64_t now)
+{
+	bool a_valid = valid_at(a, now), b_valid = valid_at(b, now);
+
+	if (a_valid != b_valid)
+		return a_valid;
+	if (a_valid)
+		return gnutls_x509_crt_get_activation_time(a) >
+		       gnutls_x509_crt_get_activation_time(b);
+	return gnutls_x509_crt_get_expiration_time(a) > gnutls_x509_crt_get_expiration_time(b);
+}
+
+/* Of the key; of the first certificate while the key is locked. False: of neither. */
+static bool find_key_id(const struct parts *parts, uint8_t *out)
+{
+	size_t size = INTAKE_KEY_ID_LEN;
+
+	if (parts->key)
+		return gnutls_x509_privkey_get_key_id(parts->key, GNUTLS_KEYID_USE_SHA256, out,
+						      &size) >= 0 &&
+		       size == INTAKE_KEY_ID_LEN;
+	return parts->cert_count && parts_cert_key_id(parts->certs[0], out);
+}
+
+/* The key's certificate, the best of several. NULL: none is the key's. */
+static gnutls_x509_crt_t find_leaf(const struct parts *parts, int64_t now)
+{
+	uint8_t wanted[INTAKE_KEY_ID_LEN], id[INTAKE_KEY_ID_LEN];
+	gnutls_x509_crt_t best = NULL;
+
+	if (!find_key_id(parts, wanted))
+		return NULL;
 	for (size_t i = 0; i < parts->cert_count; i++)
-		if (belongs(parts->certs[i], parts->key))
-			return parts->certs[i];
-	return NULL;
+		if (parts_cert_key_id(parts->certs[i], id) && memcmp(id, wanted, sizeof(id)) == 0 &&
+		    (!best || parts_cert_better(parts->certs[i], best, now)))
+			best = parts->certs[i];
+	return best;
 }
 
 /* Who issued @cert; NULL if it is not there or is @cert itself: a root need not be sent. */
@@ -229,9 +260,10 @@ static int add_to_chain(struct intake *intake, gnutls_x509_crt_t cert, size_t *t
 	return r;
 }
 
-static int take_chain(struct intake *intake, const struct parts *parts, struct mtls_diag *diag)
+static int take_chain(struct intake *intake, const struct parts *parts, int64_t now,
+		      struct mtls_diag *diag)
 {
-	gnutls_x509_crt_t leaf = find_leaf(parts);
+	gnutls_x509_crt_t leaf = find_leaf(parts, now);
 	size_t total = 0;
 
 	if (!leaf)
@@ -269,18 +301,64 @@ static int take_key(struct intake *intake, struct parts *parts, struct mtls_diag
 	return 0;
 }
 
-static int assemble(struct parts *parts, struct intake **ret, struct mtls_diag *diag)
+static int copy_cert(gnutls_x509_crt_t cert, gnutls_x509_crt_t *ret, struct mtls_diag *diag)
+{
+	gnutls_datum_t der = { NULL, 0 };
+	gnutls_x509_crt_t copy = NULL;
+	int r = gnutls_x509_crt_export2(cert, GNUTLS_X509_FMT_DER, &der);
+
+	if (r >= 0)
+		r = gnutls_x509_crt_init(&copy);
+	if (r >= 0)
+		r = gnutls_x509_crt_import(copy, &der, GNUTLS_X509_FMT_DER);
+	gnutls_free(der.data);
+	if (r < 0) {
+		if (copy)
+			gnutls_x509_crt_deinit(copy);
+		return parts_error(r, diag, "a certificate");
+	}
+	*ret = copy;
+	return 0;
+}
+
+/* What lies beside the key, as soon as it is known which key it is. */
+static int add_beside(const struct intake_input *input, struct parts *parts, struct mtls_diag *diag)
+{
+	gnutls_x509_crt_t certs[PARTS_BESIDE_MAX];
+	uint8_t key_id[INTAKE_KEY_ID_LEN];
+
+	if (!input->beside || !find_key_id(parts, key_id))
+		return 0;
+	size_t count =
+		input->beside(input->beside_ctx, key_id, input->now, certs, MTLS_COUNT(certs));
+	for (size_t i = 0; i < count; i++) {
+		int r = copy_cert(certs[i], &parts->certs[parts->cert_count], diag);
+		if (r < 0)
+			return r;
+		parts->cert_count++;
+	}
+	return 0;
+}
+
+static int assemble(const struct intake_input *input, struct parts *parts, struct intake **ret,
+		    struct mtls_diag *diag)
 {
 	if (!parts->key && !parts->locked)
 		return mtls_diag_set(diag, MTLS_E_NOTFOUND, "no private key in it");
+	if (!parts->cert_count && parts->locked && input->beside_any)
+		parts->hidden = true;
+	int r = add_beside(input, parts, diag);
+	if (r < 0)
+		return r;
 	if (!parts->cert_count && !parts->hidden)
-		return mtls_diag_set(diag, MTLS_E_NOTFOUND, "no certificate in it");
+		return mtls_diag_set(diag, MTLS_E_NOTFOUND, "no certificate in it%s",
+				     input->beside ? ", and none for its key beside it" : "");
 	_cleanup_(intake_freep) struct intake *intake = calloc(1, sizeof(*intake));
 	if (!intake)
 		return -ENOMEM;
 	intake->locked = parts->locked;
 	intake->by_secret = parts->by_secret;
-	int r = parts->hidden ? 0 : take_chain(intake, parts, diag);
+	r = parts->hidden ? 0 : take_chain(intake, parts, input->now, diag);
 	if (r >= 0 && parts->key)
 		r = take_key(intake, parts, diag);
 	if (r < 0)
@@ -316,6 +394,14 @@ bool intake_is_secret(const uint8_t *data, size_t len)
 	return !intake_lacks_key(data, len);
 }
 
+int parts_from_certs(const uint8_t *data, size_t len, struct parts *parts, struct mtls_diag *diag)
+{
+	const gnutls_datum_t datum = { (unsigned char *)(uintptr_t)data, (unsigned int)len };
+
+	return pem_is(data, len) ? parts_certs_from_pem(&datum, parts, diag)
+				 : parts_add_cert(parts, &datum, diag);
+}
+
 static int read_parts(const struct intake_input *input, const char *secret, struct parts *parts,
 		      struct mtls_diag *diag)
 {
@@ -349,7 +435,7 @@ int intake_read(const struct intake_input *input, const char *secret, struct int
 	if (secret && !*secret)
 		return mtls_diag_set(diag, MTLS_E_SECRET, "an empty passphrase");
 	int r = read_parts(input, secret, &parts, diag);
-	return r < 0 ? r : assemble(&parts, ret, diag);
+	return r < 0 ? r : assemble(input, &parts, ret, diag);
 }
 
 void intake_free(struct intake *intake)

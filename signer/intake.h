@@ -19,6 +19,14 @@
 
 #define INTAKE_FILE_MAX       (128 * 1024) /* bytes of a file */
 #define INTAKE_ITERATIONS_MAX 10000000     /* of a key derivation: several seconds */
+#define INTAKE_KEY_ID_LEN     32           /* SHA-256 of a SubjectPublicKeyInfo */
+
+/*
+ * Certificates from elsewhere for the key of @key_id: the best of them (parts_cert_better()) and
+ * its issuers, at most @room, which are borrowed. Returns their number.
+ */
+typedef size_t intake_beside(void *ctx, const uint8_t *key_id, int64_t now,
+			     gnutls_x509_crt_t *certs, size_t room);
 
 /* What one credential is made of. All borrowed. */
 struct intake_input {
@@ -28,6 +36,10 @@ struct intake_input {
 				    data; NULL: none */
 	size_t key_len;
 	uint32_t iterations_max; /* INTAKE_ITERATIONS_MAX; a parameter for tests */
+	intake_beside *beside;   /* NULL: no other certificates but those in data */
+	void *beside_ctx;
+	bool beside_any; /* there may be one for a key that cannot be read without a secret */
+	int64_t now;     /* which of several certificates counts */
 };
 
 struct intake {
@@ -36,9 +48,9 @@ struct intake {
 	bool by_secret; /* the key was encrypted, and the secret that was given decrypted it */
 	enum mtls_key_type key_type;             /* 0 while the certificates are hidden */
 	struct mtls_bytes chain[MTLS_CHAIN_MAX]; /* owned DER, leaf first, then its issuers */
-	size_t chain_count;                      /* 0: hidden until unlocked (PKCS#12) */
-	char *subject;                           /* owned: CN or DN of the leaf; NULL if hidden */
-	char *issuer;                            /* likewise */
+	size_t chain_count; /* 0: hidden until unlocked (PKCS#12, or an encrypted key alone) */
+	char *subject;      /* owned: CN or DN of the leaf; NULL if hidden */
+	char *issuer;       /* likewise */
 	int64_t not_after;
 };
 
@@ -48,6 +60,9 @@ bool intake_is_secret(const uint8_t *data, size_t len);
 bool intake_lacks_key(const uint8_t *data, size_t len);
 
 /*
+ * Of several certificates for the key, in data or beside it, one counts: of those that are valid
+ * now the newest; if there is none, the one that ends last.
+ *
  * Reads what can be read with @secret, a string of at least one byte, or NULL for none.
  * Without a secret, a key that needs one gives an intake with `locked`. A key that the empty
  * passphrase opens is not protected, so it is never `locked` and never `by_secret`.

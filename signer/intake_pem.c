@@ -187,7 +187,7 @@ static int read_key(const struct pem_key *found, const char *secret, uint32_t it
 	return 0;
 }
 
-static int read_certs(const gnutls_datum_t *data, struct parts *parts, struct mtls_diag *diag)
+int parts_certs_from_pem(const gnutls_datum_t *data, struct parts *parts, struct mtls_diag *diag)
 {
 	unsigned int count = PARTS_CERTS_MAX;
 	static const char cert_mark[] = "-----BEGIN CERTIFICATE";
@@ -215,7 +215,7 @@ int parts_from_pem(const uint8_t *data, size_t len, const char *secret, uint32_t
 
 	pem_find_key(data, len, &found);
 	parts->key_count += found.count;
-	int r = parts->cert_count ? 0 : read_certs(&datum, parts, diag);
+	int r = parts->cert_count ? 0 : parts_certs_from_pem(&datum, parts, diag);
 	if (r < 0 || !found.count)
 		return r;
 	return read_key(&found, secret, iterations_max, parts, diag);

@@ -15,6 +15,7 @@ libmtls_signer_core_la_SOURCES = \
 	%D%/serve.c %D%/serve.h \
 	%D%/source.c %D%/source.h \
 	%D%/source_file.c \
+	%D%/beside.c %D%/beside.h \
 	%D%/intake.c %D%/intake.h %D%/intake_parts.h \
 	%D%/intake_pem.c \
 	%D%/intake_pkcs12.c \
@@ -35,7 +36,7 @@ install-signer-mode:
 
 if HAVE_CMOCKA
 UNIT_SIGNER = tests/unit/test_signer_start tests/unit/test_signer_client \
-	tests/unit/test_signer_intake tests/unit/test_signer
+	tests/unit/test_signer_intake tests/unit/test_signer_beside tests/unit/test_signer
 check_PROGRAMS += tests/unit/fake_signer $(UNIT_SIGNER)
 TESTS += $(UNIT_SIGNER)
 tests_unit_fake_signer_SOURCES = tests/unit/fake_signer.c
@@ -46,6 +47,8 @@ tests_unit_test_signer_client_SOURCES = tests/unit/test_signer_client.c
 tests_unit_test_signer_client_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_signer_intake_SOURCES = tests/unit/test_signer_intake.c $(KEYFILES)
 tests_unit_test_signer_intake_LDADD = $(LIBMTLS_SIGNER_CORE) $(CMOCKA_LIBS)
+tests_unit_test_signer_beside_SOURCES = tests/unit/test_signer_beside.c $(KEYFILES)
+tests_unit_test_signer_beside_LDADD = $(LIBMTLS_SIGNER_CORE) $(CMOCKA_LIBS)
 tests_unit_test_signer_SOURCES = tests/unit/test_signer.c %D%/sandbox.c %D%/sandbox.h $(KEYFILES)
 tests_unit_test_signer_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) \
 	$(GNUTLS_LIBS) $(CMOCKA_LIBS)

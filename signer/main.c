@@ -34,12 +34,14 @@ struct options {
 };
 
 static const char usage_text[] =
-	"Usage: mtls-signer --source file (--dir DIR | --file PATH)... [--lifetime SECONDS]\n"
+	"Usage: mtls-signer --source file (--dir DIR | --file PATH)... [--certs DIR] [--lifetime "
+	"SECONDS]\n"
 	"Signs for the program that started it, over the stream socket at descriptor 0.\n"
 	"\n"
 	"  --source NAME       where the keys are: file\n"
-	"  --dir DIR           all *.pem, *.p12, *.pfx, *.crt, *.cer in this folder\n"
+	"  --dir DIR           all *.pem, *.p12, *.pfx, *.key, *.crt, *.cer in this folder\n"
 	"  --file PATH         this file\n"
+	"  --certs DIR         root's folder of certificates for these keys\n"
 	"  --lifetime SECONDS  end after this time whatever happens (1-600, default 120)\n"
 	"  --help, --version\n"
 	"\n"
@@ -85,6 +87,9 @@ static int apply(struct options *options, int option, const char *value)
 		return add_path(options, value, true);
 	case 'f':
 		return add_path(options, value, false);
+	case 'c':
+		options->args.certs = value;
+		return *value ? 0 : usage_error("empty path", NULL);
 	case 'l':
 		return set_lifetime(options, value);
 	case 'h':
@@ -105,6 +110,7 @@ static int parse_options(int argc, char **argv, struct options *ret)
 		{ "source", required_argument, NULL, 's' },
 		{ "dir", required_argument, NULL, 'd' },
 		{ "file", required_argument, NULL, 'f' },
+		{ "certs", required_argument, NULL, 'c' },
 		{ "lifetime", required_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },

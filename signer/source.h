@@ -27,9 +27,11 @@ struct source_path {
 struct source_args {
 	struct source_path paths[SOURCE_PATHS_MAX];
 	size_t path_count;
-	uid_t owner; /* whose files are read, besides root's */
-	gid_t group; /* whose members may read root's key files */
-	int64_t now; /* seconds since 1970: expired credentials are listed last */
+	const char *certs; /* borrowed: the administrator's folder of certificates; NULL: none */
+	uid_t certs_owner; /* who may own it and its files, besides root */
+	uid_t owner;       /* whose files are read, besides root's */
+	gid_t group;       /* whose members may read root's key files */
+	int64_t now;       /* seconds since 1970: expired credentials are listed last */
 };
 
 /*
@@ -57,6 +59,9 @@ struct source_ops {
 };
 
 extern const struct source_ops source_file_ops;
+
+/* Whether a file of this name may hold certificates alone. */
+bool source_is_certificate(const char *name);
 
 /* NULL for an unknown name. */
 const struct source_ops *source_find(const char *name);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Keys in files: *.pem, *.p12, *.pfx, and *.crt or *.cer with a *.key beside them. Everything is
- * read once, when the source is opened; a later unlock works on these bytes, so nobody can exchange
- * the file between the list and the signature. Owns the bytes and the keys.
+ * Keys in files: *.pem, *.p12, *.pfx, *.key, and certificates for them: in the same file, in the
+ * file of the same name that ends in *.crt or *.cer, or anywhere beside (signer/beside.h), found by
+ * the key. A person's files are read once, when the source is opened; a later unlock works on these
+ * bytes, so nobody can exchange the file between the list and the signature. Owns the bytes and the
+ * keys.
  */
 #include <config.h>
 
@@ -14,6 +16,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/file.h"
+#include "signer/beside.h"
 #include "signer/intake.h"
 #include "signer/key.h"
 #include "signer/source.h"
@@ -31,8 +34,11 @@ struct entry {
 
 struct file_source {
 	struct source_args args;
+	struct beside *beside;
 	struct entry entries[ENTRIES_MAX];
 	size_t count;
+	char *alone[ENTRIES_MAX]; /* paths of certificates without a key */
+	size_t alone_count;
 	size_t unusable;        /* files that were skipped */
 	struct mtls_buf detail; /* why */
 	bool full;
@@ -53,6 +59,9 @@ static void file_close(void *arg)
 
 	for (size_t i = 0; i < source->count; i++)
 		entry_done(&source->entries[i]);
+	for (size_t i = 0; i < source->alone_count; i++)
+		free(source->alone[i]);
+	beside_free(source->beside);
 	mtls_buf_done(&source->detail);
 	free(source);
 }
@@ -119,25 +128,24 @@ static const char *suffix_of(const char *name)
 	return dot ? dot : "";
 }
 
-/* For a certificate without a key: NAME.key in the same folder. */
+static size_t stem_len(const char *path)
+{
+	return strlen(path) - strlen(suffix_of(path));
+}
+
+/* For a certificate without a key: NAME.key in the same folder; -ENOENT: there is none. */
 static int read_sibling(const struct source_args *args, struct entry *entry, struct mtls_diag *diag)
 {
 	_cleanup_free_ char *path = NULL;
-	size_t stem = strlen(entry->path) - strlen(suffix_of(entry->path));
 
-	if (asprintf(&path, "%.*s.key", (int)stem, entry->path) < 0) {
+	if (asprintf(&path, "%.*s.key", (int)stem_len(entry->path), entry->path) < 0) {
 		path = NULL;
 		return -ENOMEM;
 	}
-	int r = read_trusted(args, path, &entry->key, diag);
-	if (r == -ENOENT)
-		return mtls_diag_set(diag, MTLS_E_NOTFOUND,
-				     "no private key in it, and no file of this name with .key "
-				     "instead beside it");
-	return r;
+	return read_trusted(args, path, &entry->key, diag);
 }
 
-static struct intake_input input_of(const struct entry *entry)
+static struct intake_input input_of(const struct file_source *source, const struct entry *entry)
 {
 	return (struct intake_input){
 		.data = entry->raw.data,
@@ -145,28 +153,45 @@ static struct intake_input input_of(const struct entry *entry)
 		.key_data = entry->key.len ? entry->key.data : NULL,
 		.key_len = entry->key.len,
 		.iterations_max = INTAKE_ITERATIONS_MAX,
+		.beside = beside_find,
+		.beside_ctx = source->beside,
+		.beside_any = beside_any(source->beside),
+		.now = source->args.now,
 	};
 }
 
-static int entry_load(const struct source_args *args, struct entry *entry, struct mtls_diag *diag)
+/* Remembers a certificate without a key: whether it is of use is seen when all keys are there. */
+static int leave_alone(struct file_source *source, struct entry *entry)
 {
-	int r = read_trusted(args, entry->path, &entry->raw, diag);
-	if (r >= 0 && entry->raw.len == 0)
-		return mtls_diag_set(diag, MTLS_E_SYNTAX, "it is empty");
-	if (r >= 0 && intake_lacks_key(entry->raw.data, entry->raw.len))
-		r = read_sibling(args, entry, diag);
-	if (r < 0)
-		return r;
-	const struct intake_input input = input_of(entry);
-	return intake_read(&input, NULL, &entry->intake, diag);
+	if (source->alone_count < ENTRIES_MAX)
+		source->alone[source->alone_count++] = MTLS_TAKE(entry->path);
+	entry_done(entry);
+	return 0;
 }
 
-static int entry_init(struct entry *entry, uint32_t id, const char *path)
+/* 1: @entry has a key; 0: certificates without one, which lie beside others now. */
+static int entry_load(struct file_source *source, struct entry *entry, struct mtls_diag *diag)
+{
+	int r = read_trusted(&source->args, entry->path, &entry->raw, diag);
+	if (r < 0)
+		return r;
+	if (entry->raw.len == 0)
+		return mtls_diag_set(diag, MTLS_E_SYNTAX, "it is empty");
+	if (!intake_lacks_key(entry->raw.data, entry->raw.len))
+		return 1;
+	r = beside_add(source->beside, entry->path, entry->raw.data, entry->raw.len, diag);
+	if (r < 0)
+		return r;
+	r = read_sibling(&source->args, entry, diag);
+	return r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
+static int entry_init(struct entry *entry, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	_cleanup_buf_ struct mtls_buf label = MTLS_BUF(255);
 
-	*entry = (struct entry){ .id = id };
+	*entry = (struct entry){ .id = 0 };
 	mtls_buf_init(&entry->raw, INTAKE_FILE_MAX, true);
 	mtls_buf_init(&entry->key, INTAKE_FILE_MAX, true);
 	source_append_text(&label, slash ? slash + 1 : path);
@@ -181,16 +206,18 @@ static int add_file(struct file_source *source, const char *path)
 	struct mtls_diag diag = { 0 };
 	struct entry *entry = &source->entries[source->count];
 
-	if (source->count + source->unusable >= ENTRIES_MAX) {
+	if (source->count + source->alone_count + source->unusable >= ENTRIES_MAX) {
 		if (!source->full)
 			say(source, NULL, "there are more than 32 files: the others are not read");
 		source->full = true;
 		return 0;
 	}
-	int r = entry_init(entry, (uint32_t)source->count + 1, path);
+	int r = entry_init(entry, path);
 	if (r >= 0)
-		r = entry_load(&source->args, entry, &diag);
-	if (r >= 0) {
+		r = entry_load(source, entry, &diag);
+	if (r == 0)
+		return leave_alone(source, entry);
+	if (r > 0) {
 		source->count++;
 		return 0;
 	}
@@ -201,25 +228,70 @@ static int add_file(struct file_source *source, const char *path)
 	return 0;
 }
 
-static bool is_wanted(const char *name)
+static bool has_suffix(const char *name, const char *const *suffixes)
 {
-	static const char *const suffixes[] = { ".pem", ".p12", ".pfx", ".crt", ".cer" };
-
-	for (size_t i = 0; i < MTLS_COUNT(suffixes); i++)
-		if (name[0] != '.' && strcmp(suffix_of(name), suffixes[i]) == 0)
+	for (; *suffixes; suffixes++)
+		if (name[0] != '.' && strcmp(suffix_of(name), *suffixes) == 0)
 			return true;
 	return false;
 }
 
+bool source_is_certificate(const char *name)
+{
+	static const char *const suffixes[] = { ".pem", ".crt", ".cer", NULL };
+	return has_suffix(name, suffixes);
+}
+
+static bool is_key(const char *name)
+{
+	static const char *const suffixes[] = { ".key", NULL };
+	return has_suffix(name, suffixes);
+}
+
 static int filter(const struct dirent *entry)
 {
-	return is_wanted(entry->d_name);
+	static const char *const suffixes[] = {
+		".pem", ".p12", ".pfx", ".crt", ".cer", ".key", NULL
+	};
+	return has_suffix(entry->d_name, suffixes);
 }
 
 /* By bytes: the order must not depend on a locale. */
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
 	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* A *.key file that was read with its certificate. */
+static bool is_taken(const struct file_source *source, const char *path)
+{
+	for (size_t i = 0; i < source->count; i++) {
+		const struct entry *entry = &source->entries[i];
+		if (entry->key.len && stem_len(entry->path) == stem_len(path) &&
+		    strncmp(entry->path, path, stem_len(path)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Key files come last: then it is known which of them belong to a certificate of their name. */
+static int add_named(struct file_source *source, const char *folder, struct dirent *const *names,
+		     int count, bool keys)
+{
+	int r = 0;
+
+	for (int i = 0; i < count && r >= 0; i++) {
+		_cleanup_free_ char *path = NULL;
+		if (is_key(names[i]->d_name) != keys)
+			continue;
+		if (asprintf(&path, "%s/%s", folder, names[i]->d_name) < 0) {
+			path = NULL;
+			return -ENOMEM;
+		}
+		if (!keys || !is_taken(source, path))
+			r = add_file(source, path);
+	}
+	return r;
 }
 
 static int add_folder(struct file_source *source, const char *folder)
@@ -234,20 +306,55 @@ static int add_folder(struct file_source *source, const char *folder)
 		return 0;
 	}
 	if (count == 0)
-		say(source, folder, "no *.pem, *.p12, *.pfx, *.crt or *.cer file in it");
-	int r = 0;
-	for (int i = 0; i < count; i++) {
-		_cleanup_free_ char *path = NULL;
-		if (r >= 0 && asprintf(&path, "%s/%s", folder, names[i]->d_name) < 0) {
-			path = NULL;
-			r = -ENOMEM;
-		}
-		if (r >= 0)
-			r = add_file(source, path);
+		say(source, folder, "no *.pem, *.p12, *.pfx, *.key, *.crt or *.cer file in it");
+	int r = add_named(source, folder, names, count, false);
+	if (r >= 0)
+		r = add_named(source, folder, names, count, true);
+	for (int i = 0; i < count; i++)
 		free(names[i]);
-	}
 	free(names);
 	return r;
+}
+
+/* Keys and certificates together; what has become no credential goes. */
+static int assemble(struct file_source *source)
+{
+	size_t kept = 0, count = source->count;
+	bool hidden = false;
+	int r = 0;
+
+	source->count = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct entry *entry = &source->entries[i];
+		const struct intake_input input = input_of(source, entry);
+		struct mtls_diag diag = { 0 };
+		int read = intake_read(&input, NULL, &entry->intake, &diag);
+		if (read < 0) {
+			r = read == -ENOMEM ? read : r;
+			skip(source, entry->path, read, &diag);
+			entry_done(entry);
+			continue;
+		}
+		hidden |= !entry->intake->chain_count;
+		source->entries[kept] = *entry;
+		source->entries[kept].id = (uint32_t)kept + 1;
+		kept++;
+	}
+	source->count = kept;
+	/* A key that is still hidden may be the one. */
+	for (size_t i = 0; i < source->alone_count && !hidden; i++) {
+		if (beside_used(source->beside, source->alone[i]))
+			continue;
+		source->unusable++;
+		say(source, source->alone[i],
+		    "no private key in it, and none for this certificate beside it");
+	}
+	return r;
+}
+
+static void say_beside(void *arg, const char *path, const char *text)
+{
+	say(arg, strstr(text, path) ? NULL : path, text);
 }
 
 static int file_open(const struct source_args *args, void **ret, struct mtls_diag *diag)
@@ -257,10 +364,12 @@ static int file_open(const struct source_args *args, void **ret, struct mtls_dia
 		return -ENOMEM;
 	source->args = *args;
 	mtls_buf_init(&source->detail, SOURCE_DETAIL_MAX, false);
-	int r = 0;
+	int r = beside_new(args->certs, args->certs_owner, say_beside, source, &source->beside);
 	for (size_t i = 0; i < args->path_count && r >= 0; i++)
 		r = args->paths[i].folder ? add_folder(source, args->paths[i].path)
 					  : add_file(source, args->paths[i].path);
+	if (r >= 0)
+		r = assemble(source);
 	if (r < 0) {
 		file_close(source);
 		return mtls_diag_set(diag, r, "source file: %s", mtls_strerror(r));
@@ -334,10 +443,11 @@ static bool same_leaf(const struct intake *old, const struct intake *new)
 }
 
 /* 0, MTLS_E_SECRET, or why the key cannot be used. */
-static int try_secret(struct entry *entry, const struct mtls_bytes *secret, struct mtls_diag *diag)
+static int try_secret(const struct file_source *source, struct entry *entry,
+		      const struct mtls_bytes *secret, struct mtls_diag *diag)
 {
 	_cleanup_(intake_freep) struct intake *new = NULL;
-	const struct intake_input input = input_of(entry);
+	const struct intake_input input = input_of(source, entry);
 	const char *text = secret_string(secret);
 	int r = text ? intake_read(&input, text, &new, diag) : MTLS_E_SECRET;
 	if (r >= 0 && !same_leaf(entry->intake, new))
@@ -369,7 +479,7 @@ static void file_unlock(void *arg, const struct mtls_signer_unlock *unlock,
 		ret->reason = MTLS_REASON_ALLOWED;
 		return;
 	}
-	int r = try_secret(entry, &unlock->secret, &diag);
+	int r = try_secret(source, entry, &unlock->secret, &diag);
 	if (r == MTLS_E_SECRET) {
 		ret->reason = MTLS_REASON_SECRET_WRONG;
 	} else if (r < 0) {

@@ -15,7 +15,8 @@
 
 #include "lib/base/err.h"
 
-#define MTLS_SIGNER_PATH MTLS_LIBEXECDIR "/mtls-signer"
+#define MTLS_SIGNER_PATH  MTLS_LIBEXECDIR "/mtls-signer"
+#define MTLS_SIGNER_CERTS MTLS_SYSCONFDIR "/certs.d" /* for its --certs */
 
 struct signer_identity {
 	uid_t uid; /* what the signer becomes; never 0. Equal to the real, effective and saved uid

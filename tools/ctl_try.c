@@ -95,8 +95,16 @@ static enum mtls_reason start_signer(struct try *t, const char *home)
 		return MTLS_REASON_SIGNER_FAILED;
 	}
 	const char *const argv[] = {
-		"mtls-signer", "--source",   "file", t->key_file ? "--file" : "--dir",
-		path,          "--lifetime", "600",  NULL,
+		"mtls-signer",
+		"--source",
+		"file",
+		t->key_file ? "--file" : "--dir",
+		path,
+		"--lifetime",
+		"600",
+		"--certs",
+		MTLS_SIGNER_CERTS,
+		NULL,
 	};
 	const struct signer_start start = {
 		.program = MTLS_SIGNER_PATH,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A person's key file: the input is the file, or, around a line "====", a certificate's file and
- * the key's file beside it. Read without a passphrase and with the right one.
+ * the key's file beside it; behind a line "++++" a file of certificates of the administrator's.
+ * Read without a passphrase and with the right one.
  */
 #include <config.h>
 
@@ -11,6 +12,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/str.h"
+#include "signer/beside.h"
 #include "signer/intake.h"
 
 #define ITERATIONS_MAX 64 /* speed; the corpus has files with so few */
@@ -60,17 +62,42 @@ static void read_with(const struct intake_input *input, const char *secret)
 		check_intake(intake, secret);
 }
 
+/* The part of *@data before @marker, which it keeps; returns what is behind, NULL without one. */
+static const uint8_t *split(const uint8_t *data, size_t *len, const char *marker, size_t *rest_len)
+{
+	size_t marker_len = strlen(marker);
+	const uint8_t *found = memmem(data, *len, marker, marker_len);
+
+	if (!found)
+		return NULL;
+	*rest_len = *len - (size_t)(found - data) - marker_len;
+	*len = (size_t)(found - data);
+	return found + marker_len;
+}
+
+static void say(void *ctx, const char *path, const char *text)
+{
+	(void)ctx;
+	check(path && *text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char marker[] = "\n====\n";
-	const size_t marker_len = sizeof(marker) - 1;
+	_cleanup_(beside_freep) struct beside *beside = NULL;
 	struct intake_input input = { .data = data, .len = size, .iterations_max = ITERATIONS_MAX };
-	const uint8_t *found = memmem(data, size, marker, marker_len);
+	struct mtls_diag diag = { 0 };
+	size_t certs_len = 0;
+	const uint8_t *certs = split(data, &input.len, "\n++++\n", &certs_len);
 
-	if (found) {
-		input.len = (size_t)(found - data);
-		input.key_data = found + marker_len;
-		input.key_len = size - input.len - marker_len;
+	input.key_data = split(data, &input.len, "\n====\n", &input.key_len);
+	check(beside_new(NULL, 0, say, NULL, &beside) == 0);
+	if (certs) {
+		int r = beside_add(beside, "certs", certs, certs_len, &diag);
+		check((r == 0) == beside_any(beside));
+		check(r == 0 || r == -ENOMEM || diag.text[0]);
+		input.beside = beside_find;
+		input.beside_ctx = beside;
+		input.beside_any = beside_any(beside);
 	}
 	check(intake_lacks_key(input.data, input.len) != intake_is_secret(input.data, input.len));
 	read_with(&input, NULL);

@@ -365,7 +365,7 @@ static void skips_what_it_must_not_use(void **state)
 		  "others could replace" },
 		{ "129 KiB", too_long, MTLS_REASON_KEY_UNUSABLE, "longer than 131072 bytes" },
 		{ "empty", empty, MTLS_REASON_KEY_UNUSABLE, "empty" },
-		{ "garbage", garbage, MTLS_REASON_KEY_UNUSABLE, "no private key" },
+		{ "garbage", garbage, MTLS_REASON_KEY_UNUSABLE, "a certificate cannot be read" },
 		{ "another key", foreign_key, MTLS_REASON_KEY_UNUSABLE,
 		  "belongs to the private key" },
 		{ "no key", only_cert, MTLS_REASON_KEY_UNUSABLE, "no private key in it" },
