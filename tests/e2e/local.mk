@@ -24,6 +24,7 @@ E2E_TESTS = \
 	%D%/no_leaks.py \
 	%D%/login_path.py \
 	%D%/phases.py \
+	%D%/broken_trust.py \
 	%D%/matrix.py \
 	%D%/readme_setup.py
 
