@@ -23,9 +23,10 @@ static enum mtls_reason reason_of_error(int err)
 }
 
 enum mtls_reason chain_judge(gnutls_session_t session, const struct mtls_anchors *anchors,
-			     const struct mtls_verify_bounds *bounds, struct mtls_path **ret_path,
-			     struct mtls_diag *diag)
+			     const struct mtls_verify_bounds *bounds, struct mtls_memo *memo,
+			     struct mtls_path **ret_path, struct mtls_diag *diag)
 {
+	_cleanup_(mtls_chain_freep) struct mtls_chain *parsed = NULL;
 	const uint8_t *der[MTLS_CHAIN_MAX];
 	size_t len[MTLS_CHAIN_MAX];
 	unsigned int count = 0;
@@ -42,10 +43,10 @@ enum mtls_reason chain_judge(gnutls_session_t session, const struct mtls_anchors
 		der[i] = chain[i].data;
 		len[i] = chain[i].size;
 	}
-	int r = mtls_verify_bounds(bounds, der, len, count, diag);
+	int r = mtls_chain_parse(bounds, der, len, count, &parsed, diag);
 	if (r < 0)
 		return r == MTLS_E_CERT ? MTLS_REASON_CERT_BOUNDS : reason_of_error(r);
-	r = mtls_verify_path(anchors, bounds, der, len, count, ret_path, diag);
+	r = mtls_chain_path(anchors, parsed, memo, ret_path, diag);
 	return r < 0 ? reason_of_error(r) : MTLS_REASON_ALLOWED;
 }
 

@@ -167,6 +167,7 @@ int configuration_load(const char *path, struct configuration **ret, struct mtls
 	int r = mtls_settings_authd_load(path, &c->settings, diag);
 	if (r < 0)
 		return r;
+	c->generation = 1;
 	c->bounds = mtls_trust_bounds(c->settings);
 	if (mtls_tls_credentials_new(&c->credentials) < 0)
 		return mtls_diag_set(diag, -ENOMEM, "out of memory");

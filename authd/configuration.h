@@ -16,6 +16,8 @@
 #include "lib/verify/verify.h"
 
 struct configuration {
+	uint64_t generation; /* 1 for the first one that the daemon loads; what belongs to another
+				is not valid for this one */
 	struct mtls_settings_authd *settings;
 	uid_t uid; /* what the daemon becomes */
 	gid_t gid;

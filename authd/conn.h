@@ -16,6 +16,7 @@
 #include "authd/lookup_client.h"
 #include "authd/peer.h"
 #include "authd/request.h"
+#include "lib/verify/memo.h"
 
 /* What all connections of a worker share. Borrowed, but for the list. */
 struct conn_env {
@@ -26,7 +27,8 @@ struct conn_env {
 	struct lookup_client *lookups;
 	struct audit_sink *audit;
 	struct counters *counters;
-	struct conn *first; /* all open connections */
+	struct mtls_memo *memo; /* NULL: chain_memo is 0 */
+	struct conn *first;     /* all open connections */
 };
 
 /* Prepares the shared credentials: the answer of the chain check given in the handshake. */

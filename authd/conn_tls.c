@@ -49,7 +49,7 @@ static int on_message(gnutls_session_t session, unsigned int type, unsigned int 
 	if (conn->state != CONN_HANDSHAKE || conn->path)
 		return GNUTLS_E_UNEXPECTED_PACKET;
 	conn->chain = chain_judge(session, conn->env->config->anchors, &conn->env->config->bounds,
-				  &conn->path, &conn->chain_diag);
+				  conn->env->memo, &conn->path, &conn->chain_diag);
 	return conn->chain == MTLS_REASON_ALLOWED ? 0 : GNUTLS_E_CERTIFICATE_ERROR;
 }
 
@@ -67,6 +67,16 @@ void conn_prepare(gnutls_certificate_credentials_t credentials)
 	gnutls_certificate_set_verify_function(credentials, verify_stored);
 }
 
+/*
+ * Who shows somebody else's chain and cannot sign waits as long for the refusal as without a memo:
+ * else the time would tell strangers whose certificates were used here lately.
+ */
+static void verify_after_all(const struct conn *conn)
+{
+	if (conn->path && conn->path->remembered)
+		(void)mtls_path_signatures_valid(conn->env->config->anchors, conn->path);
+}
+
 static void handshake_failed(struct conn *conn)
 {
 	bool ours = conn->chain != MTLS_REASON_ALLOWED && conn->chain != MTLS_REASON_INTERNAL;
@@ -79,12 +89,22 @@ static void handshake_failed(struct conn *conn)
 		conn_close(conn);
 		return;
 	}
+	verify_after_all(conn);
 	conn_count(conn, COUNTER_BAD_TLS);
 	conn_audit(conn, reason, detail);
 	if (conn->io.code != GNUTLS_E_FATAL_ALERT_RECEIVED)
 		(void)gnutls_alert_send(conn->session, GNUTLS_AL_FATAL,
 					chain_alert(reason, conn->io.code));
 	conn_linger(conn);
+}
+
+/* Now that the peer has proved to hold the key: before, anybody could fill the memo. */
+static void remember(struct conn *conn)
+{
+	if (!conn->env->memo)
+		return;
+	conn_count(conn, conn->path->remembered ? COUNTER_MEMO_HIT : COUNTER_MEMO_MISS);
+	mtls_memo_remember(conn->env->memo, conn->path);
 }
 
 /* TLS 1.3, our protocol, not resumed, and the chain was judged: else nothing is read. */
@@ -123,6 +143,7 @@ void conn_handshake(struct conn *conn)
 		return;
 	}
 	conn_count(conn, COUNTER_HANDSHAKES);
+	remember(conn);
 	conn->finished_us = mtls_now_us();
 	counters_observe(conn->env->counters, COUNTER_DURATION_HANDSHAKE,
 			 conn->finished_us - conn->started_us);

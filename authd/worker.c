@@ -227,6 +227,8 @@ static int make_env(struct worker *worker)
 	int r = limits_new(&limits, &worker->env.limits);
 	if (r >= 0)
 		r = lookup_client_new(&worker->loop, &lookups, &worker->env.lookups);
+	if (r >= 0 && settings->chain_memo)
+		r = mtls_memo_new(settings->chain_memo, config->generation, &worker->env.memo);
 	return r;
 }
 

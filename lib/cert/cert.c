@@ -21,9 +21,15 @@
 #define SERIAL_OCTETS_MAX 20
 #define EXPONENT_OCTETS   8
 
+struct mtls_cert *mtls_cert_ref(struct mtls_cert *cert)
+{
+	(void)atomic_fetch_add_explicit(&cert->owners, 1, memory_order_relaxed);
+	return cert;
+}
+
 void mtls_cert_free(struct mtls_cert *cert)
 {
-	if (!cert)
+	if (!cert || atomic_fetch_sub_explicit(&cert->owners, 1, memory_order_acq_rel) > 1)
 		return;
 	if (cert->crt)
 		gnutls_x509_crt_deinit(cert->crt);
@@ -281,6 +287,7 @@ int mtls_cert_from_der(const uint8_t *der, size_t len, struct mtls_cert **ret_ce
 	cert = calloc(1, sizeof(*cert));
 	if (!cert)
 		return -ENOMEM;
+	atomic_init(&cert->owners, 1);
 	cert->der = malloc(len);
 	if (!cert->der)
 		return -ENOMEM;

@@ -57,6 +57,8 @@ enum mtls_cert_algorithm {
  */
 int mtls_cert_from_der(const uint8_t *der, size_t len, struct mtls_cert **ret_cert,
 		       struct mtls_diag *diag);
+/* One more owner of @cert; each calls mtls_cert_free(). Any thread. */
+struct mtls_cert *mtls_cert_ref(struct mtls_cert *cert);
 void mtls_cert_free(struct mtls_cert *cert);
 MTLS_DEFINE_CLEANUP(struct mtls_cert *, mtls_cert_free)
 

@@ -6,6 +6,8 @@
 #ifndef MTLS_CERT_CERT_IMPL_H
 #define MTLS_CERT_CERT_IMPL_H
 
+#include <stdatomic.h>
+
 #include <gnutls/x509.h>
 
 #include "lib/base/buf.h"
@@ -16,6 +18,7 @@
 #define MTLS_CERT_SAN_MAX        256 /* names in a subjectAltName */
 
 struct mtls_cert {
+	atomic_uint owners;
 	uint8_t *der; /* owned; the slices below point into it */
 	size_t der_len;
 	gnutls_x509_crt_t crt; /* owned */

@@ -91,6 +91,9 @@ static const struct mtls_conf_item items[] = {
 	NUMBER(max_depth, "4", 1, 8, "Certificates in a path below the anchor."),
 	NUMBER(min_rsa_bits, "2048", 2048, 8192, "The shortest RSA key that is accepted."),
 	NUMBER(max_rsa_bits, "4096", 2048, 8192, "The longest RSA key that is accepted."),
+	NUMBER(chain_memo, "1024", 0, 65536,
+	       "Certificate chains whose signatures each worker remembers as verified; 0 for none. "
+	       "Times, usages and revocation are judged anew for each login."),
 	{ .key = "audit_file",
 	  .type = MTLS_CONF_STRING,
 	  .offset = FIELD(audit_file),

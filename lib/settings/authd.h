@@ -51,6 +51,7 @@ struct mtls_settings_authd {
 	uint32_t max_depth;            /* default 4: certificates in a verified path */
 	uint32_t min_rsa_bits;         /* default 2048 */
 	uint32_t max_rsa_bits;         /* default 4096 */
+	uint32_t chain_memo;           /* default 1024 chains, each worker; 0: no memo */
 	char *audit_file; /* optional: JSON lines; "-": standard output. Default: journal, else
 			     standard error */
 	bool debug;

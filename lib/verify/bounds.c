@@ -5,9 +5,11 @@
  */
 #include <config.h>
 
+#include <errno.h>
+#include <stdlib.h>
+
 #include "lib/cert/cert_impl.h"
 #include "lib/verify/verify_impl.h"
-#include "lib/wire/msg.h"
 
 int mtls_verify_bound_sizes(const struct mtls_verify_bounds *bounds, const size_t *len,
 			    size_t count, struct mtls_diag *diag)
@@ -51,16 +53,41 @@ int mtls_verify_bound_one(const struct mtls_verify_bounds *bounds, const struct 
 	}
 }
 
+int mtls_chain_parse(const struct mtls_verify_bounds *bounds, const uint8_t *const *der,
+		     const size_t *len, size_t count, struct mtls_chain **ret,
+		     struct mtls_diag *diag)
+{
+	int err = mtls_verify_bound_sizes(bounds, len, count, diag);
+	if (err < 0)
+		return err;
+	_cleanup_(mtls_chain_freep) struct mtls_chain *chain = calloc(1, sizeof(*chain));
+	if (!chain)
+		return -ENOMEM;
+	for (; err == 0 && chain->count < count; chain->count++) {
+		const size_t i = chain->count;
+		err = mtls_cert_from_der(der[i], len[i], &chain->certs[i], diag);
+		if (err == 0)
+			err = mtls_verify_bound_one(bounds, chain->certs[i], diag);
+	}
+	if (err < 0)
+		return err;
+	*ret = MTLS_TAKE(chain);
+	return 0;
+}
+
+void mtls_chain_free(struct mtls_chain *chain)
+{
+	if (!chain)
+		return;
+	for (size_t i = 0; i < MTLS_CHAIN_MAX; i++)
+		mtls_cert_free(chain->certs[i]);
+	free(chain);
+}
+
 int mtls_verify_bounds(const struct mtls_verify_bounds *bounds, const uint8_t *const *der,
 		       const size_t *len, size_t count, struct mtls_diag *diag)
 {
-	int err = mtls_verify_bound_sizes(bounds, len, count, diag);
+	_cleanup_(mtls_chain_freep) struct mtls_chain *chain = NULL;
 
-	for (size_t i = 0; err == 0 && i < count; i++) {
-		_cleanup_(mtls_cert_freep) struct mtls_cert *cert = NULL;
-		err = mtls_cert_from_der(der[i], len[i], &cert, diag);
-		if (err == 0)
-			err = mtls_verify_bound_one(bounds, cert, diag);
-	}
-	return err;
+	return mtls_chain_parse(bounds, der, len, count, &chain, diag);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Finding a path: depth first from the leaf through the certificates sent, by names, to an anchor;
- * each candidate is then verified by GnuTLS against that anchor alone. The order in which they were
- * sent, duplicates and strangers do not matter. Work is bounded by steps and attempts, because the
- * sender chooses the names. Pure.
+ * each candidate is then verified by GnuTLS against that anchor alone, unless the memo knows it.
+ * The order in which they were sent, duplicates and strangers do not matter. Work is bounded by
+ * steps and attempts, because the sender chooses the names. Pure.
  */
 #include <config.h>
 
@@ -12,15 +12,16 @@
 #include <string.h>
 
 #include "lib/cert/cert_impl.h"
+#include "lib/verify/memo_impl.h"
 #include "lib/verify/verify_impl.h"
-#include "lib/wire/msg.h"
 
 #define STEPS_MAX    256 /* certificates tried as an issuer */
 #define ATTEMPTS_MAX 16  /* candidates whose signatures are verified */
 
 struct search {
 	const struct mtls_anchors *anchors;
-	struct mtls_cert *sent[MTLS_CHAIN_MAX]; /* owned */
+	struct mtls_memo *memo; /* or NULL */
+	struct mtls_cert *const *sent;
 	size_t sent_count;
 	bool used[MTLS_CHAIN_MAX];
 	size_t chain[MTLS_CHAIN_MAX]; /* indexes into sent, leaf first */
@@ -33,6 +34,7 @@ struct found {
 	size_t chain[MTLS_CHAIN_MAX];
 	size_t length;
 	const struct mtls_verify_anchor *anchor;
+	bool remembered;
 };
 
 bool mtls_verify_names_chain(const struct mtls_cert *issued, const struct mtls_cert *subject)
@@ -50,17 +52,39 @@ bool mtls_verify_same(const struct mtls_cert *a, const struct mtls_cert *b)
 }
 
 /* Both must say yes: the return code is 0 for a bad chain too, and status alone may be unset. */
-static bool signatures_valid(const struct search *search, const struct mtls_verify_anchor *anchor)
+static bool signatures_valid(const struct mtls_verify_anchor *anchor, gnutls_x509_crt_t *crts,
+			     size_t count)
+{
+	unsigned int status = GNUTLS_CERT_INVALID;
+	int rc = gnutls_x509_trust_list_verify_crt2(anchor->list, crts, (unsigned int)count, NULL,
+						    0, MTLS_VERIFY_FLAGS, &status, NULL);
+	return rc == 0 && status == 0;
+}
+
+static bool is_remembered(const struct search *search, const struct mtls_verify_anchor *anchor)
+{
+	const struct mtls_cert *certs[MTLS_PATH_MAX];
+	uint8_t key[MTLS_MEMO_KEY_LEN];
+	size_t count = 0;
+
+	if (!search->memo)
+		return false;
+	while (count < search->length) {
+		certs[count] = search->sent[search->chain[count]];
+		count++;
+	}
+	certs[count++] = anchor->cert;
+	return mtls_memo_key(search->memo, anchor->ca->role, certs, count, key) &&
+	       mtls_memo_knows(search->memo, key);
+}
+
+static bool candidate_valid(const struct search *search, const struct mtls_verify_anchor *anchor)
 {
 	gnutls_x509_crt_t crts[MTLS_CHAIN_MAX];
-	unsigned int status = GNUTLS_CERT_INVALID;
 
 	for (size_t i = 0; i < search->length; i++)
 		crts[i] = mtls_cert_crt(search->sent[search->chain[i]]);
-	int rc =
-		gnutls_x509_trust_list_verify_crt2(anchor->list, crts, (unsigned int)search->length,
-						   NULL, 0, MTLS_VERIFY_FLAGS, &status, NULL);
-	return rc == 0 && status == 0;
+	return signatures_valid(anchor, crts, search->length);
 }
 
 /* 1: found; 0: no; MTLS_E_LIMIT. */
@@ -78,9 +102,12 @@ static int try_anchors(struct search *search, struct found *ret)
 			continue;
 		if (++search->attempts > ATTEMPTS_MAX)
 			return MTLS_E_LIMIT;
-		if (!signatures_valid(search, anchor))
+		const bool remembered = is_remembered(search, anchor);
+		if (!remembered && !candidate_valid(search, anchor))
 			continue;
-		*ret = (struct found){ .length = search->length, .anchor = anchor };
+		*ret = (struct found){ .length = search->length,
+				       .anchor = anchor,
+				       .remembered = remembered };
 		memcpy(ret->chain, search->chain, sizeof(ret->chain));
 		return 1;
 	}
@@ -140,22 +167,6 @@ static int find_role(struct search *search, struct found *ret, struct mtls_diag 
 	return 0;
 }
 
-static int parse_sent(struct search *search, const struct mtls_verify_bounds *bounds,
-		      const uint8_t *const *der, const size_t *len, size_t count,
-		      struct mtls_diag *diag)
-{
-	int err = mtls_verify_bound_sizes(bounds, len, count, diag);
-
-	for (size_t i = 0; err == 0 && i < count; i++) {
-		err = mtls_cert_from_der(der[i], len[i], &search->sent[i], diag);
-		if (err < 0)
-			break;
-		search->sent_count++;
-		err = mtls_verify_bound_one(bounds, search->sent[i], diag);
-	}
-	return err;
-}
-
 /* A leaf that is itself an anchor proves nothing about a person. */
 static int refuse_anchor_as_leaf(const struct search *search, struct mtls_diag *diag)
 {
@@ -166,44 +177,58 @@ static int refuse_anchor_as_leaf(const struct search *search, struct mtls_diag *
 	return 0;
 }
 
-/* The certificates of the path change owner. */
-static int take_path(struct search *search, const struct found *found, struct mtls_path **ret)
+static int make_path(const struct search *search, const struct found *found, struct mtls_path **ret)
 {
-	_cleanup_(mtls_path_freep) struct mtls_path *path = calloc(1, sizeof(*path));
-	size_t len;
+	struct mtls_path *path = calloc(1, sizeof(*path));
 
 	if (!path)
 		return -ENOMEM;
-	const uint8_t *der = mtls_cert_der(found->anchor->cert, &len);
-	int err = mtls_cert_from_der(der, len, &path->certs[found->length], NULL);
-	if (err < 0)
-		return err;
 	for (size_t i = 0; i < found->length; i++)
-		path->certs[i] = MTLS_TAKE(search->sent[found->chain[i]]);
+		path->certs[i] = mtls_cert_ref(search->sent[found->chain[i]]);
+	path->certs[found->length] = mtls_cert_ref(found->anchor->cert);
 	path->count = found->length + 1;
 	path->role = found->anchor->ca->role;
 	path->ca_name = found->anchor->ca->name;
-	*ret = MTLS_TAKE(path);
+	path->remembered = found->remembered;
+	*ret = path;
 	return 0;
+}
+
+int mtls_chain_path(const struct mtls_anchors *anchors, const struct mtls_chain *chain,
+		    struct mtls_memo *memo, struct mtls_path **ret, struct mtls_diag *diag)
+{
+	struct search search = {
+		.anchors = anchors, .memo = memo, .sent = chain->certs, .sent_count = chain->count
+	};
+	struct found found = { 0 };
+
+	int err = refuse_anchor_as_leaf(&search, diag);
+	if (err == 0)
+		err = find_role(&search, &found, diag);
+	return err < 0 ? err : make_path(&search, &found, ret);
 }
 
 int mtls_verify_path(const struct mtls_anchors *anchors, const struct mtls_verify_bounds *bounds,
 		     const uint8_t *const *der, const size_t *len, size_t count,
 		     struct mtls_path **ret, struct mtls_diag *diag)
 {
-	struct search search = { .anchors = anchors };
-	struct found found = { 0 };
+	_cleanup_(mtls_chain_freep) struct mtls_chain *chain = NULL;
 
-	int err = parse_sent(&search, bounds, der, len, count, diag);
-	if (err == 0)
-		err = refuse_anchor_as_leaf(&search, diag);
-	if (err == 0)
-		err = find_role(&search, &found, diag);
-	if (err == 0)
-		err = take_path(&search, &found, ret);
-	for (size_t i = 0; i < MTLS_CHAIN_MAX; i++)
-		mtls_cert_free(search.sent[i]);
-	return err;
+	int err = mtls_chain_parse(bounds, der, len, count, &chain, diag);
+	return err < 0 ? err : mtls_chain_path(anchors, chain, NULL, ret, diag);
+}
+
+bool mtls_path_signatures_valid(const struct mtls_anchors *anchors, const struct mtls_path *path)
+{
+	gnutls_x509_crt_t crts[MTLS_PATH_MAX];
+	const size_t last = path->count - 1;
+
+	for (size_t i = 0; i < last; i++)
+		crts[i] = mtls_cert_crt(path->certs[i]);
+	for (size_t i = 0; i < anchors->anchor_count; i++)
+		if (anchors->anchors[i].cert == path->certs[last])
+			return signatures_valid(&anchors->anchors[i], crts, last);
+	return false;
 }
 
 void mtls_path_free(struct mtls_path *path)

@@ -78,20 +78,46 @@ struct mtls_verify_bounds {
 int mtls_verify_bounds(const struct mtls_verify_bounds *bounds, const uint8_t *const *der,
 		       const size_t *len, size_t count, struct mtls_diag *diag);
 
-/* The verified path: leaf first, anchor last; owned certificates. */
+/* A chain as a peer sent it, parsed once, within the bounds. */
+struct mtls_chain;
+
+/*
+ * Parses a chain and holds it against @bounds: the errors of mtls_verify_bounds(). The bytes are
+ * copied.
+ */
+int mtls_chain_parse(const struct mtls_verify_bounds *bounds, const uint8_t *const *der,
+		     const size_t *len, size_t count, struct mtls_chain **ret,
+		     struct mtls_diag *diag);
+void mtls_chain_free(struct mtls_chain *chain);
+MTLS_DEFINE_CLEANUP(struct mtls_chain *, mtls_chain_free)
+
+/* The verified path: leaf first, anchor last; the certificates are counted references. */
 struct mtls_path {
 	struct mtls_cert *certs[MTLS_PATH_MAX];
 	size_t count; /* at least 2 */
 	enum mtls_role role;
 	const char *ca_name; /* borrowed from the anchors */
+	bool remembered;     /* its signatures were verified earlier, and not this time */
 };
 
+struct mtls_memo; /* lib/verify/memo.h */
+
 /*
- * Finds a path of valid signatures from der[0] through any of the certificates sent to an anchor of
- * exactly one role; the bounds above are checked first. Times, EKU and revocation are not looked
- * at. Returns 0, MTLS_E_CERT (no path, or one to each role), MTLS_E_LIMIT, MTLS_E_SYNTAX, -ENOMEM.
- * @ret is filled on success only.
+ * Finds a path of valid signatures from the first certificate of @chain through any of the others
+ * to an anchor of exactly one role. Times, EKU and revocation are not looked at. A path that @memo
+ * (or NULL) knows counts as one of valid signatures. Returns 0, MTLS_E_CERT (no path, or one to
+ * each role), MTLS_E_LIMIT, -ENOMEM. @ret is filled on success only.
  */
+int mtls_chain_path(const struct mtls_anchors *anchors, const struct mtls_chain *chain,
+		    struct mtls_memo *memo, struct mtls_path **ret, struct mtls_diag *diag);
+
+/*
+ * Verifies the signatures of @path, which was found with the same @anchors: what mtls_chain_path()
+ * left out for a path that was remembered.
+ */
+bool mtls_path_signatures_valid(const struct mtls_anchors *anchors, const struct mtls_path *path);
+
+/* mtls_chain_parse() and mtls_chain_path() without a memo, with the errors of both. */
 int mtls_verify_path(const struct mtls_anchors *anchors, const struct mtls_verify_bounds *bounds,
 		     const uint8_t *const *der, const size_t *len, size_t count,
 		     struct mtls_path **ret, struct mtls_diag *diag);

@@ -8,6 +8,7 @@
 #include "lib/cert/cert.h"
 #include "lib/verify/crl.h"
 #include "lib/verify/verify.h"
+#include "lib/wire/msg.h"
 
 #define MTLS_ANCHORS_MAX 256
 #define MTLS_CAS_MAX     64
@@ -44,6 +45,11 @@ struct mtls_anchors {
 	size_t ca_count;
 	struct mtls_verify_anchor anchors[MTLS_ANCHORS_MAX];
 	size_t anchor_count;
+};
+
+struct mtls_chain {
+	struct mtls_cert *certs[MTLS_CHAIN_MAX]; /* owned */
+	size_t count;
 };
 
 const struct mtls_verify_ca *mtls_anchors_find_ca(const struct mtls_anchors *anchors,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* lib/verify: bounds, paths, policy, CRLs. Rows start from what passes and change one thing. */
+/*
+ * lib/verify: bounds, paths, policy, CRLs. Rows start from what passes and change one thing. Each
+ * is asked three times: without a memo, with one that all rows before have filled, and once more.
+ */
 #include <config.h>
 
 #include <setjmp.h>
@@ -14,6 +17,7 @@
 #include <cmocka.h>
 
 #include "lib/verify/crl.h"
+#include "lib/verify/memo.h"
 #include "lib/verify/verify.h"
 #include "lib/wire/msg.h"
 #include "tests/unit/certgen.h"
@@ -28,10 +32,12 @@ static const struct mtls_verify_bounds usual = {
 };
 
 static struct certgen *root, *host_root, *other_root, *middle, *leaf;
+static struct mtls_memo *memo; /* of the whole run: anchors and CRLs of later rows differ */
 
 static int make_certs(void **state)
 {
 	(void)state;
+	assert_int_equal(mtls_memo_new(MTLS_MEMO_ENTRIES_MAX, 1, &memo), 0);
 	root = certgen_new(&(struct certgen_options){ .dn = "CN=User Root", .ca = true }, NULL);
 	host_root =
 		certgen_new(&(struct certgen_options){ .dn = "CN=Host Root", .ca = true }, NULL);
@@ -46,6 +52,7 @@ static int make_certs(void **state)
 static int free_certs(void **state)
 {
 	(void)state;
+	mtls_memo_free(memo);
 	certgen_free(root);
 	certgen_free(host_root);
 	certgen_free(other_root);
@@ -72,17 +79,54 @@ static struct mtls_anchors *usual_anchors(void)
 	return anchors;
 }
 
+static bool same_path(const struct mtls_path *a, const struct mtls_path *b)
+{
+	bool same = a->count == b->count && a->role == b->role && a->ca_name == b->ca_name;
+
+	for (size_t i = 0; same && i < a->count; i++)
+		same = memcmp(mtls_cert_sha256(a->certs[i]), mtls_cert_sha256(b->certs[i]), 32) ==
+		       0;
+	return same;
+}
+
+/* The memo must change neither the answer nor the path; a path found is remembered. */
+static void ask_again(const struct mtls_anchors *anchors, const struct mtls_chain *chain, int want,
+		      bool known, struct mtls_path **path)
+{
+	struct mtls_path *again = NULL;
+	int got = mtls_chain_path(anchors, chain, memo, &again, NULL);
+
+	if (got != want)
+		fail_msg("with a memo %d, without %d", got, want);
+	if (got < 0)
+		return;
+	assert_true(same_path(again, *path));
+	assert_true(again->remembered || !known);
+	assert_true(mtls_path_signatures_valid(anchors, again));
+	mtls_memo_remember(memo, again);
+	mtls_path_free(*path);
+	*path = again;
+}
+
 /* @sent ends with NULL. */
 static int find_path(const struct mtls_anchors *anchors, const struct mtls_verify_bounds *bounds,
 		     struct certgen *const *sent, struct mtls_path **ret, struct mtls_diag *diag)
 {
+	_cleanup_(mtls_chain_freep) struct mtls_chain *chain = NULL;
 	const uint8_t *der[SENT_MAX];
 	size_t len[SENT_MAX], count = 0;
 	for (; sent[count]; count++) {
 		der[count] = sent[count]->der.data;
 		len[count] = sent[count]->der.size;
 	}
-	return mtls_verify_path(anchors, bounds, der, len, count, ret, diag);
+	int err = mtls_verify_path(anchors, bounds, der, len, count, ret, diag);
+	if (mtls_chain_parse(bounds, der, len, count, &chain, NULL) == 0) {
+		ask_again(anchors, chain, err, false, ret);
+		ask_again(anchors, chain, err, true, ret);
+	} else {
+		assert_true(err < 0);
+	}
+	return err;
 }
 
 static void anchors_are_checked(void **state)
