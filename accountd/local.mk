@@ -28,7 +28,7 @@ libmtls_accountd_la_SOURCES += %D%/sandbox_plain.c
 endif
 EXTRA_DIST += %D%/sandbox_sanitizer.c %D%/sandbox_plain.c
 
-LIBMTLS_ACCOUNTD = libmtls_accountd.la libaccountd_store.la libaccountd_sources.la $(LIBMTLS_ROSTER) $(LIBMTLS_WIRE) \
+LIBMTLS_ACCOUNTD = libmtls_accountd.la libaccountd_store.la libaccountd_sources.la $(LIBMTLS_ROSTER) $(LIBMTLS_CONTROL) $(LIBMTLS_WIRE) \
 	$(LIBMTLS_ACCTDB) $(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_SERVICE) $(LIBMTLS_BASE) \
 	$(SQLITE_LIBS) $(UV_LIBS) $(SECCOMP_LIBS)
 

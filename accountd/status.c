@@ -2,12 +2,12 @@
 /* Items of `status`. Holds no state. */
 #include <config.h>
 
-#include <errno.h>
 #include <stdio.h>
 
 #include "accountd/source_files.h"
 #include "accountd/status.h"
 #include "lib/base/str.h"
+#include "lib/control/item.h"
 
 struct in_effect {
 	char name[MTLS_ACCTDB_SOURCE_MAX + 1];
@@ -22,51 +22,33 @@ struct telling {
 	size_t conflicts;
 };
 
-struct pair {
-	const char *name, *value; /* value NULL: left out */
-};
-
-static int tell(struct conn *conn, const char *kind, const struct pair *pairs, size_t count)
+static int tell(struct conn *conn, const char *kind, const struct mtls_control_pair *pairs,
+		size_t count)
 {
-	_cleanup_(mtls_msg_freep) struct mtls_msg *msg = mtls_msg_new(MTLS_MSG_CONTROL_ITEM);
-	if (!msg)
-		return -ENOMEM;
-	struct mtls_control_item *item = &msg->u.control_item;
-	int r = mtls_msg_set_text(&item->kind, kind);
-	for (size_t i = 0; r >= 0 && i < count; i++)
-		if (pairs[i].value)
-			r = mtls_control_add(&item->fields, pairs[i].name, pairs[i].value);
+	_cleanup_(mtls_msg_freep) struct mtls_msg *msg = NULL;
+	int r = mtls_control_item_new(kind, pairs, count, &msg);
+
 	return r < 0 ? r : conn_item(conn, msg);
-}
-
-struct number {
-	char text[24];
-};
-
-static const char *number(struct number *out, uint64_t value)
-{
-	(void)snprintf(out->text, sizeof(out->text), "%llu", (unsigned long long)value);
-	return out->text;
 }
 
 static int tell_status(struct telling *t, struct mtls_diag *diag)
 {
 	const struct feed_state *state = feed_state(t->keeper->feed);
 	struct store_counts c;
-	struct number n[8];
+	struct mtls_control_number n[8];
 
 	int r = store_counts(t->keeper->store, &c, diag);
 	if (r < 0)
 		return r;
-	const struct pair pairs[] = {
-		{ "generation", number(&n[0], c.generation) },
-		{ "published", number(&n[1], state->published) },
-		{ "users", number(&n[2], c.users) },
-		{ "groups", number(&n[3], c.groups) },
-		{ "bindings", number(&n[4], c.bindings) },
-		{ "tombstones", number(&n[5], c.tombstones) },
-		{ "next-uid", number(&n[6], c.next.uid) },
-		{ "next-gid", number(&n[7], c.next.gid) },
+	const struct mtls_control_pair pairs[] = {
+		{ "generation", mtls_control_number(&n[0], c.generation) },
+		{ "published", mtls_control_number(&n[1], state->published) },
+		{ "users", mtls_control_number(&n[2], c.users) },
+		{ "groups", mtls_control_number(&n[3], c.groups) },
+		{ "bindings", mtls_control_number(&n[4], c.bindings) },
+		{ "tombstones", mtls_control_number(&n[5], c.tombstones) },
+		{ "next-uid", mtls_control_number(&n[6], c.next.uid) },
+		{ "next-gid", mtls_control_number(&n[7], c.next.gid) },
 		{ "publisher", t->keeper->stopping ? "stopped" : "running" },
 		{ "error", state->error },
 		{ "store", t->keeper->settings->store },
@@ -104,11 +86,11 @@ static int tell_source(void *ctx, const struct source_info *info)
 	};
 	struct telling *t = ctx;
 	const struct in_effect found = in_effect(t, info->name);
-	struct number n[2];
-	const struct pair pairs[] = {
+	struct mtls_control_number n[2];
+	const struct mtls_control_pair pairs[] = {
 		{ "name", info->name },
-		{ "users", number(&n[0], found.users) },
-		{ "groups", number(&n[1], found.groups) },
+		{ "users", mtls_control_number(&n[0], found.users) },
+		{ "groups", mtls_control_number(&n[1], found.groups) },
 		{ "state", states[info->state] },
 		{ "error", info->error[0] ? info->error : NULL },
 	};
@@ -119,10 +101,10 @@ static int tell_source(void *ctx, const struct source_info *info)
 static int tell_conflict(void *ctx, const char *source, unsigned int line, const char *sentence)
 {
 	struct telling *t = ctx;
-	struct number n;
-	const struct pair pairs[] = {
+	struct mtls_control_number n;
+	const struct mtls_control_pair pairs[] = {
 		{ "source", source },
-		{ "line", number(&n, line) },
+		{ "line", mtls_control_number(&n, line) },
 		{ "text", sentence },
 	};
 
@@ -135,7 +117,9 @@ static int tell_conflict(void *ctx, const char *source, unsigned int line, const
 static int tell_more(struct telling *t)
 {
 	char text[64];
-	const struct pair pairs[] = { { "source", "-" }, { "line", "0" }, { "text", text } };
+	const struct mtls_control_pair pairs[] = { { "source", "-" },
+						   { "line", "0" },
+						   { "text", text } };
 
 	if (t->conflicts <= STATUS_CONFLICTS_MAX)
 		return 0;
@@ -150,12 +134,12 @@ static int tell_dropped(struct telling *t)
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < state->dropped_count; i++) {
-		const struct pair pair = { "text", state->dropped[i] };
+		const struct mtls_control_pair pair = { "text", state->dropped[i] };
 		r = tell(t->conn, "dropped", &pair, 1);
 	}
 	if (r >= 0 && state->left_out > state->dropped_count) {
 		char text[64];
-		const struct pair pair = { "text", text };
+		const struct mtls_control_pair pair = { "text", text };
 		(void)snprintf(text, sizeof(text), "%zu more: see the log",
 			       state->left_out - state->dropped_count);
 		r = tell(t->conn, "dropped", &pair, 1);

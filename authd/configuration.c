@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <pwd.h>
 #include <string.h>
-#include <time.h>
 
 #include <gnutls/x509.h>
 
@@ -22,7 +21,6 @@
 #include "lib/wire/msg.h"
 
 #define PEM_FILE_MAX (1024 * 1024)
-#define WARN_DAYS    30
 
 static const struct mtls_file_trust public_file = { .owner = 0 };
 
@@ -32,6 +30,7 @@ void configuration_free(struct configuration *configuration)
 		return;
 	if (configuration->credentials)
 		gnutls_certificate_free_credentials(configuration->credentials);
+	expiries_done(&configuration->expiries);
 	mtls_anchors_free(configuration->anchors);
 	mtls_settings_authd_free(configuration->settings);
 	free(configuration);
@@ -111,21 +110,7 @@ static int load_key(struct configuration *c, struct mtls_diag *diag)
 	return 0;
 }
 
-/* Clients refuse an expired server certificate; a daemon that does not start helps nobody. */
-static void warn_about_end(const struct configuration *c, const struct mtls_cert *cert)
-{
-	int64_t left = mtls_cert_not_after(cert) - (int64_t)time(NULL);
-	const char *file = c->settings->certificate;
-
-	if (left < 0)
-		mtls_log(MTLS_LOG_WARNING, "certificate '%s' has expired: clients will refuse it",
-			 file);
-	else if (left < WARN_DAYS * INT64_C(86400))
-		mtls_log(MTLS_LOG_WARNING, "certificate '%s' ends in %lld days", file,
-			 (long long)(left / 86400));
-}
-
-static int check_server_certificate(const struct configuration *c, struct mtls_diag *diag)
+static int check_server_certificate(struct configuration *c, struct mtls_diag *diag)
 {
 	_cleanup_(mtls_cert_freep) struct mtls_cert *cert = NULL;
 	_cleanup_(mtls_path_freep) struct mtls_path *path = NULL;
@@ -143,7 +128,10 @@ static int check_server_certificate(const struct configuration *c, struct mtls_d
 	int r = count ? mtls_cert_from_der(der[0], len[0], &cert, diag) : MTLS_E_SYNTAX;
 	if (r < 0)
 		return mtls_diag_set_file(diag, r, c->settings->certificate);
-	warn_about_end(c, cert);
+	/* Clients refuse one that has expired; a daemon that does not start helps nobody. */
+	r = expiries_note_server(&c->expiries, c->settings->certificate, cert);
+	if (r < 0)
+		return r;
 	if (!(mtls_cert_flags(cert) & MTLS_CERT_EKU_SERVER))
 		mtls_log(MTLS_LOG_WARNING,
 			 "certificate '%s' lacks extendedKeyUsage serverAuth: clients will refuse "
@@ -175,7 +163,8 @@ int configuration_load(const char *path, struct configuration **ret, struct mtls
 	if (r >= 0)
 		r = check_listen(c, diag);
 	if (r >= 0)
-		r = mtls_trust_load(c->settings, &c->anchors, diag);
+		r = mtls_trust_load_noting(c->settings, expiries_note, &c->expiries, &c->anchors,
+					   diag);
 	if (r >= 0)
 		r = add_hints(c, diag);
 	if (r >= 0)

@@ -10,6 +10,7 @@
 
 #include <gnutls/gnutls.h>
 
+#include "authd/expiry.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/err.h"
 #include "lib/settings/authd.h"
@@ -24,6 +25,7 @@ struct configuration {
 	struct mtls_anchors *anchors;
 	struct mtls_verify_bounds bounds;
 	gnutls_certificate_credentials_t credentials;
+	struct expiries expiries;
 };
 
 /*

@@ -6,11 +6,12 @@ libmtls_authd_la_SOURCES = \
 	%D%/audit.c %D%/audit.h \
 	%D%/audit_sink.c %D%/audit_sink.h \
 	%D%/chain.c %D%/chain.h \
+	%D%/channel.c %D%/channel.h \
 	%D%/configuration.c %D%/configuration.h \
 	%D%/conn.c %D%/conn.h %D%/conn_impl.h %D%/conn_request.c %D%/conn_tls.c \
-	%D%/control.c %D%/control.h \
 	%D%/counters.c %D%/counters.h \
 	%D%/datum.h \
+	%D%/expiry.c %D%/expiry.h \
 	%D%/limits.c %D%/limits.h \
 	%D%/listener.c %D%/listener.h \
 	%D%/lookup.c %D%/lookup.h %D%/lookup_order.c \
@@ -22,8 +23,10 @@ libmtls_authd_la_SOURCES = \
 	%D%/sandbox.c %D%/sandbox.h \
 	%D%/shared.c %D%/shared.h \
 	%D%/shmem.c %D%/shmem.h \
-	%D%/supervisor.c %D%/supervisor.h \
+	%D%/status.c %D%/status.h \
+	%D%/supervisor.c %D%/supervisor.h %D%/supervisor_impl.h \
 	%D%/tlsio.c %D%/tlsio.h \
+	%D%/verbs.c %D%/verbs.h \
 	%D%/warmup.c %D%/warmup.h \
 	%D%/worker.c %D%/worker.h
 if SANITIZERS
@@ -33,7 +36,7 @@ libmtls_authd_la_SOURCES += %D%/sandbox_plain.c
 endif
 EXTRA_DIST += %D%/sandbox_sanitizer.c %D%/sandbox_plain.c
 
-LIBMTLS_AUTHD = libmtls_authd.la $(LIBMTLS_MAPPING) $(LIBMTLS_TRUST) $(LIBMTLS_VERIFY) $(LIBMTLS_CERT) $(LIBMTLS_TLS) $(LIBMTLS_WIRE) \
+LIBMTLS_AUTHD = libmtls_authd.la $(LIBMTLS_CONTROL) $(LIBMTLS_MAPPING) $(LIBMTLS_TRUST) $(LIBMTLS_VERIFY) $(LIBMTLS_CERT) $(LIBMTLS_TLS) $(LIBMTLS_WIRE) \
 	$(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_SERVICE) $(LIBMTLS_BASE) \
 	$(UV_LIBS) $(SECCOMP_LIBS) $(JANSSON_LIBS) $(GNUTLS_LIBS)
 

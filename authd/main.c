@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "authd/configuration.h"
@@ -13,6 +14,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
+#include "lib/service/notify.h"
 #include "lib/settings/settings.h"
 
 enum action {
@@ -116,7 +118,9 @@ static int check_or_run(const struct options *options)
 	}
 	if (config->settings->debug)
 		mtls_log_set_level(MTLS_LOG_DEBUG);
-	return options->action == ACTION_RUN ? supervisor_run(config) : AUTHD_EXIT_OK;
+	expiries_log(&config->expiries, (int64_t)time(NULL), true);
+	return options->action == ACTION_RUN ? supervisor_run(config, options->config)
+					     : AUTHD_EXIT_OK;
 }
 
 /* `--lookup-process KIND PID`, by the supervisor only: lookup_run() checks that. */
@@ -136,6 +140,7 @@ int main(int argc, char **argv)
 	(void)unsetenv("SSLKEYLOGFILE");
 	if (argc == 4 && mtls_streq(argv[1], "--lookup-process"))
 		return lookup_process(argv);
+	mtls_service_init();
 	const struct options options = parse(argc, argv);
 	switch (options.action) {
 	case ACTION_DONE:

@@ -23,7 +23,7 @@ struct process_slot {
 int process_raise_files(uint32_t wanted, struct mtls_diag *diag);
 
 /*
- * Forks a worker; @setup->control_fd is its end. @close_fds: of the supervisor, not for the child.
+ * Forks a worker; @setup->channel_fd is its end. @close_fds: of the supervisor, not for the child.
  * The pid or -errno.
  */
 pid_t process_start_worker(const struct worker_setup *setup, const int *close_fds,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The supervisor. One thread, a poll(2) loop over a signalfd and the workers' control sockets. Each
+ * The supervisor. One thread, a poll(2) loop over a signalfd and the workers' channels. Each
  * worker has lookup processes of its own; when it ends they are killed, and new ones come with its
  * successor.
  */
@@ -15,49 +15,25 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "authd/audit_sink.h"
-#include "authd/control.h"
-#include "authd/listener.h"
-#include "authd/lookup_client.h"
-#include "authd/process.h"
-#include "authd/shared.h"
-#include "authd/supervisor.h"
-#include "authd/worker.h"
+#include "authd/channel.h"
+#include "authd/supervisor_impl.h"
+#include "authd/verbs.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
 #include "lib/service/child.h"
 #include "lib/service/rights.h"
+#include "lib/service/socket.h"
 
-#define WORKERS_MAX   64
-#define LISTENERS_MAX 16
-#define STOP_MS       6000 /* for workers to end by themselves */
-#define FILES_SPARE   128  /* descriptors besides connections */
-#define FIRST_MS      2000 /* a worker that fails so soon after the start cannot run at all */
-
-struct worker_slot {
-	struct process_slot process;
-	int control_fd;
-	struct process_slot lookups[MTLS_LOOKUP_KINDS][LOOKUP_SLOTS_MAX];
-};
-
-struct supervisor {
-	const struct configuration *config;
-	struct listener listeners[LISTENERS_MAX];
-	size_t listener_count;
-	struct audit_sink *audit;
-	int signal_fd;
-	int self_fd;
-	struct worker_slot workers[WORKERS_MAX];
-	size_t worker_count;
-	struct shared *shared; /* a row for each worker */
-	int64_t started_ms;
-	bool stopping;
-	mtls_deadline stop_by;
-	int exit_code;
-};
+#define BACKLOG     16    /* of the control socket */
+#define IDLE_MS     60000 /* of its connections, between requests */
+#define MOVE_MS     10000 /* for a request that has begun; for an answer */
+#define STOP_MS     6000  /* for workers to end by themselves */
+#define FILES_SPARE 128   /* descriptors besides connections */
+#define FIRST_MS    2000  /* a worker that fails so soon after the start cannot run at all */
 
 /* ------------------------------------------------------------------------------ starting */
 
@@ -80,12 +56,12 @@ static void start_lookup(struct supervisor *s, struct worker_slot *worker,
 		return;
 	}
 	process_started(process, pid);
-	const struct control_msg msg = { .type = CONTROL_LOOKUP,
+	const struct channel_msg msg = { .type = CHANNEL_LOOKUP,
 					 .kind = kind,
 					 .slot = slot,
 					 .generation = process->generation };
 	/* A worker that cannot be told has none of the socket, so the process ends by itself. */
-	int r = control_send(worker->control_fd, &msg, fds[0]);
+	int r = channel_send(worker->channel_fd, &msg, fds[0]);
 	if (r < 0)
 		mtls_log(MTLS_LOG_ERROR, "cannot hand a lookup process over: %s", mtls_strerror(r));
 	(void)close(fds[0]);
@@ -98,9 +74,9 @@ static void start_lookups(struct supervisor *s, struct worker_slot *worker)
 			start_lookup(s, worker, kind, slot);
 }
 
-static pid_t fork_worker(struct supervisor *s, struct worker_slot *worker, int control_fd)
+static pid_t fork_worker(struct supervisor *s, struct worker_slot *worker, int channel_fd)
 {
-	int close_fds[WORKERS_MAX + 3];
+	int close_fds[WORKERS_MAX + 3 + MTLS_CONTROL_POLL_MAX];
 	size_t count = 0;
 	const struct worker_setup setup = {
 		.config = s->config,
@@ -109,14 +85,16 @@ static pid_t fork_worker(struct supervisor *s, struct worker_slot *worker, int c
 		.audit = s->audit,
 		.shared = s->shared,
 		.slot = (size_t)(worker - s->workers),
-		.control_fd = control_fd,
+		.channel_fd = channel_fd,
 		.supervisor = getpid(),
 	};
 
 	close_fds[count++] = s->signal_fd;
 	close_fds[count++] = s->self_fd;
 	for (size_t i = 0; i < s->worker_count; i++)
-		close_fds[count++] = s->workers[i].control_fd;
+		close_fds[count++] = s->workers[i].channel_fd;
+	close_fds[count++] = s->control_fd;
+	count += mtls_control_server_fds(s->server, &close_fds[count]);
 	return process_start_worker(&setup, close_fds, count);
 }
 
@@ -128,17 +106,18 @@ static void start_worker(struct supervisor *s, struct worker_slot *worker)
 		process_ended(&worker->process, false);
 		return;
 	}
-	worker->control_fd = fds[0];
+	worker->channel_fd = fds[0];
 	pid_t pid = fork_worker(s, worker, fds[1]);
 	(void)close(fds[1]);
 	if (pid < 0) {
 		mtls_log(MTLS_LOG_ERROR, "fork: %s", mtls_strerror(pid));
 		(void)close(fds[0]);
-		worker->control_fd = -1;
+		worker->channel_fd = -1;
 		process_ended(&worker->process, false);
 		return;
 	}
 	process_started(&worker->process, pid);
+	worker->started = time(NULL);
 	start_lookups(s, worker);
 }
 
@@ -190,8 +169,8 @@ static void worker_ended(struct supervisor *s, struct worker_slot *worker, int s
 
 	log_end("worker", worker->process.pid, status);
 	shared_reap(s->shared, (size_t)(worker - s->workers));
-	(void)close(worker->control_fd);
-	worker->control_fd = -1;
+	(void)close(worker->channel_fd);
+	worker->channel_fd = -1;
 	kill_lookups(worker);
 	process_ended(&worker->process, false);
 	if (failed && first && !s->stopping) {
@@ -246,14 +225,14 @@ static void reap(struct supervisor *s)
 
 static void stop(struct supervisor *s)
 {
-	const struct control_msg msg = { .type = CONTROL_STOP };
+	const struct channel_msg msg = { .type = CHANNEL_STOP };
 
 	if (!s->stopping)
 		s->stop_by = mtls_deadline_in_ms(STOP_MS);
 	s->stopping = true;
 	for (size_t i = 0; i < s->worker_count; i++)
 		if (s->workers[i].process.pid)
-			(void)control_send(s->workers[i].control_fd, &msg, -1);
+			(void)channel_send(s->workers[i].channel_fd, &msg, -1);
 }
 
 static void on_signal(struct supervisor *s)
@@ -280,16 +259,16 @@ static void on_signal(struct supervisor *s)
 }
 
 /* A worker asks for the end of a lookup process that hangs. The generation says it is that one. */
-static void on_control(struct supervisor *s, struct worker_slot *worker)
+static void on_channel(struct supervisor *s, struct worker_slot *worker)
 {
-	struct control_msg msg;
+	struct channel_msg msg;
 	int fd = -1;
 
-	while (worker->control_fd >= 0 && control_recv(worker->control_fd, &msg, &fd) == 1) {
+	while (worker->channel_fd >= 0 && channel_recv(worker->channel_fd, &msg, &fd) == 1) {
 		if (fd >= 0)
 			(void)close(fd);
 		fd = -1;
-		if (msg.type != CONTROL_KILL_LOOKUP || msg.kind >= MTLS_LOOKUP_KINDS ||
+		if (msg.type != CHANNEL_KILL_LOOKUP || msg.kind >= MTLS_LOOKUP_KINDS ||
 		    msg.slot >= s->config->settings->lookups)
 			continue;
 		struct process_slot *process = &worker->lookups[msg.kind][msg.slot];
@@ -305,8 +284,10 @@ static void on_control(struct supervisor *s, struct worker_slot *worker)
 /* How long poll(2) may wait: until something is due. -1: for ever. */
 static int wait_ms(const struct supervisor *s)
 {
-	mtls_deadline earliest = s->stopping ? s->stop_by : INT64_MAX;
+	mtls_deadline earliest = mtls_control_server_due(s->server);
 
+	if (s->stopping)
+		earliest = mtls_deadline_min(earliest, s->stop_by);
 	for (size_t i = 0; i < s->worker_count && !s->stopping; i++) {
 		const struct worker_slot *worker = &s->workers[i];
 		if (!worker->process.pid) {
@@ -325,18 +306,23 @@ static int wait_ms(const struct supervisor *s)
 
 static void wait_event(struct supervisor *s)
 {
-	struct pollfd fds[WORKERS_MAX + 1];
+	struct pollfd fds[1 + MTLS_CONTROL_POLL_MAX + WORKERS_MAX];
+	struct pollfd *control = &fds[1], *channels = &fds[1 + MTLS_CONTROL_POLL_MAX];
 
 	fds[0] = (struct pollfd){ .fd = s->signal_fd, .events = POLLIN };
+	mtls_control_server_watch(s->server, control);
 	for (size_t i = 0; i < s->worker_count; i++)
-		fds[i + 1] = (struct pollfd){ .fd = s->workers[i].control_fd, .events = POLLIN };
-	if (poll(fds, s->worker_count + 1, wait_ms(s)) <= 0)
+		channels[i] = (struct pollfd){ .fd = s->workers[i].channel_fd, .events = POLLIN };
+	if (poll(fds, 1 + MTLS_CONTROL_POLL_MAX + s->worker_count, wait_ms(s)) <= 0) {
+		mtls_control_server_run(s->server, NULL);
 		return;
+	}
+	mtls_control_server_run(s->server, control);
+	for (size_t i = 0; i < s->worker_count; i++)
+		if (channels[i].revents & POLLIN)
+			on_channel(s, &s->workers[i]);
 	if (fds[0].revents)
 		on_signal(s);
-	for (size_t i = 0; i < s->worker_count; i++)
-		if (fds[i + 1].revents & POLLIN)
-			on_control(s, &s->workers[i]);
 }
 
 static bool workers_left(const struct supervisor *s)
@@ -400,6 +386,28 @@ static int bind_all(struct supervisor *s, struct mtls_diag *diag)
 	return 0;
 }
 
+static int open_control(struct supervisor *s, struct mtls_diag *diag)
+{
+	const struct mtls_socket_spec spec = { .name = "control",
+					       .path = s->config->settings->control_socket,
+					       .mode = 0600,
+					       .backlog = BACKLOG };
+
+	int r = mtls_socket_open(&spec, &s->control_fd, &s->control_ours, diag);
+	if (r < 0)
+		return r;
+	const struct mtls_control_service service = {
+		.fd = s->control_fd,
+		.uid = 0,
+		.idle_ms = IDLE_MS,
+		.move_ms = MOVE_MS,
+		.handle = verbs_run,
+		.ctx = s,
+	};
+	r = mtls_control_server_new(&service, &s->server);
+	return r < 0 ? mtls_diag_set(diag, r, "control socket: %s", mtls_strerror(r)) : 0;
+}
+
 /* The part that needs root. Returns an exit code. */
 static int prepare(struct supervisor *s, struct mtls_diag *diag)
 {
@@ -417,15 +425,15 @@ static int prepare(struct supervisor *s, struct mtls_diag *diag)
 	if (shared_new(s->worker_count, &s->shared) < 0)
 		return AUTHD_EXIT_OSERR;
 	for (size_t i = 0; i < s->worker_count; i++)
-		s->workers[i].control_fd = -1;
-	if (bind_all(s, diag) < 0)
+		s->workers[i].channel_fd = -1;
+	if (bind_all(s, diag) < 0 || open_control(s, diag) < 0)
 		return AUTHD_EXIT_UNAVAILABLE;
 	if (mtls_rights_give_up(s->config->uid, s->config->gid, diag) < 0)
 		return AUTHD_EXIT_OSERR;
 	return AUTHD_EXIT_OK;
 }
 
-int supervisor_run(const struct configuration *config)
+int supervisor_run(const struct configuration *config, const char *path)
 {
 	struct supervisor *s = calloc(1, sizeof(*s));
 	struct mtls_diag diag = { 0 };
@@ -433,7 +441,9 @@ int supervisor_run(const struct configuration *config)
 	if (!s)
 		return AUTHD_EXIT_OSERR;
 	s->config = config;
-	s->signal_fd = s->self_fd = -1;
+	s->path = path;
+	s->started = time(NULL);
+	s->signal_fd = s->self_fd = s->control_fd = -1;
 	s->started_ms = mtls_now_ms();
 	int code = prepare(s, &diag);
 	if (code != AUTHD_EXIT_OK) {
@@ -446,6 +456,9 @@ int supervisor_run(const struct configuration *config)
 	}
 	for (size_t i = 0; i < s->listener_count; i++)
 		(void)close(s->listeners[i].fd);
+	mtls_control_server_free(s->server);
+	if (s->control_fd >= 0)
+		(void)close(s->control_fd);
 	audit_sink_free(s->audit);
 	shared_free(s->shared);
 	free(s);

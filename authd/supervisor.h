@@ -19,7 +19,10 @@ enum authd_exit {
 	AUTHD_EXIT_CONFIG = 78,
 };
 
-/* Runs until SIGTERM or SIGINT; returns an exit code. @config is borrowed. */
-int supervisor_run(const struct configuration *config);
+/*
+ * Runs until SIGTERM or SIGINT; returns an exit code. @config and @path,
+ * its file, are borrowed.
+ */
+int supervisor_run(const struct configuration *config, const char *path);
 
 #endif

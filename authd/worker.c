@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The worker: loop, listeners, control socket. What a connection does is in conn.c. */
+/* The worker: loop, listeners, channel to the supervisor. What a connection does is in conn.c. */
 #include <config.h>
 
 #include <errno.h>
@@ -10,8 +10,8 @@
 
 #include <uv.h>
 
+#include "authd/channel.h"
 #include "authd/conn.h"
-#include "authd/control.h"
 #include "authd/sandbox.h"
 #include "authd/warmup.h"
 #include "authd/worker.h"
@@ -36,7 +36,7 @@ struct worker {
 	uv_loop_t loop;
 	struct conn_env env;
 	struct acceptor acceptors[LISTENERS_MAX];
-	uv_poll_t control;
+	uv_poll_t channel;
 	uv_timer_t timer; /* a pause, or the end */
 	bool stopping;
 	mtls_deadline stop_by;
@@ -141,29 +141,29 @@ static void stop(struct worker *worker)
 
 /* ------------------------------------------------------------------------ supervisor */
 
-static void obey(struct worker *worker, const struct control_msg *msg, int fd)
+static void obey(struct worker *worker, const struct channel_msg *msg, int fd)
 {
-	if (msg->type == CONTROL_LOOKUP && fd >= 0) {
+	if (msg->type == CHANNEL_LOOKUP && fd >= 0) {
 		lookup_client_attach(worker->env.lookups, msg->kind, msg->slot, msg->generation,
 				     fd);
 		return;
 	}
 	if (fd >= 0)
 		(void)close(fd);
-	if (msg->type == CONTROL_STOP)
+	if (msg->type == CHANNEL_STOP)
 		stop(worker);
 }
 
-static void on_control(uv_poll_t *poll, int status, int events)
+static void on_channel(uv_poll_t *poll, int status, int events)
 {
 	struct worker *worker = poll->data;
 
 	(void)status;
 	(void)events;
 	for (;;) {
-		struct control_msg msg;
+		struct channel_msg msg;
 		int fd = -1;
-		int r = control_recv(worker->setup->control_fd, &msg, &fd);
+		int r = channel_recv(worker->setup->channel_fd, &msg, &fd);
 		if (r == -EAGAIN)
 			return;
 		if (r <= 0) {
@@ -178,12 +178,12 @@ static void on_control(uv_poll_t *poll, int status, int events)
 static void kill_lookup(void *ctx, enum mtls_lookup_kind kind, uint32_t slot, uint32_t generation)
 {
 	struct worker *worker = ctx;
-	const struct control_msg msg = {
-		.type = CONTROL_KILL_LOOKUP, .kind = kind, .slot = slot, .generation = generation
+	const struct channel_msg msg = {
+		.type = CHANNEL_KILL_LOOKUP, .kind = kind, .slot = slot, .generation = generation
 	};
 
 	counters_add(worker->env.counters, COUNTER_LATE_X509 + kind);
-	int r = control_send(worker->setup->control_fd, &msg, -1);
+	int r = channel_send(worker->setup->channel_fd, &msg, -1);
 	if (r < 0)
 		mtls_log(MTLS_LOG_ERROR, "cannot tell the supervisor: %s", mtls_strerror(r));
 }
@@ -243,13 +243,13 @@ static int make_polls(struct worker *worker)
 			return r;
 		acceptor->poll.data = acceptor;
 	}
-	int r = uv_poll_init(&worker->loop, &worker->control, worker->setup->control_fd);
+	int r = uv_poll_init(&worker->loop, &worker->channel, worker->setup->channel_fd);
 	if (r < 0)
 		return r;
-	worker->control.data = worker;
+	worker->channel.data = worker;
 	(void)uv_timer_init(&worker->loop, &worker->timer);
 	worker->timer.data = worker;
-	return uv_poll_start(&worker->control, UV_READABLE | UV_DISCONNECT, on_control);
+	return uv_poll_start(&worker->channel, UV_READABLE | UV_DISCONNECT, on_channel);
 }
 
 static int prepare(struct worker *worker, struct mtls_diag *diag)

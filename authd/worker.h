@@ -20,7 +20,7 @@ struct worker_setup {
 	struct audit_sink *audit;
 	struct shared *shared;
 	size_t slot; /* the row of @shared that is this worker's */
-	int control_fd;
+	int channel_fd;
 	pid_t supervisor;
 };
 

@@ -25,7 +25,7 @@ lib/client:lib/base lib/name lib/wire lib/tls lib/settings signer
 signer:lib/base lib/wire lib/tls lib/conf lib/cert
 pam_mtls:lib/base lib/name lib/settings lib/wire lib/client signer
 nss_mtls:lib/base lib/name lib/acctdb
-authd:lib/base lib/service lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/mapping lib/trust lib/audit
+authd:lib/base lib/service lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/mapping lib/trust lib/audit lib/control
 accountd:lib/base lib/service lib/name lib/wire lib/conf lib/settings lib/acctdb lib/roster lib/control
 tools:lib/base lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/mapping lib/trust lib/audit lib/client lib/acctdb lib/roster lib/control signer
 '

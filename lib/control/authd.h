@@ -2,21 +2,27 @@
 /*
  * What mtlsctl and mtls-authd say to each other: the verbs of authd-control.sock, in the messages
  * ControlRequest, ControlItem, ControlEnd. Both include this; PROTOCOL.md has it in words. Root
- *only: mode 0600, and the peer's uid is checked. Numbers are decimal, times are seconds since 1970.
- * Fields marked ? may be missing; a reader ignores kinds of items and fields that it does not know.
+ * only: mode 0600, and the peer's uid is checked. Numbers are decimal, times are seconds since
+ * 1970. Fields marked ? may be missing; a reader ignores kinds of items and fields that it does not
+ * know.
  *
  *	verb		fields of the request	fields of the end
  *	status		-			generation (items: daemon reload worker listener
  *						certificate ca crl counter)
- *	reload		-			generation: of the configuration that is used now.
- *						Code MTLS_E_CONFIG and the text of the first error
- *						with file and line when nothing was changed
+ *	reload		-			generation: of the configuration that is used now,
+ *						which was loaded after the request
+ *
+ * Codes of the end of reload: OK; REFUSED when the new configuration is broken or asks for what
+ * needs a restart (the text of the first error, with file and line), FAILED when its workers cannot
+ * run; BUSY when the daemon stops. With all but OK nothing was changed. It comes when workers with
+ * the new configuration accept and those with the old one do not any more.
  *
  * Items from the daemon:
  *	daemon		version pid started generation config state (running|draining)
  *	reload		time result (ok|failed) error?: the last reload; absent before the first
- *	worker		slot pid generation (of its configuration) state
- *			(running|draining|waiting) started restarts connections
+ *	worker		slot pid? generation (of its configuration) state
+ *			(starting|running|draining|waiting) started? restarts connections
+ *			error? (how the one before it ended); waiting: a pause before the next start
  *	listener	address
  *	certificate	file subject not-after: the server's own, as it is in use
  *	ca		name role (user|host) file subject not-after: a row for each anchor

@@ -30,10 +30,11 @@ struct mtls_settings_ca {
 };
 
 struct mtls_settings_authd {
-	char **listen;     /* "unix:PATH", "tcp:ADDRESS:PORT"; default unix:RUNDIR/authd.sock */
-	char *user;        /* default mtls-authd: what the daemon becomes */
-	char *certificate; /* PEM chain; default SYSCONFDIR/server.pem */
-	char *private_key; /* default SYSCONFDIR/private/server.key */
+	char **listen;        /* "unix:PATH", "tcp:ADDRESS:PORT"; default unix:RUNDIR/authd.sock */
+	char *control_socket; /* default RUNDIR/authd-control.sock */
+	char *user;           /* default mtls-authd: what the daemon becomes */
+	char *certificate;    /* PEM chain; default SYSCONFDIR/server.pem */
+	char *private_key;    /* default SYSCONFDIR/private/server.key */
 	struct mtls_settings_ca *cas;
 	size_t ca_count;               /* at least one of role user */
 	uint32_t min_uid;              /* default 1000: bindings to accounts below are refused */

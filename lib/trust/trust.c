@@ -37,8 +37,24 @@ static int load_crl_file(struct mtls_anchors *anchors, const struct mtls_setting
 	return r < 0 ? mtls_diag_set_file(diag, r, path) : 0;
 }
 
-static int load_ca(struct mtls_anchors *anchors, const struct mtls_settings_ca *ca,
-		   struct mtls_diag *diag)
+/* What is to be done for each file. */
+struct loading {
+	struct mtls_anchors *anchors;
+	mtls_trust_note *note; /* NULL: nothing more */
+	void *ctx;
+	struct mtls_diag *diag;
+};
+
+static int note(const struct loading *loading, const struct mtls_settings_ca *ca, const char *path,
+		enum mtls_trust_file file)
+{
+	if (!loading->note)
+		return 0;
+	int r = loading->note(loading->ctx, loading->anchors, ca, path, file);
+	return r < 0 ? mtls_diag_set(loading->diag, r, "'%s': %s", path, mtls_strerror(r)) : 0;
+}
+
+static int load_ca(const struct loading *loading, const struct mtls_settings_ca *ca)
 {
 	static const enum mtls_verify_crl policies[] = {
 		[MTLS_CRL_OFF] = MTLS_VERIFY_CRL_OFF,
@@ -47,30 +63,47 @@ static int load_ca(struct mtls_anchors *anchors, const struct mtls_settings_ca *
 	};
 	int r = 0;
 
-	for (char **path = ca->files; r >= 0 && path && *path; path++)
-		r = load_ca_file(anchors, ca, *path, diag);
-	for (char **path = ca->crl; r >= 0 && path && *path; path++)
-		r = load_crl_file(anchors, ca, *path, diag);
+	for (char **path = ca->files; r >= 0 && path && *path; path++) {
+		r = load_ca_file(loading->anchors, ca, *path, loading->diag);
+		if (r >= 0)
+			r = note(loading, ca, *path, MTLS_TRUST_CA);
+	}
+	for (char **path = ca->crl; r >= 0 && path && *path; path++) {
+		r = load_crl_file(loading->anchors, ca, *path, loading->diag);
+		if (r >= 0)
+			r = note(loading, ca, *path, MTLS_TRUST_CRL);
+	}
 	if (r < 0)
 		return r;
-	r = mtls_anchors_set_crl_policy(anchors, ca->name, policies[ca->crl_policy]);
-	return r < 0 ? mtls_diag_set(diag, r, "ca '%s': no certificate was loaded", ca->name) : 0;
+	r = mtls_anchors_set_crl_policy(loading->anchors, ca->name, policies[ca->crl_policy]);
+	return r < 0 ? mtls_diag_set(loading->diag, r, "ca '%s': no certificate was loaded",
+				     ca->name)
+		     : 0;
 }
 
-int mtls_trust_load(const struct mtls_settings_authd *settings, struct mtls_anchors **ret,
-		    struct mtls_diag *diag)
+int mtls_trust_load_noting(const struct mtls_settings_authd *settings, mtls_trust_note *note_file,
+			   void *ctx, struct mtls_anchors **ret, struct mtls_diag *diag)
 {
 	_cleanup_(mtls_anchors_freep) struct mtls_anchors *anchors = NULL;
 
 	int r = mtls_anchors_new(&anchors);
 	if (r < 0)
 		return mtls_diag_set(diag, r, "out of memory");
+	const struct loading loading = {
+		.anchors = anchors, .note = note_file, .ctx = ctx, .diag = diag
+	};
 	for (size_t i = 0; r >= 0 && i < settings->ca_count; i++)
-		r = load_ca(anchors, &settings->cas[i], diag);
+		r = load_ca(&loading, &settings->cas[i]);
 	if (r < 0)
 		return r;
 	*ret = MTLS_TAKE(anchors);
 	return 0;
+}
+
+int mtls_trust_load(const struct mtls_settings_authd *settings, struct mtls_anchors **ret,
+		    struct mtls_diag *diag)
+{
+	return mtls_trust_load_noting(settings, NULL, NULL, ret, diag);
 }
 
 struct mtls_verify_bounds mtls_trust_bounds(const struct mtls_settings_authd *settings)

@@ -250,6 +250,17 @@ int mtls_anchors_add_crl(struct mtls_anchors *anchors, const char *ca_name, cons
 	return err;
 }
 
+int mtls_anchors_crl_times(const struct mtls_anchors *anchors, const char *ca_name, size_t index,
+			   int64_t *ret_this, int64_t *ret_next)
+{
+	const struct mtls_verify_ca *ca = mtls_anchors_find_ca(anchors, ca_name);
+
+	if (!ca || index >= ca->crl_count)
+		return MTLS_E_NOTFOUND;
+	mtls_crl_times(ca->crls[index], ret_this, ret_next);
+	return 0;
+}
+
 int mtls_anchors_set_crl_policy(struct mtls_anchors *anchors, const char *ca_name,
 				enum mtls_verify_crl policy)
 {

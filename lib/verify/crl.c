@@ -53,6 +53,12 @@ void mtls_crl_free(struct mtls_crl *crl)
 	free(crl);
 }
 
+void mtls_crl_times(const struct mtls_crl *crl, int64_t *ret_this, int64_t *ret_next)
+{
+	*ret_this = crl->this_update;
+	*ret_next = crl->next_update == NO_TIME ? -1 : crl->next_update;
+}
+
 static int read_algorithm(struct mtls_crl *crl, const struct mtls_der_element *identifier)
 {
 	static const gnutls_sign_algorithm_t allowed[] = {

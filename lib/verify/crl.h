@@ -44,6 +44,9 @@ enum mtls_crl_state mtls_crl_judge(struct mtls_crl *crl, const struct mtls_cert 
 /* True if @issuer's key made the list's signature, whatever else is wrong with it. */
 bool mtls_crl_genuine(struct mtls_crl *crl, const struct mtls_cert *issuer);
 
+/* Seconds since 1970; *@ret_next is -1 where the list does not say when the next one comes. */
+void mtls_crl_times(const struct mtls_crl *crl, int64_t *ret_this, int64_t *ret_next);
+
 /* True if @cert's serial is on the list. */
 bool mtls_crl_lists(const struct mtls_crl *crl, const struct mtls_cert *cert);
 

@@ -54,6 +54,12 @@ int mtls_anchors_add_pem(struct mtls_anchors *anchors, enum mtls_role role, cons
  */
 int mtls_anchors_add_crl(struct mtls_anchors *anchors, const char *ca_name, const uint8_t *data,
 			 size_t len, struct mtls_diag *diag);
+/*
+ * When list @index (from 0, as they were added) of CA @ca_name was made and when the next one comes
+ * (-1: it does not say). 0, or MTLS_E_NOTFOUND behind the last one.
+ */
+int mtls_anchors_crl_times(const struct mtls_anchors *anchors, const char *ca_name, size_t index,
+			   int64_t *ret_this, int64_t *ret_next);
 /* Starts as MTLS_VERIFY_CRL_OFF. 0 or MTLS_E_NOTFOUND. */
 int mtls_anchors_set_crl_policy(struct mtls_anchors *anchors, const char *ca_name,
 				enum mtls_verify_crl policy);

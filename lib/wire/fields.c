@@ -21,7 +21,6 @@
 #define AUDIT_MAX        64
 #define SOURCE_MAX       32
 #define LABEL_MAX        256
-#define CONTROL_TEXT_MAX 1024
 
 static bool in_range(int number, int min, int max)
 {
@@ -194,7 +193,7 @@ static const struct mtls_field control_item[] = {
 
 static const struct mtls_field control_end[] = {
 	{ "code",   MTLS_FIELD_ENUM,  false, AT(mtls_control_end, code), .known = known_control_code },
-	{ "text",   MTLS_FIELD_TEXT,  true,  AT(mtls_control_end, text), .min = 1, .max = CONTROL_TEXT_MAX },
+	{ "text",   MTLS_FIELD_TEXT,  true,  AT(mtls_control_end, text), .min = 1, .max = MTLS_CONTROL_TEXT_MAX },
 	{ "fields", MTLS_FIELD_PAIRS, true,  AT(mtls_control_end, fields), .list_max = MTLS_CONTROL_FIELDS_MAX },
 };
 /* clang-format on */

@@ -162,6 +162,7 @@ enum mtls_sign_scheme {
 #define MTLS_CONTROL_FIELDS_MAX 16
 #define MTLS_CONTROL_NAME_MAX   32   /* bytes of a verb, a kind, the name of a field: [a-z0-9-]+ */
 #define MTLS_CONTROL_VALUE_MAX  4400 /* bytes of a value */
+#define MTLS_CONTROL_TEXT_MAX   1024 /* bytes of the sentence of an end */
 
 struct mtls_control_field {
 	char *name;

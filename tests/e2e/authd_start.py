@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests/certs"))
 # pylint: disable=wrong-import-position
-from lib import private, tap, wire
+from lib import control, private, tap, wire
 from lib.records import wait_for
 
 GOOD = wire.auth_request(account="bob")
@@ -123,7 +123,8 @@ class Start:
         self.out.result(done.returncode == 0 and "issues for people" in done.stdout,
                         "a server certificate from the user CA is warned about", done.stdout)
         self.alone.server_ca.sign(self.alone.at("ends.pem"), self.alone.at("server.key"),
-                                  "/CN=auth.test", self.pki.SERVER, days=(-86400, 5 * 86400 + 3600))
+                                  "/CN=auth.test", self.pki.SERVER,
+                                  days=(-100 * 86400, 5 * 86400 + 3600))
         self.alone.write_settings(certificate=self.alone.at("ends.pem"))
         done = self.run("--check")
         self.out.result(done.returncode == 0 and "ends in 5 days" in done.stdout,
@@ -157,6 +158,46 @@ class Start:
         self.out.result(done.returncode == EXIT_UNAVAILABLE and "another process" in done.stdout and
                         self.login() == "reason:0", "a second daemon does not steal the socket",
                         done.stdout)
+
+    def control(self):
+        """The control socket: root's, bounded, and what it tells."""
+        from lib.alone import uid_of  # pylint: disable=import-outside-toplevel
+        path = self.alone.control
+        told = os.stat(path)
+        self.out.result(stat.S_IMODE(told.st_mode) == 0o600 and told.st_uid == 0,
+                        "the control socket is root's, 0600", oct(told.st_mode))
+        answer = control.ask(path, "status")
+        daemon = answer.kind("daemon")
+        self.out.result(answer.code == control.OK and len(daemon) == 1 and
+                        daemon[0]["pid"] == str(self.alone.daemon.process.pid) and
+                        daemon[0]["state"] == "running", "status: the daemon", answer)
+        self.out.result([w["pid"] for w in answer.kind("worker")] == [str(self.alone.worker())],
+                        "status: its worker", answer.kind("worker"))
+        certificate = answer.kind("certificate")
+        self.out.result([c["file"] for c in certificate] == [self.alone.at("server.pem")] and
+                        certificate[0]["subject"] == "CN=auth.test" and
+                        int(certificate[0]["not-after"]) > 0, "status: the certificate", certificate)
+        roles = {(ca["name"], ca["role"], ca["file"]) for ca in answer.kind("ca")}
+        self.out.result(roles == {("people", "user", self.alone.at("user-ca.pem")),
+                                  ("machines", "host", self.alone.at("host-ca.pem"))},
+                        "status: the CAs", roles)
+        self.out.result(len(answer.kind("listener")) == 2 and answer.kind("counter"),
+                        "status: listeners and counters", answer)
+        for verb, fields in (("colour", {}), ("status", {"colour": "blue"})):
+            answer = control.ask(path, verb, **fields)
+            self.out.result(answer.code == control.USAGE and "not known" in answer.text,
+                            f"{verb} {fields}: not known", answer)
+        os.chmod(path, 0o666)
+        told = wire.as_uid(uid_of("bob"), lambda: control.ask(path, "status").code)
+        self.out.result(told == "None", "a person is told nothing, even if the mode were wrong", told)
+        os.chmod(path, 0o600)
+        clients = [control.Client(path) for _ in range(16)]
+        for client in clients[1:]:
+            client.send(control.request("status")[:5])
+        self.out.result(self.login() == "reason:0", "clients that hold the control socket hold no login")
+        for client in clients:
+            client.close()
+        self.out.result(control.ask(path, "status").code == control.OK, "nor the next client")
 
     # Processes.
 
@@ -361,7 +402,7 @@ def test(out):
     alone = Alone()
     start = Start(out, alone)
     try:
-        for part in (start.options, start.refusals, start.warnings, start.sockets, start.rights,
+        for part in (start.options, start.refusals, start.warnings, start.sockets, start.control, start.rights,
                      start.deaths, start.hang, start.snapshot_missing, start.signals,
                      start.journal, start.full_disk, start.keylog):
             part()

@@ -37,6 +37,7 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	%D%/lib/accountd.py \
 	%D%/lib/attempt.py \
 	%D%/lib/authd.py \
+	%D%/lib/control.py \
 	%D%/lib/hosts.py \
 	%D%/lib/machine.py \
 	%D%/lib/private.py \

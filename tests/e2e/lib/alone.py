@@ -34,6 +34,7 @@ class Alone:
         run("useradd", "-m", "bob")
         run("useradd", "-m", "carol")
         self.socket = environment("MTLS_RUNDIR") + "/authd.sock"
+        self.control = environment("MTLS_RUNDIR") + "/authd-control.sock"
         self.program = environment("MTLS_SBINDIR") + "/mtls-authd"
         self.audit = Audit("/run/mtls-test/audit.json")
         self.daemon = Daemon([self.program], self.socket, "/run/mtls-test/authd.log")

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Control messages with descriptors. Holds no state. */
+/* Messages between supervisor and worker, with descriptors. Holds no state. */
 #include <config.h>
 
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "authd/control.h"
+#include "authd/channel.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/err.h"
 
@@ -15,9 +15,9 @@ union ancillary {
 	struct cmsghdr align;
 };
 
-int control_send(int fd, const struct control_msg *msg, int pass)
+int channel_send(int fd, const struct channel_msg *msg, int pass)
 {
-	struct control_msg copy = *msg;
+	struct channel_msg copy = *msg;
 	struct iovec iov = { .iov_base = &copy, .iov_len = sizeof(copy) };
 	union ancillary anc = { 0 };
 	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
@@ -34,7 +34,7 @@ int control_send(int fd, const struct control_msg *msg, int pass)
 	return sendmsg(fd, &hdr, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-int control_recv(int fd, struct control_msg *msg, int *ret_fd)
+int channel_recv(int fd, struct channel_msg *msg, int *ret_fd)
 {
 	struct iovec iov = { .iov_base = msg, .iov_len = sizeof(*msg) };
 	union ancillary anc = { 0 };

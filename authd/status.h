@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The items of `status`: lib/control/authd.h lists them. */
+#ifndef AUTHD_STATUS_H
+#define AUTHD_STATUS_H
+
+#include "lib/control/server.h"
+
+struct supervisor;
+
+/* 0, -ENOMEM, MTLS_E_LIMIT. */
+int status_tell(const struct supervisor *s, struct mtls_control_call *call);
+
+#endif
