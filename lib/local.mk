@@ -14,3 +14,4 @@ include lib/audit/local.mk
 include lib/mapping/local.mk
 include lib/trust/local.mk
 include lib/client/local.mk
+include lib/rescue/local.mk

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The thin module: libpam, libConfuse, libc. Whatever needs GnuTLS or libtasn1 is in the TLS half,
 # which is opened after the signers were started.
-noinst_LTLIBRARIES += libpam_mtls_core.la
+noinst_LTLIBRARIES += libpam_mtls_host.la libpam_mtls_core.la
+
+# The host program's side: items, conversation, terminals. For pam_mtls_rescue.so too, so libc and
+# libpam only.
+libpam_mtls_host_la_SOURCES = \
+	%D%/console.c %D%/console.h \
+	%D%/items.c %D%/items.h \
+	%D%/prompt.c %D%/prompt.h
+
 libpam_mtls_core_la_SOURCES = \
 	%D%/result.c %D%/result.h \
 	%D%/user.c %D%/user.h \
 	%D%/person.c %D%/person.h \
-	%D%/prompt.c %D%/prompt.h \
 	%D%/options.c %D%/options.h \
 	%D%/credential.c %D%/credential.h
 
@@ -15,13 +22,12 @@ pammod_LTLIBRARIES = pam_mtls.la
 pam_mtls_la_SOURCES = \
 	%D%/pam_mtls.c \
 	%D%/login.c %D%/login.h \
-	%D%/items.c %D%/items.h \
 	%D%/signers.c %D%/signers.h \
 	%D%/session.c %D%/session.h \
 	%D%/report.c %D%/report.h \
 	%D%/tls_half.c %D%/tls_half.h \
 	%D%/half.h
-pam_mtls_la_LIBADD = libpam_mtls_core.la $(LIBMTLS_CONF) $(LIBMTLS_SIGNER_START) \
+pam_mtls_la_LIBADD = libpam_mtls_core.la libpam_mtls_host.la $(LIBMTLS_CONF) $(LIBMTLS_SIGNER_START) \
 	$(LIBMTLS_NAME) $(LIBMTLS_BASE) $(PAM_LIBS)
 pam_mtls_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared $(MODULE_LDFLAGS) \
 	-Wl,--version-script=$(srcdir)/%D%/pam_mtls.map
@@ -44,7 +50,7 @@ UNIT_PAM = tests/unit/test_result tests/unit/test_person tests/unit/test_pam_opt
 	tests/unit/test_prompt tests/unit/test_credential
 check_PROGRAMS += $(UNIT_PAM)
 TESTS += $(UNIT_PAM)
-UNIT_PAM_LIBS = libpam_mtls_core.la $(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_BASE) \
+UNIT_PAM_LIBS = libpam_mtls_core.la libpam_mtls_host.la $(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_BASE) \
 	$(PAM_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_result_SOURCES = tests/unit/test_result.c
 tests_unit_test_result_LDADD = $(UNIT_PAM_LIBS)

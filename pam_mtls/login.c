@@ -17,6 +17,7 @@
 
 #include <security/pam_ext.h>
 
+#include "lib/base/bootword.h"
 #include "lib/base/str.h"
 #include "pam_mtls/credential.h"
 #include "pam_mtls/items.h"
@@ -324,7 +325,7 @@ int login_authenticate(pam_handle_t *pamh, int flags, int argc, const char **arg
 	_cleanup_(login_done) struct login login = { .pamh = pamh };
 	session_drop(pamh);
 	int situation = RESULT_FAULT;
-	if (options_off())
+	if (mtls_bootword_off())
 		situation = RESULT_OFF;
 	else
 		situation = authenticate(&login, flags, argc, argv);
@@ -353,7 +354,7 @@ int login_authenticate(pam_handle_t *pamh, int flags, int argc, const char **arg
 static int account_situation(const struct items *items, int argc, const char **argv,
 			     struct mtls_diag *diag)
 {
-	if (options_off())
+	if (mtls_bootword_off())
 		return RESULT_OFF;
 	_cleanup_(mtls_settings_pam_freep) struct mtls_settings_pam *settings = NULL;
 	int rc = options_load(items->service, argc, argv, &settings, diag);

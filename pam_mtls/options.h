@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the administrator said: pam_mtls.conf, the module arguments, the kernel command line.
+ * What the administrator said: pam_mtls.conf, the module arguments.
  */
 #ifndef PAM_MTLS_OPTIONS_H
 #define PAM_MTLS_OPTIONS_H
-
-#include <stdbool.h>
 
 #include "lib/base/err.h"
 #include "lib/settings/pam_mtls.h"
@@ -28,14 +26,5 @@ int options_args(int argc, const char **argv, struct options_args *ret, struct m
 /* options_args() and mtls_settings_pam_load(); errors as there. */
 int options_load(const char *service, int argc, const char **argv, struct mtls_settings_pam **ret,
 		 struct mtls_diag *diag);
-
-/* True if the kernel command line @text has @word outside of quotes, exactly. */
-bool options_has_word(const char *text, const char *word);
-
-/*
- * The way back: true if the machine was started with `mtls=off`. What cannot be read, or does not
- * belong to root, says no.
- */
-bool options_off(void);
 
 #endif

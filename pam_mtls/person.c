@@ -6,10 +6,10 @@
  */
 #include <config.h>
 
-#include <fnmatch.h>
 #include <string.h>
 
 #include "lib/base/str.h"
+#include "pam_mtls/console.h"
 #include "pam_mtls/person.h"
 
 static bool is_set(const char *text)
@@ -128,15 +128,7 @@ bool person_is_local(const struct person_facts *facts)
 		return false;
 	if (facts->seat == PERSON_SEAT_LOCAL)
 		return true;
-	if (!is_set(facts->tty))
-		return false;
-	const char *tty = facts->tty;
-	if (strncmp(tty, "/dev/", 5) == 0)
-		tty += 5;
-	for (char *const *p = facts->settings->local_ttys; p && *p; p++)
-		if (fnmatch(*p, tty, FNM_PATHNAME) == 0)
-			return true;
-	return false;
+	return console_has(facts->tty, facts->settings->local_ttys);
 }
 
 const char *person_host_name(enum person_host host)

@@ -12,6 +12,7 @@ lib/service:lib/base
 lib/acctdb:lib/base lib/name
 lib/conf:lib/base
 lib/settings:lib/base lib/name lib/conf
+lib/rescue:lib/base lib/name
 lib/roster:lib/base lib/name
 lib/control:lib/base lib/wire
 lib/wire:lib/base
@@ -24,10 +25,11 @@ lib/trust:lib/base lib/settings lib/verify lib/wire
 lib/client:lib/base lib/name lib/wire lib/tls lib/settings signer
 signer:lib/base lib/wire lib/tls lib/conf lib/cert
 pam_mtls:lib/base lib/name lib/settings lib/wire lib/client signer
+pam_mtls_rescue:lib/base lib/rescue pam_mtls
 nss_mtls:lib/base lib/name lib/acctdb
 authd:lib/base lib/service lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/mapping lib/trust lib/audit lib/control
 accountd:lib/base lib/service lib/name lib/wire lib/conf lib/settings lib/acctdb lib/roster lib/control
-tools:lib/base lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/mapping lib/trust lib/audit lib/client lib/acctdb lib/roster lib/control signer
+tools:lib/base lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/mapping lib/trust lib/audit lib/client lib/acctdb lib/rescue lib/roster lib/control signer
 '
 # library header pattern: the only folders that may include it
 owners='
@@ -37,7 +39,8 @@ cdb.h:lib/acctdb bench tests/nss
 uv.h:authd accountd
 sqlite3.h:accountd tests/unit
 seccomp.h:authd signer accountd
-security/pam_:pam_mtls tests bench
+crypt.h:lib/rescue
+security/pam_:pam_mtls pam_mtls_rescue tests bench
 '
 n=0
 result() { # ok? name details
@@ -64,7 +67,7 @@ done
 for rule in $(echo "$owners" | tr ' ' ','); do
 	header=${rule%%:*}
 	allowed=$(echo "${rule#*:}" | tr ',' ' ')
-	bad=$(grep -rnE "^#include <$header" --include='*.[ch]' lib signer pam_mtls nss_mtls authd accountd tools bench tests 2>/dev/null |
+	bad=$(grep -rnE "^#include <$header" --include='*.[ch]' lib signer pam_mtls pam_mtls_rescue nss_mtls authd accountd tools bench tests 2>/dev/null |
 		while IFS=: read -r file line text; do
 			ok=no
 			for a in $allowed; do case $file in "$a"/*) ok=yes ;; esac; done

@@ -153,6 +153,7 @@ static int run(const char *dir, bool json)
 	check_system(&check);
 	check_connections(&check);
 	check_pam_services(&check);
+	check_ways_back(&check);
 	int code = check.counts[CHECK_ERROR] ? CTL_DENIED : CTL_OK;
 	if (json && print_json(&check) < 0)
 		check.err = -ENOMEM;

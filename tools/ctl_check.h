@@ -36,6 +36,8 @@ struct check {
 	struct mtls_settings_pam *pam;
 	struct mtls_settings_authd *authd;
 	struct mtls_settings_accountd *accountd;
+	/* Lines of /etc/pam.d that take rescue codes. */
+	size_t rescue_services;
 	struct check_finding *findings;
 	size_t count;
 	size_t counts[CHECK_SEVERITIES];
@@ -49,10 +51,10 @@ void check_add(struct check *check, enum check_severity severity, const char *ar
 /* True if a server of pam_mtls.conf is a socket of this machine. */
 bool check_server_is_local(const struct check *check);
 
-void check_settings(struct check *check);     /* the three files; fills the settings */
-void check_server(struct check *check);       /* the daemon's certificate and key */
-void check_authorities(struct check *check);  /* CAs of persons, hosts, servers; CRLs */
-void check_system(struct check *check);       /* users, programs, NSS, accounts */
+void check_settings(struct check *check);    /* the three files; fills the settings */
+void check_server(struct check *check);      /* the daemon's certificate and key */
+void check_authorities(struct check *check); /* CAs of persons, hosts, servers; CRLs */
+void check_system(struct check *check);      /* users, programs, NSS, accounts */
 /*
  * What mtls-accountd says of itself. True and @ret_published, the generation that every snapshot
  * has from now on, if it answers.
@@ -62,5 +64,8 @@ bool check_accountd(struct check *check, uint64_t *ret_published);
 void check_accounts(struct check *check, const struct mtls_acctdb *db);
 void check_connections(struct check *check);  /* does a daemon listen */
 void check_pam_services(struct check *check); /* /etc/pam.d and arguments there */
+
+/* Rescue codes, the kernel command line; after check_pam_services(). */
+void check_ways_back(struct check *check);
 
 #endif

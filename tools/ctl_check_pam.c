@@ -22,6 +22,7 @@
 #define FILE_MAX (256 * 1024)
 #define ARGS_MAX 128
 #define MODULE   "pam_mtls.so"
+#define RESCUE   "pam_mtls_rescue.so"
 
 /* The next word; one in brackets without them, "\]" in it being "]". NULL at the end. */
 static char *next_word(char **cursor)
@@ -47,11 +48,43 @@ static char *next_word(char **cursor)
 	return start;
 }
 
-static bool is_our_module(const char *path)
+static bool is_module(const char *path, const char *name)
 {
 	const char *slash = strrchr(path, '/');
 
-	return mtls_streq(slash ? slash + 1 : path, MODULE);
+	return mtls_streq(slash ? slash + 1 : path, name);
+}
+
+/* services=NAME,... of pam_mtls_rescue(8); the last one counts. */
+static bool rescue_serves(const char *service, char *cursor)
+{
+	static const char key[] = "services=";
+	bool serves = mtls_streq(service, "login");
+
+	for (const char *word; (word = next_word(&cursor));) {
+		size_t len;
+		if (strncmp(word, key, sizeof(key) - 1) != 0)
+			continue;
+		word += sizeof(key) - 1;
+		serves = false;
+		for (const char *name; (name = mtls_split_next(&word, ',', &len));)
+			serves |= strlen(service) == len && memcmp(service, name, len) == 0;
+	}
+	return serves;
+}
+
+static void check_rescue_line(struct check *check, const char *service, const char *type,
+			      char *cursor)
+{
+	if (!mtls_streq(type, "auth") && !mtls_streq(type, "-auth"))
+		return;
+	if (rescue_serves(service, cursor))
+		check->rescue_services++;
+	else
+		check_add(check, CHECK_WARNING, "pam",
+			  "add services=login,SERVICE to the line, or remove it",
+			  "service '%s': " RESCUE " takes codes in 'login' only, by its arguments",
+			  service);
 }
 
 /* type, control, module, arguments. True if the module is ours. */
@@ -64,7 +97,9 @@ static bool check_line(struct check *check, const char *service, char *line)
 	const char *type = next_word(&cursor);
 	const char *control = type ? next_word(&cursor) : NULL;
 	const char *module = control ? next_word(&cursor) : NULL;
-	if (!module || !is_our_module(module))
+	if (module && is_module(module, RESCUE))
+		check_rescue_line(check, service, type, cursor);
+	if (!module || !is_module(module, MODULE))
 		return false;
 	char path[PATH_MAX];
 	(void)snprintf(path, sizeof(path), "%s/pam_mtls.conf", check->dir);

@@ -15,12 +15,14 @@ mtlsctl_SOURCES = \
 	%D%/ctl_check_pam.c \
 	%D%/ctl_check_accountd.c \
 	%D%/ctl_check_accounts.c \
+	%D%/ctl_check_rescue.c \
 	%D%/ctl_check_system.c \
 	%D%/ctl_common.c %D%/ctl_common.h \
 	%D%/ctl_complete.c %D%/ctl_complete.h \
 	%D%/ctl_group.c \
 	%D%/ctl_init.c \
 	%D%/ctl_issue.c \
+	%D%/ctl_rescue.c \
 	%D%/ctl_snapshot.c %D%/ctl_snapshot.h \
 	%D%/ctl_term.c %D%/ctl_term.h \
 	%D%/ctl_try.c \
@@ -29,7 +31,7 @@ mtlsctl_SOURCES = \
 mtlsctl_LDADD = \
 	$(LIBMTLS_CLIENT) $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) \
 	$(LIBMTLS_VERIFY) $(LIBMTLS_ACCTDB) $(LIBMTLS_CERT) $(LIBMTLS_CONF) $(LIBMTLS_TLS) \
-	$(LIBMTLS_CONTROL) $(LIBMTLS_ROSTER) $(LIBMTLS_WIRE) $(LIBMTLS_NAME) \
+	$(LIBMTLS_CONTROL) $(LIBMTLS_RESCUE) $(LIBMTLS_ROSTER) $(LIBMTLS_WIRE) $(LIBMTLS_NAME) \
 	$(GNUTLS_LIBS) $(JANSSON_LIBS) $(LIBMTLS_BASE)
 
 TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh

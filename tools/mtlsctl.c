@@ -22,7 +22,7 @@ static const struct task {
 	const char *title;
 	const struct ctl_command *commands[COMMANDS_MAX]; /* NULL behind the last */
 } tasks[] = {
-	{ "Set up", { &ctl_init, &ctl_check } },
+	{ "Set up", { &ctl_init, &ctl_rescue, &ctl_check } },
 	{ "People", { &ctl_issue, &ctl_account, &ctl_group, &ctl_bind } },
 	{ "Find out", { &ctl_try } },
 };

@@ -3,6 +3,7 @@ noinst_LTLIBRARIES += libmtls_base.la
 libmtls_base_la_SOURCES = \
 	%D%/cleanup.h \
 	%D%/err.c %D%/err.h \
+	%D%/bootword.c %D%/bootword.h \
 	%D%/buf.c %D%/buf.h \
 	%D%/str.c %D%/str.h \
 	%D%/log.c %D%/log.h \

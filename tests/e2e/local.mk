@@ -26,7 +26,8 @@ E2E_TESTS = \
 	%D%/phases.py \
 	%D%/broken_trust.py \
 	%D%/matrix.py \
-	%D%/readme_setup.py
+	%D%/readme_setup.py \
+	%D%/rescue.py
 
 EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clean_machine.sh \
 	tests/results.py tests/mutants \

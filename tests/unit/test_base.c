@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "lib/base/bootword.h"
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/err.h"
@@ -307,6 +308,36 @@ static void log_lines_cannot_be_forged(void **state)
 	mtls_log_set_sink(NULL, NULL);
 }
 
+static void kernel_word_is_exact(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		bool want;
+	} rows[] = {
+		{ "mtls=off", true },
+		{ "root=/dev/sda1 ro mtls=off quiet\n", true },
+		{ "quiet\tmtls=off\n", true },
+		{ "  mtls=off  ", true },
+		{ "", false },
+		{ "\n", false },
+		{ "mtls=offline", false },
+		{ "xmtls=off", false },
+		{ "mtls=of", false },
+		{ "mtls=off,", false },
+		{ "MTLS=OFF", false },
+		{ "mtls=on", false },
+		{ "init=\"/bin/x mtls=off y\"", false },
+		{ "\"mtls=off\"", false },
+		{ "a=\"b c\" mtls=off", true },
+		{ "a=\"never closed mtls=off", false },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (mtls_bootword_in(rows[i].text, "mtls=off") != rows[i].want)
+			fail_msg("'%s'", rows[i].text);
+	assert_false(mtls_bootword_in("a b", ""));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +353,7 @@ int main(void)
 						remove_folder),
 		cmocka_unit_test_setup_teardown(trust_is_checked, make_folder, remove_folder),
 		cmocka_unit_test(log_lines_cannot_be_forged),
+		cmocka_unit_test(kernel_word_is_exact),
 	};
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

@@ -77,43 +77,12 @@ static void errors_name_file_or_argument(void **state)
 	assert_non_null(strstr(diag.text, "/nonexistent/pam_mtls.conf"));
 }
 
-static void kernel_word_is_exact(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *text;
-		bool want;
-	} rows[] = {
-		{ "mtls=off", true },
-		{ "root=/dev/sda1 ro mtls=off quiet\n", true },
-		{ "quiet\tmtls=off\n", true },
-		{ "  mtls=off  ", true },
-		{ "", false },
-		{ "\n", false },
-		{ "mtls=offline", false },
-		{ "xmtls=off", false },
-		{ "mtls=of", false },
-		{ "mtls=off,", false },
-		{ "MTLS=OFF", false },
-		{ "mtls=on", false },
-		{ "init=\"/bin/x mtls=off y\"", false },
-		{ "\"mtls=off\"", false },
-		{ "a=\"b c\" mtls=off", true },
-		{ "a=\"never closed mtls=off", false },
-	};
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (options_has_word(rows[i].text, "mtls=off") != rows[i].want)
-			fail_msg("'%s'", rows[i].text);
-	assert_false(options_has_word("a b", ""));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(config_is_taken_out),
 		cmocka_unit_test(no_argv_at_all),
 		cmocka_unit_test(errors_name_file_or_argument),
-		cmocka_unit_test(kernel_word_is_exact),
 	};
 	return cmocka_run_group_tests_name("pam_options", tests, NULL, NULL);
 }
