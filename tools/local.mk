@@ -36,7 +36,7 @@ mtlsctl_LDADD = \
 
 TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh
 EXTRA_DIST += tests/tools/accountd.sh tests/tools/rename_in_snapshot.py
-EXTRA_DIST += tests/tools/ask.py tests/tools/test_accounts.py tests/tools/tap.sh tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_check.sh tests/tools/test_try.sh
+EXTRA_DIST += tests/tools/ask.py tests/tools/test_accounts.py tests/tools/tap.sh tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_check.sh tests/tools/test_try.sh tests/tools/findings.py tests/tools/findings.elsewhere
 
 # They need the folder that the state folder lies in.
 if E2E

@@ -14,7 +14,13 @@ fi
 accountd_folder=$work
 dir=$MTLS_CONFDIR
 mtlsctl=$MTLS_SBINDIR/mtlsctl
-check() { run "$1" "$mtlsctl" check; }
+# check STATUS: what it printed is kept for the end of this test too.
+check() {
+	run "$1" "$mtlsctl" check
+	checked=$?
+	cat "$work/out" >>"$work/seen"
+	return $checked
+}
 
 for user in mtls-authd mtls-accountd mtls-signer; do useradd -r "$user"; done
 rm -rf "$dir"
@@ -91,6 +97,9 @@ found error 'the private key does not belong to the certificate' "another certif
 keep "$dir/server.pem"
 cp "$dir/server-ca/ca.pem" "$dir/server.pem"
 found error 'has no extendedKeyUsage serverAuth' 'a certificate that is not for servers'
+keep "$dir/server.pem"
+echo rubbish >"$dir/server.pem"
+found error "'$dir/server.pem': " "a server's certificate that is rubbish"
 keep "$dir/user-ca/ca.pem"
 cp "$dir/server.pem" "$dir/user-ca/ca.pem"
 found error "ca 'users'" 'a CA that is none'
@@ -128,6 +137,9 @@ keep /etc/nsswitch.conf
 sed -i 's/^\(hosts:.*\)/\1 x509/' /etc/nsswitch.conf
 found error "names x509 in the line 'hosts'" 'x509 in nsswitch.conf'
 keep /etc/nsswitch.conf
+rm /etc/nsswitch.conf
+found warning "'/etc/nsswitch.conf': No such file" 'no nsswitch.conf'
+keep /etc/nsswitch.conf
 sed -i 's/^\(passwd:\)/\1 mtls/' /etc/nsswitch.conf
 found warning 'asks mtls before files' 'mtls before files'
 keep /etc/nsswitch.conf
@@ -157,6 +169,11 @@ found error 'mode 4711' 'a signer that is setuid'
 keep "$signer"
 rm "$signer"
 found error "'$signer': No such file" 'no signer'
+
+module=$(find /usr/lib -name 'libnss_x509.so.2' | head -n 1)
+keep "$module"
+rm "$module"
+found error 'libnss_x509.so.2 cannot be loaded' 'no module that maps certificates'
 
 mkdir -p "$MTLS_STATEDIR/snapshot"
 echo rubbish >"$MTLS_STATEDIR/snapshot/accounts.cdb"
@@ -228,6 +245,12 @@ echo 'net-carol:*:2000300001:2000300001::/home/net-carol:/bin/sh' >"$dir/account
 cp "$dir/accounts.d/one.passwd" "$dir/accounts.d/two.passwd"
 comes 0 '^warning *sources.*net-carol' && said out "'one': 1 accounts"
 ok 'an account that two sources have'
+for i in $(seq 25); do
+	echo "net-many$i:*:$((2000400000 + i)):$((2000400000 + i))::/home/net-many$i:/bin/sh"
+done | tee "$dir/accounts.d/two.passwd" >"$dir/accounts.d/one.passwd"
+comes 0 '^warning *sources.*and 5 conflicts more'
+ok 'more conflicts than are shown'
+echo 'net-carol:*:2000300001:2000300001::/home/net-carol:/bin/sh' >"$dir/accounts.d/one.passwd"
 echo 'net-carol:' >"$dir/accounts.d/two.passwd"
 comes 3 "^error *sources.*the accounts of 'two' cannot be read: .*two.passwd"
 ok 'a file of accounts that is broken'
@@ -239,6 +262,23 @@ comes 0 "the files of the source 'one' are gone" && comes 0 '^0 errors, 2 warnin
 accountd_stop && accountd_start "$MTLS_SBINDIR/mtls-accountd"
 check 0 && said out '0 errors, 0 warnings'
 ok 'sources: mended'
+
+# More than are shown one by one.
+for i in $(seq 25); do echo "net-many$i,,,,,,"; done >"$work/many"
+sed -i '1i name,uid,gid,gecos,home,shell,groups' "$work/many"
+run 0 "$mtlsctl" account import --format csv "$work/many"
+ok 'many accounts'
+keep /etc/passwd
+for i in $(seq 25); do echo "net-many$i:x:$((7100 + i)):7002::/:/bin/sh"; done >>/etc/passwd
+check 3 && said out 'and 5 more like these'
+ok 'more accounts that are also local than are shown'
+run 0 "$mtlsctl" account publish
+check 3 && said out 'and 5 accounts and groups more are left out'
+ok 'more accounts left out than are shown'
+mend
+for i in $(seq 25); do "$mtlsctl" account remove "net-many$i" >/dev/null || exit 99; done
+check 0 && said out '0 errors, 0 warnings'
+ok 'many accounts: mended'
 
 accountd_stop
 check 0 && grep -q '^warning .*mtls-accountd does not run: .*lookups go on' "$work/out"
@@ -273,6 +313,15 @@ found error "the uid $uid of 'net-alice' is held" 'subordinate ids over an accou
 keep /etc/subgid
 echo "local-bob:$uid:65536" >>/etc/subgid
 found error "the gid $uid of 'net-alice' is held" 'subordinate ids over a group'
+keep /etc/subuid
+truncate -s 1G /etc/subuid
+found error "cannot read '/etc/subuid'" 'a file of the machine that cannot be read'
+keep "$snapshot/accounts.cdb"
+rm "$snapshot/accounts.cdb"
+found error 'does not exist: no process sees an account' 'a snapshot that somebody removed'
+keep "$dir/accountd.conf"
+echo 'id_max = 2000999999' >>"$dir/accountd.conf"
+found warning 'was written for the ids' 'another window than the snapshot has'
 mkdir -p /etc/sysusers.d
 keep /etc/sysusers.d
 echo 'u net-alice -' >/etc/sysusers.d/test.conf
@@ -324,13 +373,16 @@ if ldd "$mtlsctl" | grep -q libasan; then
 elif command -v faketime >/dev/null; then
 	for row in '+800 days:warning:expires on' '+900 days:error:expired on' '+4000 days:error:is outdated since'; do
 		run "$(case $row in *error*) echo 3 ;; *) echo 0 ;; esac)" faketime "${row%%:*}" "$mtlsctl" check &&
-			said out "${row##*:}"
+			cat "$work/out" >>"$work/seen" && said out "${row##*:}"
 		ok "${row%%:*}: ${row##*:}"
 	done
-	run 3 faketime '-10 days' "$mtlsctl" check && said out 'is not valid before'
+	run 3 faketime '-10 days' "$mtlsctl" check && cat "$work/out" >>"$work/seen" && said out 'is not valid before'
 	ok '-10 days: not valid yet'
 else
 	n=$((n + 1))
 	echo "ok $n - times # SKIP no faketime"
 fi
+
+run 0 python3 -B "$top_srcdir/tests/tools/findings.py" "$work/seen" "$top_srcdir/tests/tools/findings.elsewhere"
+ok 'every warning and error that check knows was seen, with its advice'
 finish
