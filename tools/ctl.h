@@ -13,7 +13,8 @@ enum ctl_exit {
 	CTL_OK = 0,
 	CTL_FAILED = 1,      /* it could not be done; standard error says why */
 	CTL_USAGE = 2,       /* the command line was wrong */
-	CTL_DENIED = 3,      /* try: the login was refused; check: there are findings */
+	CTL_DENIED = 3,      /* try: the login was refused; check: there are findings;
+			      * audit: no record was found; explain: would not enter */
 	CTL_NO_DAEMON = 4,   /* a daemon that is needed does not run */
 	CTL_UNPUBLISHED = 5, /* a change is stored, but no process sees it yet */
 };
@@ -30,6 +31,7 @@ struct ctl_command {
 };
 
 extern const struct ctl_command ctl_account;
+extern const struct ctl_command ctl_audit;
 extern const struct ctl_command ctl_bind;
 extern const struct ctl_command ctl_check;
 extern const struct ctl_command ctl_group;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "lib/base/str.h"
+#include "lib/wire/reason.h"
 #include "tools/ctl_accounts.h"
 #include "tools/ctl_complete.h"
 
@@ -53,6 +54,14 @@ static void offer_services(const char *typed)
 			offer(typed, entry->d_name, "");
 	}
 	(void)closedir(folder);
+}
+
+static void offer_reasons(const char *typed)
+{
+	int reason;
+
+	for (unsigned int i = 0; (reason = mtls_reason_at(i)) >= 0; i++)
+		offer(typed, mtls_reason_token(reason), mtls_reason_text(reason));
 }
 
 /* Every source that lists its users, ours among them where nsswitch.conf has it. */
@@ -125,9 +134,11 @@ static const struct {
 	const char *value;
 	void (*offer)(const char *typed);
 } kinds[] = {
-	{ "ACCOUNT", offer_accounts }, { "DIR", offer_folders },  { "FILE", offer_files },
-	{ "FOLDER", offer_folders },   { "GROUP", offer_groups }, { "GROUP,...", offer_group_list },
-	{ "SERVICE", offer_services }, { "USER", offer_users },
+	{ "ACCOUNT", offer_accounts }, { "DIR", offer_folders },
+	{ "FILE", offer_files },       { "FOLDER", offer_folders },
+	{ "GROUP", offer_groups },     { "GROUP,...", offer_group_list },
+	{ "REASON", offer_reasons },   { "SERVICE", offer_services },
+	{ "USER", offer_users },
 };
 
 static void offer_choice(const char *choices, const char *typed)

@@ -9,6 +9,7 @@ mtlsctl_SOURCES = \
 	%D%/ctl_account_status.c \
 	%D%/ctl_accounts.c %D%/ctl_accounts.h \
 	%D%/ctl_action.c %D%/ctl_action.h \
+	%D%/ctl_audit.c %D%/ctl_audit.h %D%/ctl_audit_source.c \
 	%D%/ctl_bind.c \
 	%D%/ctl_check.c %D%/ctl_check.h \
 	%D%/ctl_check_cert.c \
@@ -30,6 +31,7 @@ mtlsctl_SOURCES = \
 	%D%/ctl_x509.c %D%/ctl_x509.h
 mtlsctl_LDADD = \
 	$(LIBMTLS_CLIENT) $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) \
+	$(LIBMTLS_AUDIT) $(LIBMTLS_MAPPING) $(LIBMTLS_TRUST) \
 	$(LIBMTLS_VERIFY) $(LIBMTLS_ACCTDB) $(LIBMTLS_CERT) $(LIBMTLS_CONF) $(LIBMTLS_TLS) \
 	$(LIBMTLS_CONTROL) $(LIBMTLS_RESCUE) $(LIBMTLS_ROSTER) $(LIBMTLS_WIRE) $(LIBMTLS_NAME) \
 	$(GNUTLS_LIBS) $(JANSSON_LIBS) $(LIBMTLS_BASE)

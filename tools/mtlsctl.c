@@ -24,7 +24,7 @@ static const struct task {
 } tasks[] = {
 	{ "Set up", { &ctl_init, &ctl_rescue, &ctl_check } },
 	{ "People", { &ctl_issue, &ctl_account, &ctl_group, &ctl_bind } },
-	{ "Find out", { &ctl_try } },
+	{ "Find out", { &ctl_audit, &ctl_try } },
 };
 
 const struct ctl_command *ctl_command_at(size_t index)

@@ -130,6 +130,11 @@ void mtls_audit_reader_free(struct mtls_audit_reader *reader)
 	free(reader);
 }
 
+bool mtls_audit_reader_backwards(const struct mtls_audit_reader *reader)
+{
+	return reader->backwards;
+}
+
 bool mtls_audit_reader_compressed(const char *path)
 {
 	static const char *const endings[] = { ".1.gz", ".2.gz",  ".1.xz",
@@ -216,6 +221,9 @@ int mtls_audit_reader_next(struct mtls_audit_reader *reader, struct mtls_audit_r
 				continue;
 			return take_rest(reader, ret);
 		}
+		if (r == MTLS_E_LIMIT)
+			(void)mtls_diag_set(diag, r, "a line of more than %d bytes",
+					    MTLS_AUDIT_LINE_MAX);
 		if (r < 0)
 			return place(current(reader), offset, r, diag);
 		r = mtls_audit_parse(line, len, ret, diag);
@@ -230,14 +238,14 @@ static int read_from(struct mtls_audit_reader *reader, uint64_t offset)
 	mtls_audit_lines_free(reader->lines);
 	reader->lines = NULL;
 	reader->backwards = false;
-	reader->following = true;
 	reader->at = reader->count - 1; /* forwards, the newest file is the last one */
 	return lseek(reader->sources[0].fd, (off_t)offset, SEEK_SET) < 0 ? -errno : 0;
 }
 
 int mtls_audit_reader_turn(struct mtls_audit_reader *reader)
 {
-	return read_from(reader, reader->tail);
+	reader->following = true;
+	return reader->backwards ? read_from(reader, reader->tail) : 0;
 }
 
 int mtls_audit_reader_follow(struct mtls_audit_reader *reader, const char *path, uid_t owner,

@@ -36,12 +36,14 @@ MTLS_DEFINE_CLEANUP(struct mtls_audit_reader *, mtls_audit_reader_free)
 int mtls_audit_reader_next(struct mtls_audit_reader *reader, struct mtls_audit_record **ret,
 			   struct mtls_diag *diag);
 
+bool mtls_audit_reader_backwards(const struct mtls_audit_reader *reader);
+
 /* Of a file: whether compressed siblings lie beside it, which are not read. */
 bool mtls_audit_reader_compressed(const char *path);
 
 /*
- * Goes on with what is written to the newest file from now on, forwards: after a backwards reader
- * has given what is there. 0 or a negative code.
+ * Makes ready to follow the newest file: a backwards reader, which has given what is there, turns
+ * and goes on with what is written from then on. 0 or a negative code.
  */
 int mtls_audit_reader_turn(struct mtls_audit_reader *reader);
 
