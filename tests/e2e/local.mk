@@ -27,7 +27,8 @@ E2E_TESTS = \
 	%D%/broken_trust.py \
 	%D%/matrix.py \
 	%D%/readme_setup.py \
-	%D%/rescue.py
+	%D%/rescue.py \
+	%D%/rescue_faults.py
 
 EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clean_machine.sh \
 	tests/results.py tests/mutants \
@@ -44,6 +45,7 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	%D%/lib/private.py \
 	%D%/lib/reasons.py \
 	%D%/lib/records.py \
+	%D%/lib/rescue.py \
 	%D%/lib/tap.py \
 	%D%/lib/terminal.py \
 	%D%/lib/world.py
