@@ -28,6 +28,7 @@ E2E_TESTS = \
 	%D%/matrix.py \
 	%D%/readme_setup.py \
 	%D%/rescue.py \
+	%D%/rescue_ctl.py \
 	%D%/rescue_faults.py
 
 EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clean_machine.sh \
