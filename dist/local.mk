@@ -8,9 +8,10 @@ bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = %D%/completion/mtlsctl
 
 systemunitdir = $(prefix)/lib/systemd/system
-dist_systemunit_DATA = %D%/systemd/mtls-accountd.socket %D%/systemd/mtls-accountd-authd.socket
-nodist_systemunit_DATA = %D%/systemd/mtls-accountd.service
-EXTRA_DIST += %D%/systemd/mtls-accountd.service.in
-CLEANFILES += %D%/systemd/mtls-accountd.service
-%D%/systemd/mtls-accountd.service: %D%/systemd/mtls-accountd.service.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's|[@]sbindir[@]|$(sbindir)|g' $(srcdir)/dist/systemd/mtls-accountd.service.in >$@.tmp && mv $@.tmp $@
+dist_systemunit_DATA = %D%/systemd/mtls-accountd.socket %D%/systemd/mtls-accountd-authd.socket \
+	%D%/systemd/mtls-metrics.timer
+nodist_systemunit_DATA = %D%/systemd/mtls-accountd.service %D%/systemd/mtls-metrics.service
+EXTRA_DIST += %D%/systemd/mtls-accountd.service.in %D%/systemd/mtls-metrics.service.in
+CLEANFILES += $(nodist_systemunit_DATA)
+$(nodist_systemunit_DATA): %D%/systemd/%.service: %D%/systemd/%.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's|[@]sbindir[@]|$(sbindir)|g' $(srcdir)/dist/systemd/$*.service.in >$@.tmp && mv $@.tmp $@

@@ -37,7 +37,10 @@ extern const struct ctl_command ctl_check;
 extern const struct ctl_command ctl_group;
 extern const struct ctl_command ctl_init;
 extern const struct ctl_command ctl_issue;
+extern const struct ctl_command ctl_metrics;
+extern const struct ctl_command ctl_reload;
 extern const struct ctl_command ctl_rescue;
+extern const struct ctl_command ctl_status;
 extern const struct ctl_command ctl_try;
 
 /* The commands in the order in which they are shown; NULL behind the last. */

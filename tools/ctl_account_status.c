@@ -14,6 +14,7 @@
 #include "lib/base/str.h"
 #include "tools/ctl_account.h"
 #include "tools/ctl_accounts.h"
+#include "tools/ctl_json.h"
 
 struct options {
 	bool json;
@@ -30,36 +31,6 @@ struct report {
 	bool has_status; /* the daemon spoke of itself */
 	bool attention;
 };
-
-/* A number where the field is one, so that no script has to guess. */
-static json_t *json_of_value(const char *name, const char *value)
-{
-	static const char *const numbers[] = { "bindings",  "generation", "groups",
-					       "line",      "next-gid",   "next-uid",
-					       "published", "tombstones", "users" };
-	uint64_t number;
-
-	for (size_t i = 0; i < MTLS_COUNT(numbers); i++)
-		if (mtls_streq(name, numbers[i]) && mtls_parse_u64(value, &number) == 0 &&
-		    number <= INT64_MAX)
-			return json_integer((json_int_t)number);
-	return json_string(value);
-}
-
-static json_t *json_of_fields(const struct mtls_control_fields *fields)
-{
-	json_t *object = json_object();
-
-	for (size_t i = 0; object && i < fields->count; i++) {
-		const struct mtls_control_field *field = &fields->field[i];
-		if (json_object_set_new(object, field->name,
-					json_of_value(field->name, field->value)) < 0) {
-			json_decref(object);
-			return NULL;
-		}
-	}
-	return object;
-}
 
 /* --- what needs attention --- */
 
@@ -141,7 +112,7 @@ static const struct kind *find_kind(const char *name)
 
 static int keep(json_t *root, const struct kind *kind, const struct mtls_control_fields *fields)
 {
-	json_t *object = json_of_fields(fields);
+	json_t *object = ctl_json_fields(fields);
 
 	if (kind->list)
 		return json_array_append_new(json_object_get(root, kind->list), object);
@@ -183,10 +154,7 @@ static int print_json(const struct report *report)
 
 	if (report->out_of_memory || json_object_set_new(report->root, "attention", attention) < 0)
 		return ctl_accounts_fail(CTL_FAILED, "out of memory");
-	/* A full disk is seen by main(). */
-	(void)json_dumpf(report->root, stdout, JSON_INDENT(2));
-	(void)putchar('\n');
-	return CTL_OK;
+	return ctl_json_print(json_incref(report->root));
 }
 
 int ctl_account_status(const struct ctl_action *action, int argc, char **argv)

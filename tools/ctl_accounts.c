@@ -18,15 +18,14 @@
 
 #include "lib/base/str.h"
 #include "tools/ctl_accounts.h"
+#include "tools/ctl_common.h"
 
 int ctl_accounts_fail(int code, const char *fmt, ...)
 {
 	va_list ap;
+
 	va_start(ap, fmt);
-	(void)fflush(stdout);
-	(void)fputs("mtlsctl: ", stderr);
-	(void)vfprintf(stderr, fmt, ap);
-	(void)fputc('\n', stderr);
+	ctl_complain("mtlsctl", fmt, ap);
 	va_end(ap);
 	return code;
 }
@@ -66,10 +65,9 @@ static uid_t daemon_uid(const struct mtls_settings_accountd *settings)
 static int say_no_daemon(int err, const struct mtls_diag *diag)
 {
 	if (err == -ENOENT || err == -ECONNREFUSED)
-		return ctl_accounts_fail(CTL_NO_DAEMON,
-					 "mtls-accountd is needed for this: %s. Start it with: "
-					 "systemctl start mtls-accountd",
-					 mtls_diag_text(diag, err));
+		return ctl_accounts_fail(
+			CTL_NO_DAEMON, "mtls-accountd is needed for this: %s. Start it with: %s",
+			mtls_diag_text(diag, err), ctl_start_command(CTL_ACCOUNTD));
 	return ctl_accounts_fail(CTL_FAILED, "mtls-accountd: %s", mtls_diag_text(diag, err));
 }
 
@@ -246,18 +244,6 @@ int ctl_change(struct ctl_accounts *accounts, const struct ctl_message *message,
 {
 	int code = ctl_ask(accounts, message, NULL, NULL, ret_end);
 	return code ? code : ctl_end(*ret_end);
-}
-
-const char *ctl_field(const struct mtls_control_fields *fields, const char *name)
-{
-	const char *value = mtls_control_get(fields, name);
-	return value ? value : "";
-}
-
-uint32_t ctl_field_u32(const struct mtls_control_fields *fields, const char *name)
-{
-	uint32_t number = 0;
-	return mtls_parse_u32(ctl_field(fields, name), &number) < 0 ? 0 : number;
 }
 
 /* --- other sources --- */

@@ -14,6 +14,7 @@
 #include "lib/settings/accountd.h"
 #include "tools/ctl.h"
 #include "tools/ctl_action.h"
+#include "tools/ctl_daemon.h" /* ctl_field() */
 #include "tools/ctl_snapshot.h"
 
 struct ctl_accounts {
@@ -77,11 +78,6 @@ int ctl_ask(struct ctl_accounts *accounts, const struct ctl_message *message, ct
 /* Likewise, and the end's code becomes the exit code; for changes with nothing to compare. */
 int ctl_change(struct ctl_accounts *accounts, const struct ctl_message *message,
 	       struct mtls_msg **ret_end);
-
-/* A field of an end or item; "" if the daemon left it out. */
-const char *ctl_field(const struct mtls_control_fields *fields, const char *name);
-/* Likewise a number; 0 if it is none. */
-uint32_t ctl_field_u32(const struct mtls_control_fields *fields, const char *name);
 
 /* True if @code says that the change was made: CTL_OK, CTL_UNPUBLISHED. */
 bool ctl_was_done(int code);

@@ -10,6 +10,7 @@
 
 #include "lib/base/str.h"
 #include "tools/ctl_action.h"
+#include "tools/ctl_common.h"
 #include "tools/ctl_words.h"
 
 #define FIRST_OPTION 256 /* above any character */
@@ -49,16 +50,15 @@ static void print_help(FILE *out, const struct ctl_action *action)
 int ctl_action_usage(const struct ctl_action *action, const char *fmt, ...)
 {
 	const char *space = *action->name ? " " : "";
+	char lead[CTL_LEAD_MAX];
 	va_list ap;
 
-	(void)fprintf(stderr, "mtlsctl %s%s%s: ", action->command, space, action->name);
+	(void)snprintf(lead, sizeof(lead), "mtlsctl %s%s%s", action->command, space, action->name);
 	va_start(ap, fmt);
-	(void)vfprintf(stderr, fmt, ap);
+	ctl_complain(lead, fmt, ap);
 	va_end(ap);
-	(void)fputc('\n', stderr);
 	print_synopsis(stderr, action, "Usage: ");
-	(void)fprintf(stderr, "Try 'mtlsctl %s%s%s --help'.\n", action->command, space,
-		      action->name);
+	(void)fprintf(stderr, "Try '%s --help'.\n", lead);
 	return CTL_USAGE;
 }
 
@@ -190,10 +190,10 @@ static int unknown_action(const struct ctl_command *command, const char *name)
 
 	for (size_t i = 0; i < command->count; i++)
 		ctl_nearest_try(&nearest, name, command->actions[i].name);
-	(void)fprintf(stderr, "mtlsctl %s: unknown action '%s'", command->name, name);
-	if (nearest.word)
-		(void)fprintf(stderr, ": did you mean '%s'?", nearest.word);
-	(void)fprintf(stderr, "\n'mtlsctl %s --help' lists the actions.\n", command->name);
+	(void)ctl_error(command->name, "unknown action '%s'%s%s%s", name,
+			nearest.word ? ": did you mean '" : "", nearest.word ? nearest.word : "",
+			nearest.word ? "'?" : "");
+	(void)fprintf(stderr, "'mtlsctl %s --help' lists the actions.\n", command->name);
 	return CTL_USAGE;
 }
 

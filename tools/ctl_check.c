@@ -16,6 +16,7 @@
 #include "tools/ctl_action.h"
 #include "tools/ctl_check.h"
 #include "tools/ctl_common.h"
+#include "tools/ctl_json.h"
 
 #define CMD      "check"
 #define DUMP_MAX (1024 * 1024)
@@ -26,6 +27,11 @@ static const char *const severities[CHECK_SEVERITIES] = {
 	[CHECK_WARNING] = "warning",
 	[CHECK_ERROR] = "error",
 };
+
+const char *check_severity_name(enum check_severity severity)
+{
+	return severities[severity];
+}
 
 void check_add(struct check *check, enum check_severity severity, const char *area,
 	       const char *advice, const char *fmt, ...)
@@ -114,33 +120,39 @@ static void print_text(const struct check *check)
 		     check->counts[CHECK_WARNING]);
 }
 
-static int print_json(const struct check *check)
+json_t *check_findings_json(const struct check *check, enum check_severity least)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < check->count; i++) {
+	for (size_t i = 0; list && i < check->count; i++) {
 		const struct check_finding *f = &check->findings[i];
-		(void)json_array_append_new(list,
-					    json_pack("{s:s, s:s, s:s, s:s?}", "severity",
-						      severities[f->severity], "area", f->area,
-						      "text", f->text.text, "advice", f->advice));
+		if (f->severity >= least &&
+		    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s?}", "severity",
+							  severities[f->severity], "area", f->area,
+							  "text", f->text.text, "advice",
+							  f->advice)) < 0) {
+			json_decref(list);
+			return NULL;
+		}
 	}
-	bool whole = json_array_size(list) == check->count;
-	json_t *all = json_pack("{s:o, s:I, s:I}", "findings", list, "errors",
-				(json_int_t)check->counts[CHECK_ERROR], "warnings",
-				(json_int_t)check->counts[CHECK_WARNING]);
-	int r = all && whole ? json_dumpf(all, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) : -1;
-	(void)putchar('\n');
-	json_decref(all);
-	return r;
+	return list;
 }
 
-static void release(struct check *check)
+static int print_json(const struct check *check)
+{
+	return ctl_json_print(json_pack("{s:o, s:I, s:I}", "findings",
+					check_findings_json(check, CHECK_OK), "errors",
+					(json_int_t)check->counts[CHECK_ERROR], "warnings",
+					(json_int_t)check->counts[CHECK_WARNING]));
+}
+
+void check_done(struct check *check)
 {
 	mtls_settings_pam_free(check->pam);
 	mtls_settings_authd_free(check->authd);
 	mtls_settings_accountd_free(check->accountd);
 	free(check->findings);
+	*check = (struct check){ 0 };
 }
 
 static int run(const char *dir, bool json)
@@ -155,13 +167,13 @@ static int run(const char *dir, bool json)
 	check_pam_services(&check);
 	check_ways_back(&check);
 	int code = check.counts[CHECK_ERROR] ? CTL_DENIED : CTL_OK;
-	if (json && print_json(&check) < 0)
-		check.err = -ENOMEM;
-	if (!json)
-		print_text(&check);
 	if (check.err)
 		code = ctl_error(CMD, "out of memory");
-	release(&check);
+	else if (!json)
+		print_text(&check);
+	else if (print_json(&check) != CTL_OK)
+		code = CTL_FAILED;
+	check_done(&check);
 	return code;
 }
 

@@ -3,6 +3,7 @@
 #ifndef MTLS_TOOLS_CTL_CHECK_H
 #define MTLS_TOOLS_CTL_CHECK_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,6 +14,11 @@
 #include "lib/settings/accountd.h"
 #include "lib/settings/authd.h"
 #include "lib/settings/pam_mtls.h"
+#include "tools/ctl_daemon.h"
+
+#define CHECK_WARN_DAYS 30 /* before a certificate ends */
+#define CHECK_WARN_DAYS_CRL                                                                        \
+	2 /* before a revocation list is out of date: CAs make one a week or a day */
 
 enum check_severity {
 	CHECK_OK,      /* looked at and good */
@@ -48,6 +54,12 @@ struct check {
 void check_add(struct check *check, enum check_severity severity, const char *area,
 	       const char *advice, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
+/* "ok", "note", "warning", "error" */
+const char *check_severity_name(enum check_severity severity);
+/* Those of @least and above, in an array; NULL when memory is short. */
+json_t *check_findings_json(const struct check *check, enum check_severity least);
+void check_done(struct check *check);
+
 /* True if a server of pam_mtls.conf is a socket of this machine. */
 bool check_server_is_local(const struct check *check);
 
@@ -60,6 +72,11 @@ void check_system(struct check *check);      /* users, programs, NSS, accounts *
  * has from now on, if it answers.
  */
 bool check_accountd(struct check *check, uint64_t *ret_published);
+/* Likewise of an answer that is there already, or of why there is none. */
+bool check_accountd_answer(struct check *check, const struct ctl_daemon *daemon,
+			   uint64_t *ret_published);
+/* What mtls-authd says of itself: reloads, workers, what ends soon. */
+void check_authd_answer(struct check *check, const struct ctl_daemon *daemon);
 /* Accounts and bindings against the machine's own files. */
 void check_accounts(struct check *check, const struct mtls_acctdb *db);
 void check_connections(struct check *check);  /* does a daemon listen */

@@ -6,7 +6,6 @@
 #include <config.h>
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,13 +13,10 @@
 
 #include "lib/base/str.h"
 #include "lib/control/accounts.h"
-#include "lib/control/client.h"
 #include "tools/ctl_check.h"
 
-#define PATIENCE_MS 10000
-#define SHOWN_MAX   20 /* findings of one kind */
+#define SHOWN_MAX 20 /* findings of one kind */
 
-#define START   "systemctl start mtls-accountd; why it does not stay: journalctl -u mtls-accountd"
 #define JOURNAL "journalctl -u mtls-accountd; then, with the cause gone, mtlsctl account publish"
 
 struct status {
@@ -32,37 +28,24 @@ struct status {
 	size_t conflicts, dropped;
 };
 
-static const char *field(const struct mtls_control_item *item, const char *name)
-{
-	const char *value = mtls_control_get(&item->fields, name);
-
-	return value ? value : "";
-}
-
-static uint64_t number(const struct mtls_control_item *item, const char *name)
-{
-	uint64_t value = 0;
-
-	return mtls_parse_u64(field(item, name), &value) < 0 ? 0 : value;
-}
-
-static void take_status(struct status *status, const struct mtls_control_item *item)
+static void take_status(struct status *status, const struct mtls_control_fields *item)
 {
 	status->said = true;
-	status->generation = number(item, "generation");
-	status->published = number(item, "published");
-	status->stopped = mtls_streq(field(item, "publisher"), "stopped");
-	(void)mtls_diag_set(&status->error, 0, "%s", field(item, "error"));
+	status->generation = ctl_field_u64(item, "generation");
+	status->published = ctl_field_u64(item, "published");
+	status->stopped = mtls_streq(ctl_field(item, "publisher"), "stopped");
+	(void)mtls_diag_set(&status->error, 0, "%s", ctl_field(item, "error"));
 }
 
-static void take_source(struct status *status, const struct mtls_control_item *item)
+static void take_source(struct status *status, const struct mtls_control_fields *item)
 {
-	const char *name = field(item, "name"), *state = field(item, "state");
+	const char *name = ctl_field(item, "name"), *state = ctl_field(item, "state");
 
 	if (mtls_streq(state, "broken"))
 		check_add(status->check, CHECK_ERROR, "sources",
 			  "mend the file; until then its last good content counts",
-			  "the accounts of '%s' cannot be read: %s", name, field(item, "error"));
+			  "the accounts of '%s' cannot be read: %s", name,
+			  ctl_field(item, "error"));
 	else if (mtls_streq(state, "gone"))
 		check_add(status->check, CHECK_WARNING, "sources",
 			  "put the files back, if they were not taken away on purpose",
@@ -70,91 +53,54 @@ static void take_source(struct status *status, const struct mtls_control_item *i
 			  name);
 	else
 		check_add(status->check, CHECK_OK, "sources", NULL, "'%s': %s accounts, %s groups",
-			  name, field(item, "users"), field(item, "groups"));
+			  name, ctl_field(item, "users"), ctl_field(item, "groups"));
 }
 
-static void take_conflict(struct status *status, const struct mtls_control_item *item)
+static void take_conflict(struct status *status, const struct mtls_control_fields *item)
 {
 	if (status->conflicts++ < SHOWN_MAX)
 		check_add(status->check, CHECK_WARNING, "sources",
 			  "mend that line, or give one of the two another name or number",
-			  "'%s', line %s, is left out: %s", field(item, "source"),
-			  field(item, "line"), field(item, "text"));
+			  "'%s', line %s, is left out: %s", ctl_field(item, "source"),
+			  ctl_field(item, "line"), ctl_field(item, "text"));
 }
 
-static void take_dropped(struct status *status, const struct mtls_control_item *item)
+static void take_dropped(struct status *status, const struct mtls_control_fields *item)
 {
 	if (status->dropped++ < SHOWN_MAX)
 		check_add(
 			status->check, CHECK_ERROR, "accounts",
 			"remove one of the two (mtlsctl account remove, or userdel, groupdel), or "
 			"admit the number again in accountd.conf",
-			"left out, so that no process sees it: %s", field(item, "text"));
+			"left out, so that no process sees it: %s", ctl_field(item, "text"));
 }
 
-static void take_item(struct status *status, const struct mtls_control_item *item)
+static void take_items(struct status *status, const struct ctl_daemon *daemon)
 {
 	static const struct {
 		const char *kind;
-		void (*take)(struct status *status, const struct mtls_control_item *item);
+		void (*take)(struct status *status, const struct mtls_control_fields *fields);
 	} rows[] = {
 		{ "status", take_status },
 		{ "source", take_source },
 		{ "conflict", take_conflict },
 		{ "dropped", take_dropped },
 	};
+	const struct mtls_control_fields *fields;
 
 	for (size_t i = 0; i < MTLS_COUNT(rows); i++)
-		if (mtls_streq(item->kind, rows[i].kind))
-			rows[i].take(status, item);
-}
-
-static int send_request(struct mtls_control *control, struct mtls_diag *diag)
-{
-	_cleanup_(mtls_msg_freep) struct mtls_msg *request = mtls_msg_new(MTLS_MSG_CONTROL_REQUEST);
-
-	if (!request)
-		return -ENOMEM;
-	request->u.control_request.version = MTLS_CONTROL_VERSION;
-	int r = mtls_msg_set_text(&request->u.control_request.verb, MTLS_ACCT_VERB_STATUS);
-	return r < 0 ? r : mtls_control_send(control, request, diag);
-}
-
-static int receive_all(struct mtls_control *control, struct status *status, struct mtls_diag *diag)
-{
-	for (;;) {
-		_cleanup_(mtls_msg_freep) struct mtls_msg *msg = NULL;
-		int r = mtls_control_receive(control, &msg, diag);
-		if (r < 0)
-			return r;
-		if (msg->type == MTLS_MSG_CONTROL_ITEM) {
-			take_item(status, &msg->u.control_item);
-			continue;
-		}
-		const struct mtls_control_end *end = &msg->u.control_end;
-		if (end->code != MTLS_CONTROL_OK)
-			return mtls_diag_set(diag, MTLS_E_DENIED, "%s",
-					     end->text ? end->text : "it refused to answer");
-		return status->said ? 0 : mtls_diag_set(diag, MTLS_E_PROTOCOL, "no status");
-	}
-}
-
-static int ask(struct status *status, const char *path, uid_t owner, struct mtls_diag *diag)
-{
-	_cleanup_(mtls_control_freep) struct mtls_control *control = NULL;
-
-	int r = mtls_control_connect(path, owner, PATIENCE_MS, &control, diag);
-	if (r >= 0)
-		r = send_request(control, diag);
-	return r < 0 ? r : receive_all(control, status, diag);
+		for (size_t at = 0; (fields = ctl_daemon_item(daemon, rows[i].kind, &at));)
+			rows[i].take(status, fields);
 }
 
 static void judge(const struct status *status)
 {
 	struct check *check = status->check;
+	const char *advice = ctl_start_command(CTL_ACCOUNTD);
 
 	if (status->stopped)
-		check_add(check, CHECK_WARNING, "accounts", START, "mtls-accountd is about to end");
+		check_add(check, CHECK_WARNING, "accounts", advice,
+			  "mtls-accountd is about to end");
 	if (status->error.text[0])
 		check_add(check, CHECK_ERROR, "accounts", JOURNAL,
 			  "changes are stored that no process sees yet: %s", status->error.text);
@@ -173,42 +119,57 @@ static void judge(const struct status *status)
 			  status->dropped - SHOWN_MAX);
 }
 
-/* Somebody uses accounts of ours here: there is a store or a snapshot. */
+/* Somebody uses accounts of ours here: there is a store or a snapshot; or it cannot be known. */
 static bool in_use(const struct mtls_settings_accountd *settings)
 {
-	return access(settings->snapshot, F_OK) == 0 || access(settings->store, F_OK) == 0;
+	return !settings || access(settings->snapshot, F_OK) == 0 ||
+	       access(settings->store, F_OK) == 0;
 }
 
-static void say_failure(struct check *check, int err, const struct mtls_diag *diag)
+static void say_failure(struct check *check, const struct ctl_daemon *daemon)
 {
 	bool used = in_use(check->accountd);
+	const char *advice = ctl_start_command(CTL_ACCOUNTD);
 
-	if (err == -EACCES)
+	if (daemon->err == -EACCES)
 		check_add(check, CHECK_NOTE, "accounts", NULL,
 			  "only root can ask mtls-accountd how it is");
-	else if (err == -ENOENT || err == -ECONNREFUSED)
-		check_add(check, used ? CHECK_WARNING : CHECK_NOTE, "accounts", START,
+	else if (daemon->state == CTL_DAEMON_DOWN)
+		check_add(check, used ? CHECK_WARNING : CHECK_NOTE, "accounts", advice,
 			  "mtls-accountd does not run: accounts and bindings cannot be changed%s",
 			  used ? ", lookups go on" : "");
 	else
 		check_add(check, CHECK_ERROR, "accounts", JOURNAL, "mtls-accountd: %s",
-			  mtls_diag_text(diag, err));
+			  daemon->diag.text);
+}
+
+bool check_accountd_answer(struct check *check, const struct ctl_daemon *daemon,
+			   uint64_t *ret_published)
+{
+	struct status status = { .check = check };
+
+	if (daemon->state != CTL_DAEMON_ANSWERED) {
+		say_failure(check, daemon);
+		return false;
+	}
+	take_items(&status, daemon);
+	if (!status.said) {
+		check_add(check, CHECK_ERROR, "accounts", JOURNAL,
+			  "mtls-accountd does not say how it is: %s",
+			  daemon->end->u.control_end.text ? daemon->end->u.control_end.text : "");
+		return false;
+	}
+	check_add(check, CHECK_OK, "accounts", NULL, "mtls-accountd answers at '%s'",
+		  daemon->socket);
+	judge(&status);
+	*ret_published = status.published;
+	return true;
 }
 
 bool check_accountd(struct check *check, uint64_t *ret_published)
 {
-	struct status status = { .check = check };
-	struct mtls_diag diag = { 0 };
-	const struct passwd *user = getpwnam(check->accountd->user);
-	const char *path = check->accountd->control_socket;
+	_cleanup_(ctl_daemon_done) struct ctl_daemon daemon = { 0 };
 
-	int r = ask(&status, path, user ? user->pw_uid : 0, &diag);
-	if (r < 0) {
-		say_failure(check, r, &diag);
-		return false;
-	}
-	check_add(check, CHECK_OK, "accounts", NULL, "mtls-accountd answers at '%s'", path);
-	judge(&status);
-	*ret_published = status.published;
-	return true;
+	ctl_daemon_ask(&daemon, CTL_ACCOUNTD, MTLS_ACCT_VERB_STATUS, CTL_DAEMON_PATIENCE_MS);
+	return check_accountd_answer(check, &daemon, ret_published);
 }

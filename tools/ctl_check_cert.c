@@ -20,9 +20,8 @@
 #include "tools/ctl_check.h"
 #include "tools/ctl_x509.h"
 
-#define FILE_MAX  (4 * 1024 * 1024) /* a CRL may be long */
-#define DAY       86400
-#define WARN_DAYS 30
+#define FILE_MAX (4 * 1024 * 1024) /* a CRL may be long */
+#define DAY      86400
 
 #define FIX_FILE   "check path, owner and mode: root's, writable by root only"
 #define FIX_SERVER "make a new server certificate: move both files away and run 'mtlsctl init'"
@@ -95,7 +94,7 @@ static void check_times(struct check *check, const char *area, const char *path,
 	format_day(end, day);
 	if (end < check->now)
 		check_add(check, CHECK_ERROR, area, advice, "'%s' expired on %s", path, day);
-	else if (end < check->now + (time_t)WARN_DAYS * DAY)
+	else if (end < check->now + (time_t)CHECK_WARN_DAYS * DAY)
 		check_add(check, CHECK_WARNING, area, advice, "'%s' expires on %s", path, day);
 	else
 		check_add(check, CHECK_OK, area, NULL, "'%s' is valid until %s", path, day);

@@ -4,9 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
@@ -16,17 +17,65 @@
 #include "lib/base/file.h"
 #include "tools/ctl_common.h"
 
+/* Of this process, which runs one command: what it complained of first, and has it printed. */
+static struct {
+	struct mtls_diag text;
+	bool printed;
+} outcome;
+
+void ctl_complain(const char *lead, const char *fmt, va_list ap)
+{
+	char text[MTLS_DIAG_MAX];
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	if (vsnprintf(text, sizeof(text), fmt, ap) < 0)
+		text[0] = '\0';
+#pragma GCC diagnostic pop
+	(void)fflush(stdout);
+	(void)fprintf(stderr, "%s: %s\n", lead, text);
+	if (!outcome.text.text[0])
+		(void)mtls_diag_set(&outcome.text, 0, "%s", text);
+}
+
 int ctl_error(const char *name, const char *fmt, ...)
+{
+	char lead[CTL_LEAD_MAX];
+	va_list ap;
+
+	(void)snprintf(lead, sizeof(lead), "mtlsctl %s", name);
+	va_start(ap, fmt);
+	ctl_complain(lead, fmt, ap);
+	va_end(ap);
+	return CTL_FAILED;
+}
+
+int ctl_fail(int code, const char *fmt, ...)
 {
 	va_list ap;
 
-	(void)fflush(stdout);
-	(void)fprintf(stderr, "mtlsctl %s: ", name);
 	va_start(ap, fmt);
-	(void)vfprintf(stderr, fmt, ap);
+	ctl_complain("mtlsctl", fmt, ap);
 	va_end(ap);
-	(void)fputc('\n', stderr);
-	return CTL_FAILED;
+	return code;
+}
+
+void ctl_result_printed(void)
+{
+	outcome.printed = true;
+}
+
+void ctl_print_error(int code)
+{
+	if (outcome.printed || !outcome.text.text[0])
+		return;
+	json_t *error =
+		json_pack("{s:{s:i, s:s}}", "error", "code", code, "text", outcome.text.text);
+	if (!error)
+		return;
+	(void)json_dumpf(error, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	(void)putchar('\n');
+	json_decref(error);
 }
 
 /* Byte by byte: what stands behind the line belongs to somebody else. */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "lib/base/str.h"
+#include "tools/ctl_common.h"
 #include "tools/ctl_snapshot.h"
 
 #define FIRST_ROOM 256 /* elements of a growing array */
@@ -250,6 +251,7 @@ static int print_json(const struct ctl_listing *listing, const void *ctx, size_t
 		free(text);
 	}
 	(void)puts(count ? "\n]" : "]");
+	ctl_result_printed();
 	return 0;
 }
 

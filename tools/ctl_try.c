@@ -26,6 +26,7 @@
 #include "signer/start.h"
 #include "tools/ctl_action.h"
 #include "tools/ctl_common.h"
+#include "tools/ctl_json.h"
 
 #define CMD          "try"
 #define SERVICE      "mtlsctl"
@@ -377,11 +378,8 @@ static int print_json(struct try *t, enum mtls_reason reason)
 			  "detail", detail, "account", json_account(reply), "certificate",
 			  json_certificate(reply), "rule", reply ? reply->rule : NULL, "audit_id",
 			  reply ? reply->audit_id : NULL, "steps", t->steps);
-	int r = all ? json_dumpf(all, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) : -1;
 
-	(void)putchar('\n');
-	json_decref(all);
-	return r;
+	return ctl_json_print(all);
 }
 
 static int run(struct try *t)
@@ -396,8 +394,8 @@ static int run(struct try *t)
 	int code = reason == MTLS_REASON_ALLOWED ? CTL_OK : CTL_DENIED;
 	if (!t->json)
 		print_text(t, reason);
-	else if (print_json(t, reason) < 0)
-		code = ctl_error(CMD, "out of memory");
+	else if (print_json(t, reason) != CTL_OK)
+		code = CTL_FAILED;
 	signer_client_free(t->signer);
 	signer_stop(&t->process);
 	mtls_msg_free(t->reply);

@@ -15,17 +15,25 @@ mtlsctl_SOURCES = \
 	%D%/ctl_check_cert.c \
 	%D%/ctl_check_pam.c \
 	%D%/ctl_check_accountd.c \
+	%D%/ctl_check_authd.c \
 	%D%/ctl_check_accounts.c \
 	%D%/ctl_check_rescue.c \
 	%D%/ctl_check_system.c \
 	%D%/ctl_common.c %D%/ctl_common.h \
 	%D%/ctl_complete.c %D%/ctl_complete.h \
+	%D%/ctl_daemon.c %D%/ctl_daemon.h \
 	%D%/ctl_group.c \
 	%D%/ctl_init.c \
 	%D%/ctl_issue.c \
 	%D%/ctl_rescue.c \
+	%D%/ctl_json.c %D%/ctl_json.h \
+	%D%/ctl_metrics.c \
+	%D%/ctl_openmetrics.c %D%/ctl_openmetrics.h \
+	%D%/ctl_reload.c \
 	%D%/ctl_snapshot.c %D%/ctl_snapshot.h \
+	%D%/ctl_status.c \
 	%D%/ctl_term.c %D%/ctl_term.h \
+	%D%/ctl_text.c %D%/ctl_text.h \
 	%D%/ctl_try.c \
 	%D%/ctl_words.c %D%/ctl_words.h \
 	%D%/ctl_x509.c %D%/ctl_x509.h
@@ -36,11 +44,24 @@ mtlsctl_LDADD = \
 	$(LIBMTLS_CONTROL) $(LIBMTLS_RESCUE) $(LIBMTLS_ROSTER) $(LIBMTLS_WIRE) $(LIBMTLS_NAME) \
 	$(GNUTLS_LIBS) $(JANSSON_LIBS) $(LIBMTLS_BASE)
 
-TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh
+TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_units.sh
 EXTRA_DIST += tests/tools/accountd.sh tests/tools/rename_in_snapshot.py
-EXTRA_DIST += tests/tools/ask.py tests/tools/test_accounts.py tests/tools/tap.sh tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_check.sh tests/tools/test_try.sh tests/tools/findings.py tests/tools/findings.elsewhere
+EXTRA_DIST += \
+	tests/tools/ask.py \
+	tests/tools/fake_daemon.py \
+	tests/tools/findings.elsewhere \
+	tests/tools/findings.py \
+	tests/tools/tap.sh \
+	tests/tools/test_accounts.py \
+	tests/tools/test_check.sh \
+	tests/tools/test_documents.sh \
+	tests/tools/test_issue_home.sh \
+	tests/tools/test_mtlsctl.sh \
+	tests/tools/test_status.py \
+	tests/tools/test_try.sh \
+	tests/tools/test_units.sh
 
 # They need the folder that the state folder lies in.
 if E2E
-TESTS += tests/tools/test_accounts.py tests/tools/test_check.sh tests/tools/test_try.sh
+TESTS += tests/tools/test_accounts.py tests/tools/test_status.py tests/tools/test_check.sh tests/tools/test_try.sh
 endif

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/str.h"
 #include "tools/ctl.h"
+#include "tools/ctl_common.h"
 #include "tools/ctl_complete.h"
 #include "tools/ctl_term.h"
 #include "tools/ctl_words.h"
@@ -22,9 +24,32 @@ static const struct task {
 	const char *title;
 	const struct ctl_command *commands[COMMANDS_MAX]; /* NULL behind the last */
 } tasks[] = {
-	{ "Set up", { &ctl_init, &ctl_rescue, &ctl_check } },
-	{ "People", { &ctl_issue, &ctl_account, &ctl_group, &ctl_bind } },
-	{ "Find out", { &ctl_audit, &ctl_try } },
+	/* clang-format off: a line each, so that changes do not meet */
+	{ "Set up",
+	  {
+		  &ctl_init,
+		  &ctl_rescue,
+		  &ctl_check,
+	  } },
+	{ "People",
+	  {
+		  &ctl_issue,
+		  &ctl_account,
+		  &ctl_group,
+		  &ctl_bind,
+	  } },
+	{ "Operate",
+	  {
+		  &ctl_status,
+		  &ctl_reload,
+		  &ctl_metrics,
+	  } },
+	{ "Find out",
+	  {
+		  &ctl_audit,
+		  &ctl_try,
+	  } },
+	/* clang-format on */
 };
 
 const struct ctl_command *ctl_command_at(size_t index)
@@ -64,10 +89,10 @@ static void print_usage(FILE *out)
 
 static int unknown_command(const char *name, const struct ctl_nearest *nearest)
 {
-	(void)fprintf(stderr, "mtlsctl: unknown command '%s'", name);
-	if (nearest->word)
-		(void)fprintf(stderr, ": did you mean '%s'?", nearest->word);
-	(void)fprintf(stderr, "\n'mtlsctl --help' lists the commands.\n");
+	(void)ctl_fail(CTL_USAGE, "unknown command '%s'%s%s%s", name,
+		       nearest->word ? ": did you mean '" : "", nearest->word ? nearest->word : "",
+		       nearest->word ? "'?" : "");
+	(void)fprintf(stderr, "'mtlsctl --help' lists the commands.\n");
 	return CTL_USAGE;
 }
 
@@ -90,6 +115,15 @@ static int occupy_stdio(void)
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
 			return -1;
 	return 0;
+}
+
+/* Before anything is parsed: a command line that is wrong has an answer that a program can read. */
+static bool wants_json(int argc, char **argv)
+{
+	for (int i = 2; i < argc && !mtls_streq(argv[i], "--"); i++)
+		if (mtls_streq(argv[i], "--json"))
+			return true;
+	return false;
 }
 
 int main(int argc, char **argv)
@@ -119,7 +153,9 @@ int main(int argc, char **argv)
 		return flushed(CTL_OK);
 	}
 	const struct ctl_command *command = find_command(argv[1], &nearest);
-	if (!command)
-		return unknown_command(argv[1], &nearest);
-	return flushed(ctl_run(command, argc - 1, argv + 1));
+	int code =
+		command ? ctl_run(command, argc - 1, argv + 1) : unknown_command(argv[1], &nearest);
+	if (code != CTL_OK && wants_json(argc, argv))
+		ctl_print_error(code);
+	return flushed(code);
 }

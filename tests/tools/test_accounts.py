@@ -9,116 +9,20 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 
 TOP = os.environ["top_srcdir"]
 if sys.argv[1:] != ["--inside"]:
     os.execvp("sh", ["sh", f"{TOP}/tests/nss/private.sh", sys.executable, "-B", __file__, "--inside"])
+
+sys.path.insert(0, f"{TOP}/tests/tools")
+# pylint: disable=wrong-import-position
+from fake_daemon import BUSY, EXISTS, FAILED, NOTFOUND, OK, REFUSED, UNPUBLISHED, USAGE, Daemon, end, item, tlv, text  # noqa: E402
 
 CTL = os.environ["top_builddir"] + "/mtlsctl"
 RUN = os.environ["MTLS_RUNDIR"]
 SOCKET = RUN + "/accountd-control.sock"
 WORK = "/run/work"
 LIMIT_S = 60  # nothing here takes a second
-REQUEST, ITEM, END = 0x78, 0x79, 0x7a
-OK, FAILED, USAGE, REFUSED, EXISTS, NOTFOUND, BUSY, UNPUBLISHED = range(8)
-
-
-# --- DER, not the code under test ---
-
-def tlv(tag, body):
-    n = len(body)
-    head = bytes([n]) if n < 0x80 else bytes([0x81, n]) if n < 0x100 else bytes([0x82, n >> 8, n & 255])
-    return bytes([tag]) + head + body
-
-
-def text(value):
-    return tlv(0x0c, value.encode())
-
-
-def pairs(tag, fields):
-    return tlv(tag, b"".join(tlv(0x30, text(k) + text(v)) for k, v in fields.items())) if fields else b""
-
-
-def item(kind, /, **fields):
-    return tlv(ITEM, text(kind) + pairs(0xa0, {k.replace("_", "-"): v for k, v in fields.items()}))
-
-
-def end(code, words="", /, **fields):
-    return tlv(END, tlv(2, bytes([code])) + (tlv(0x80, words.encode()) if words else b"") +
-               pairs(0xa1, {k.replace("_", "-"): v for k, v in fields.items()}))
-
-
-def elements(data):
-    while data:
-        n, at = data[1], 2
-        if n & 0x80:
-            at += n & 0x7f
-            n = int.from_bytes(data[2:at], "big")
-        yield data[0], data[at:at + n]
-        data = data[at + n:]
-
-
-def read_message(stream):
-    head = stream.read(2)
-    if len(head) < 2:
-        return None
-    n = head[1]
-    if n & 0x80:
-        n = int.from_bytes(stream.read(n & 0x7f), "big")
-    return head[0], stream.read(n)
-
-
-def say_message(tag, body):
-    """As a line: verb or kind, then the fields in the order of their names."""
-    names, fields = [], {}
-    for inner, content in elements(body):
-        if inner == 0x0c:
-            names.append(content.decode())
-        elif inner in (0xa0, 0xa1):
-            for _, pair in elements(content):
-                (_, key), (_, value) = elements(pair)
-                fields[key.decode()] = value.decode()
-    name = names[0] if names else {END: "end"}[tag]
-    return " ".join([name] + [f"{k}={v}" for k, v in sorted(fields.items())])
-
-
-# --- the daemon ---
-
-class Daemon:
-    """Answers one connection: to each request (an import: to its end) the next of `answers`, which
-    are bytes; None closes instead."""
-
-    def __init__(self, answers):
-        self.answers, self.seen = list(answers), []
-        os.makedirs(RUN, exist_ok=True)
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(SOCKET)
-        self.listener.listen(1)
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-
-    def run(self):
-        try:
-            connection, _ = self.listener.accept()
-        except OSError:  # stop() before anybody came
-            return
-        with connection, connection.makefile("rb") as stream:
-            while message := read_message(stream):
-                self.seen.append(say_message(*message))
-                if message[0] == ITEM or self.seen[-1].startswith("import"):
-                    continue
-                answer = self.answers.pop(0)
-                if answer is None:
-                    return
-                connection.sendall(answer)
-
-    def stop(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.thread.join()
-        self.listener.close()
-        os.unlink(SOCKET)
-
 
 number = 0
 
@@ -139,7 +43,7 @@ def mtlsctl(args, **options):
 
 def check(name, args, answers, status, words, seen=None):
     """words: what the output must have, each; a word with "!" before it must not be there."""
-    daemon = Daemon(answers) if answers is not None else None
+    daemon = Daemon(SOCKET, answers) if answers is not None else None
     got, out = mtlsctl(args)
     if daemon:
         daemon.stop()
@@ -184,12 +88,12 @@ STUCK = end(UNPUBLISHED, "No space left on device", name="alice", uid="200020000
 ADD = ["account", "add", "alice"]
 
 check("no daemon: how to start it, and an exit code of its own", ADD, None, 4,
-      ["nobody listens", "systemctl start mtls-accountd"])
-check("no daemon: status", ["account", "status"], None, 4, ["systemctl start"])
+      ["nobody listens", "Start it with: mtls-accountd"])
+check("no daemon: status", ["account", "status"], None, 4, ["Start it with"])
 check("no daemon: import", ["account", "import", write("one.passwd", "bob:x:5001:5001::/home/bob:/bin/sh\n")], None, 4,
-      ["systemctl start"])
+      ["Start it with"])
 check("no daemon: bind", ["bind", "add", "localbob", "mail:bob@example.org"], None, 4,
-      ["does not ask for keys of the kind 'mail' yet", "systemctl start"])
+      ["does not ask for keys of the kind 'mail' yet", "Start it with"])
 check("no daemon, no snapshot: the list is empty", ["account", "list"], None, 0, ["NAME\tUID"])
 check("and so as JSON", ["account", "list", "--json"], None, 0, ["[]"])
 
@@ -248,7 +152,7 @@ os.makedirs(STATE + "/accountd")
 with open(STATE + "/accountd/store.db", "wb"):
     pass
 check("check: a snapshot that is lost while there is a store", ["check"], None, 3,
-      ["accounts.cdb' does not exist: no process sees an account", "start mtls-accountd, which", "journalctl -u mtls-accountd"])
+      ["accounts.cdb' does not exist: no process sees an account", "start mtls-accountd, which", "-> mtls-accountd &"])
 shutil.rmtree(STATE + "/accountd")
 check("check: nothing was ever here", ["check"], None, 3, ["no accounts, no bindings", "!no process sees"])
 
@@ -341,7 +245,7 @@ check("an unknown format", ["account", "import", passwd, "--format", "ldif"], No
 
 # On a terminal there is a line that moves, and nothing of it elsewhere.
 long = write("long.csv", "name\n" + "".join(f"person{i}\n" for i in range(1500)))
-daemon = Daemon([end(OK, users="1500", groups="0", renumbered="0")])
+daemon = Daemon(SOCKET, [end(OK, users="1500", groups="0", renumbered="0")])
 above, below = os.openpty()
 with open(f"{WORK}/out", "w", encoding="utf-8") as file:
     # Less than a terminal holds, so it can be read when all is over.
