@@ -80,6 +80,54 @@ int audit_sink_open(const char *file, struct audit_sink **ret, struct mtls_diag 
 	return 0;
 }
 
+static bool same_file(const char *file, int fd)
+{
+	struct stat by_name, by_fd;
+
+	return lstat(file, &by_name) == 0 && fstat(fd, &by_fd) == 0 &&
+	       by_name.st_dev == by_fd.st_dev && by_name.st_ino == by_fd.st_ino;
+}
+
+static int copy_sink(const struct audit_sink *before, struct audit_sink **ret,
+		     struct mtls_diag *diag)
+{
+	_cleanup_(audit_sink_freep) struct audit_sink *sink = calloc(1, sizeof(*sink));
+
+	if (!sink)
+		return mtls_diag_set(diag, -ENOMEM, "out of memory");
+	*sink = *before;
+	sink->fd = fcntl(before->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (sink->fd < 0)
+		return mtls_diag_set(diag, -errno, "audit_file: %s", strerrordesc_np(errno));
+	*ret = MTLS_TAKE(sink);
+	return 0;
+}
+
+int audit_sink_renew(const char *file, const struct audit_sink *before, const char *before_file,
+		     struct audit_sink **ret, struct mtls_diag *diag)
+{
+	bool named = file && file[0] == '/' && mtls_streq(file, before_file);
+	struct mtls_diag why = { 0 };
+
+	if (named && same_file(file, before->fd))
+		return copy_sink(before, ret, diag);
+	int r = audit_sink_open(file, ret, &why);
+	/* Not for a file that others may read: that is the administrator's to mend. */
+	if (!named || r >= 0 || r == MTLS_E_UNTRUSTED)
+		return r < 0 ? mtls_diag_set(diag, r, "%s", mtls_diag_text(&why, r)) : 0;
+	r = copy_sink(before, ret, diag);
+	return r < 0 ? r
+		     : mtls_diag_set(diag, 0,
+				     "%s: records go on to the file that is open; a restart opens "
+				     "the new one",
+				     why.text);
+}
+
+int audit_sink_fd(const struct audit_sink *sink)
+{
+	return sink->owned ? sink->fd : -1;
+}
+
 void audit_sink_free(struct audit_sink *sink)
 {
 	if (!sink)

@@ -16,6 +16,17 @@ struct audit_sink;
  * the process is at this moment (root). 0 or an error with @diag.
  */
 int audit_sink_open(const char *file, struct audit_sink **ret, struct mtls_diag *diag);
+
+/*
+ * Likewise at a reload, when the process is not root any more. If the file is still the one that
+ * @before (of @before_file) has open, or cannot be opened now, that is gone on with, and @diag says
+ * so if it is another one by now: records are never lost.
+ */
+int audit_sink_renew(const char *file, const struct audit_sink *before, const char *before_file,
+		     struct audit_sink **ret, struct mtls_diag *diag);
+
+/* The descriptor, or -1. */
+int audit_sink_fd(const struct audit_sink *sink);
 void audit_sink_free(struct audit_sink *sink);
 MTLS_DEFINE_CLEANUP(struct audit_sink *, audit_sink_free)
 

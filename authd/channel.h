@@ -10,7 +10,11 @@
 
 enum channel_type {
 	CHANNEL_LOOKUP = 1,  /* to the worker, with a descriptor: a new lookup process */
-	CHANNEL_STOP,        /* to the worker: accept no more, finish, end */
+	CHANNEL_ACCEPT,      /* to the worker, once it is ready: accept */
+	CHANNEL_DRAIN,       /* to the worker: accept no more, end with the last connection */
+	CHANNEL_STOP,        /* to the worker: accept no more, finish soon, end */
+	CHANNEL_READY,       /* to the supervisor: prepared to accept */
+	CHANNEL_CLOSED,      /* to the supervisor: accepts no more */
 	CHANNEL_KILL_LOOKUP, /* to the supervisor: this one passed its deadline */
 };
 

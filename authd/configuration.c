@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Loading of settings and of the files that they name. Runs once, as root, before any fork. */
+/*
+ * Loading of settings and of the files that they name: as root at the start, before any fork, and
+ * as the daemon's user at a reload.
+ */
 #include <config.h>
 
 #include <errno.h>
@@ -147,7 +150,40 @@ static int check_server_certificate(struct configuration *c, struct mtls_diag *d
 	return 0;
 }
 
-int configuration_load(const char *path, struct configuration **ret, struct mtls_diag *diag)
+static int needs_restart(const char *key, struct mtls_diag *diag)
+{
+	return mtls_diag_set(diag, MTLS_E_CONFIG,
+			     "'%s' was changed, which needs a restart; until then nothing else of "
+			     "the new settings is used either",
+			     key);
+}
+
+static bool same_list(char *const *a, char *const *b)
+{
+	for (; *a && *b; a++, b++)
+		if (!mtls_streq(*a, *b))
+			return false;
+	return !*a && !*b;
+}
+
+int configuration_replaces(const struct configuration *after, const struct configuration *before,
+			   struct mtls_diag *diag)
+{
+	const struct mtls_settings_authd *a = after->settings, *b = before->settings;
+
+	if (!same_list(a->listen, b->listen))
+		return needs_restart("listen", diag);
+	if (!mtls_streq(a->control_socket, b->control_socket))
+		return needs_restart("control_socket", diag);
+	if (a->worker_timeout_ms != b->worker_timeout_ms)
+		return needs_restart("worker_timeout", diag);
+	if (!mtls_streq(a->user, b->user))
+		return needs_restart("user", diag);
+	return 0;
+}
+
+int configuration_load(const char *path, uint64_t generation, const struct configuration *before,
+		       struct configuration **ret, struct mtls_diag *diag)
 {
 	_cleanup_(configuration_freep) struct configuration *c = calloc(1, sizeof(*c));
 	if (!c)
@@ -155,11 +191,16 @@ int configuration_load(const char *path, struct configuration **ret, struct mtls
 	int r = mtls_settings_authd_load(path, &c->settings, diag);
 	if (r < 0)
 		return r;
-	c->generation = 1;
+	c->generation = generation;
 	c->bounds = mtls_trust_bounds(c->settings);
 	if (mtls_tls_credentials_new(&c->credentials) < 0)
 		return mtls_diag_set(diag, -ENOMEM, "out of memory");
-	r = find_user(c, diag);
+	if (before) {
+		c->uid = before->uid;
+		c->gid = before->gid;
+	} else {
+		r = find_user(c, diag);
+	}
 	if (r >= 0)
 		r = check_listen(c, diag);
 	if (r >= 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Everything the daemon needs to know, loaded and checked at start while it is root: settings,
- * account to become, server key and certificate, anchors, CRLs. Constant afterwards.
+ * Everything the daemon needs to know, loaded and checked before it is used: settings, account to
+ * become, server key and certificate, anchors, CRLs. Constant afterwards; a reload makes another
+ * one.
  */
 #ifndef AUTHD_CONFIGURATION_H
 #define AUTHD_CONFIGURATION_H
@@ -29,10 +30,19 @@ struct configuration {
 };
 
 /*
- * Loads @path and all files it names. 0, or an error: @diag names file and reason. What is odd but
- * not wrong is logged as a warning.
+ * Loads @path and all files it names; it gets the number @generation. 0, or an error: @diag names
+ * file and reason. What is odd but not wrong is logged as a warning. With @before, what the daemon
+ * runs with, the user is taken from there: NSS is not asked, which might hang.
  */
-int configuration_load(const char *path, struct configuration **ret, struct mtls_diag *diag);
+int configuration_load(const char *path, uint64_t generation, const struct configuration *before,
+		       struct configuration **ret, struct mtls_diag *diag);
+
+/*
+ * MTLS_E_CONFIG with @diag if @after differs from @before in what is bound or given up at the
+ * start.
+ */
+int configuration_replaces(const struct configuration *after, const struct configuration *before,
+			   struct mtls_diag *diag);
 void configuration_free(struct configuration *configuration);
 MTLS_DEFINE_CLEANUP(struct configuration *, configuration_free)
 

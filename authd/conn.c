@@ -306,11 +306,27 @@ int conn_new(struct conn_env *env, int fd, const struct peer *peer)
 	return 0;
 }
 
+void conn_stop_all(struct conn_env *env)
+{
+	for (struct conn *conn = env->first, *next; conn; conn = next) {
+		next = conn->next;
+		if (conn->state == CONN_CHOICE)
+			conn_deny(conn, MTLS_REASON_BUSY);
+	}
+}
+
 void conn_close_all(struct conn_env *env)
 {
-	for (struct conn *conn = env->first; conn; conn = conn->next)
-		if (conn->state != CONN_CLOSED && conn->state != CONN_LINGER)
-			conn_refuse(conn, COUNTER_ABANDONED, MTLS_REASON_BUSY, "the daemon stops");
-		else
+	for (struct conn *conn = env->first, *next; conn; conn = next) {
+		next = conn->next;
+		if (conn->state == CONN_CLOSED || conn->state == CONN_LINGER) {
 			conn_close(conn);
+			continue;
+		}
+		/* Whose turn it was: a client of ours says "busy" then. */
+		if (conn->state == CONN_HANDSHAKE || conn->state == CONN_REQUEST)
+			(void)gnutls_alert_send(conn->session, GNUTLS_AL_FATAL,
+						GNUTLS_A_USER_CANCELED);
+		conn_refuse(conn, COUNTER_ABANDONED, MTLS_REASON_BUSY, "the daemon stops");
+	}
 }

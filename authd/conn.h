@@ -40,6 +40,12 @@ void conn_prepare(gnutls_certificate_credentials_t credentials);
  */
 int conn_new(struct conn_env *env, int fd, const struct peer *peer);
 
+/*
+ * The daemon stops: who is asked to choose an account is told that it is busy, and not waited for;
+ * others go on, for a while.
+ */
+void conn_stop_all(struct conn_env *env);
+
 /* Closes at once what is left; for the end of the worker. */
 void conn_close_all(struct conn_env *env);
 

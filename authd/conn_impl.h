@@ -89,4 +89,7 @@ void conn_read(struct conn *conn);
 void conn_send(struct conn *conn);
 void conn_choice_late(struct conn *conn);
 
+/* In CONN_CHOICE: the verdict is a refusal for @reason. */
+void conn_deny(struct conn *conn, enum mtls_reason reason);
+
 #endif

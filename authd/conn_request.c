@@ -100,9 +100,14 @@ void conn_send(struct conn *conn)
 		sent(conn);
 }
 
+void conn_deny(struct conn *conn, enum mtls_reason reason)
+{
+	step(conn, request_deny(&conn->request, reason, NULL));
+}
+
 void conn_choice_late(struct conn *conn)
 {
-	step(conn, request_deny(&conn->request, MTLS_REASON_CHOICE_TIMEOUT, NULL));
+	conn_deny(conn, MTLS_REASON_CHOICE_TIMEOUT);
 }
 
 static void take_message(struct conn *conn, struct mtls_msg *msg)

@@ -10,14 +10,19 @@ libmtls_authd_la_SOURCES = \
 	%D%/configuration.c %D%/configuration.h \
 	%D%/conn.c %D%/conn.h %D%/conn_impl.h %D%/conn_request.c %D%/conn_tls.c \
 	%D%/counters.c %D%/counters.h \
+	%D%/crew.c \
 	%D%/datum.h \
 	%D%/expiry.c %D%/expiry.h \
+	%D%/generation.c \
 	%D%/limits.c %D%/limits.h \
 	%D%/listener.c %D%/listener.h \
 	%D%/lookup.c %D%/lookup.h %D%/lookup_order.c \
 	%D%/lookup_client.c %D%/lookup_client.h \
+	%D%/manager.c \
 	%D%/peer.h \
 	%D%/process.c %D%/process.h \
+	%D%/pulse.c %D%/pulse.h \
+	%D%/reload.c \
 	%D%/request.c %D%/request.h \
 	%D%/roles.c %D%/roles.h \
 	%D%/sandbox.c %D%/sandbox.h \
@@ -64,8 +69,8 @@ tests_unit_test_audit_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
 endif
 
 # The daemon alone, in a private root.
-AUTHD_E2E = tests/e2e/tls_outside.py tests/e2e/authd_start.py
-EXTRA_DIST += $(AUTHD_E2E) tests/e2e/lib/alone.py tests/e2e/lib/wire.py
+AUTHD_E2E = tests/e2e/tls_outside.py tests/e2e/authd_start.py tests/e2e/authd_reload.py
+EXTRA_DIST += $(AUTHD_E2E) tests/e2e/lib/alone.py tests/e2e/lib/load.py tests/e2e/lib/wire.py
 if E2E
 TESTS += $(AUTHD_E2E)
 endif

@@ -223,6 +223,9 @@ int lookup_run(enum mtls_lookup_kind kind, pid_t supervisor)
 		mtls_log(MTLS_LOG_ERROR, "lookup process: %s", mtls_strerror(r));
 		return 1;
 	}
+	/* From now on somebody may ask: the supervisor hands the socket to the worker. */
+	if (send(STDIN_FILENO, "", 1, MSG_NOSIGNAL) != 1)
+		return 1;
 	while (serve_one(kind))
 		;
 	return 0;

@@ -111,16 +111,17 @@ static int check_or_run(const struct options *options)
 		mtls_log(MTLS_LOG_ERROR, "mtls-authd must be started as root, which it gives up");
 		return AUTHD_EXIT_NOPERM;
 	}
-	int r = configuration_load(options->config, &config, &diag);
+	int r = configuration_load(options->config, 1, NULL, &config, &diag);
 	if (r < 0) {
 		mtls_log(MTLS_LOG_ERROR, "%s", mtls_diag_text(&diag, r));
 		return AUTHD_EXIT_CONFIG;
 	}
 	if (config->settings->debug)
 		mtls_log_set_level(MTLS_LOG_DEBUG);
+	if (options->action == ACTION_RUN)
+		return supervisor_run(MTLS_TAKE(config), options->config);
 	expiries_log(&config->expiries, (int64_t)time(NULL), true);
-	return options->action == ACTION_RUN ? supervisor_run(config, options->config)
-					     : AUTHD_EXIT_OK;
+	return AUTHD_EXIT_OK;
 }
 
 /* `--lookup-process KIND PID`, by the supervisor only: lookup_run() checks that. */

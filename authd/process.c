@@ -81,8 +81,8 @@ void process_started(struct process_slot *slot, pid_t pid)
 	mtls_child_started(&slot->pause);
 }
 
-void process_ended(struct process_slot *slot, bool on_purpose)
+void process_ended(struct process_slot *slot, bool on_purpose, bool proved)
 {
 	slot->pid = 0;
-	mtls_child_ended(&slot->pause, on_purpose, false);
+	mtls_child_ended(&slot->pause, on_purpose, proved);
 }

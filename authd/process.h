@@ -35,8 +35,8 @@ pid_t process_start_worker(const struct worker_setup *setup, const int *close_fd
  */
 pid_t process_start_lookup(enum mtls_lookup_kind kind, int self, int socket);
 
-/* Notes that the child in @slot has ended and when it may be started again. */
-void process_ended(struct process_slot *slot, bool on_purpose);
+/* Notes that the child in @slot has ended; when it may be started again: mtls_child_ended(). */
+void process_ended(struct process_slot *slot, bool on_purpose, bool proved);
 
 /* Notes that @pid runs in @slot. */
 void process_started(struct process_slot *slot, pid_t pid);

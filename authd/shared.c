@@ -13,6 +13,8 @@ int shared_new(size_t slots, struct shared **ret)
 	if (!shared)
 		return -ENOMEM;
 	int r = counter_set_new(slots, &shared->counters);
+	if (r >= 0)
+		r = pulse_map(&shared->pulses, slots);
 	if (r < 0)
 		return r;
 	*ret = MTLS_TAKE(shared);
@@ -24,15 +26,18 @@ void shared_free(struct shared *shared)
 	if (!shared)
 		return;
 	counter_set_free(shared->counters);
+	shmem_unmap(&shared->pulses);
 	free(shared);
 }
 
 int shared_keep(const struct shared *shared, size_t slot)
 {
-	return counter_set_keep(shared->counters, slot);
+	int r = counter_set_keep(shared->counters, slot);
+	return r < 0 ? r : shmem_keep(&shared->pulses, slot);
 }
 
 void shared_reap(struct shared *shared, size_t slot)
 {
 	counter_set_reap(shared->counters, slot);
+	shmem_clear(&shared->pulses, slot);
 }

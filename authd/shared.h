@@ -6,10 +6,12 @@
 #include <stddef.h>
 
 #include "authd/counters.h"
+#include "authd/pulse.h"
 #include "lib/base/cleanup.h"
 
 struct shared {
 	struct counter_set *counters; /* owned */
+	struct shmem pulses;          /* rows of pulse.c */
 };
 
 /* Room for @slots workers at a time, those that drain included. 0 or -errno. */

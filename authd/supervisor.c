@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The supervisor. One thread, a poll(2) loop over a signalfd and the workers' channels. Each
- * worker has lookup processes of its own; when it ends they are killed, and new ones come with its
- * successor.
+ * The supervisor. One thread, a poll(2) loop over a signalfd, the workers' channels, lookup
+ * processes that start, and the control socket.
  */
 #include <config.h>
 
@@ -10,10 +9,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,214 +22,42 @@
 #include "lib/base/log.h"
 #include "lib/base/str.h"
 #include "lib/service/child.h"
+#include "lib/service/notify.h"
 #include "lib/service/rights.h"
 #include "lib/service/socket.h"
 
 #define BACKLOG     16    /* of the control socket */
 #define IDLE_MS     60000 /* of its connections, between requests */
 #define MOVE_MS     10000 /* for a request that has begun; for an answer */
-#define STOP_MS     6000  /* for workers to end by themselves */
+#define STOP_MS     8000  /* for workers to end by themselves: above WORKER_STOP_MS */
 #define FILES_SPARE 128   /* descriptors besides connections */
-#define FIRST_MS    2000  /* a worker that fails so soon after the start cannot run at all */
+#define TICKS_HUNG  4     /* a worker that is still for so many ticks hangs */
+#define DAY_S       86400
 
-/* ------------------------------------------------------------------------------ starting */
-
-static void start_lookup(struct supervisor *s, struct worker_slot *worker,
-			 enum mtls_lookup_kind kind, uint32_t slot)
-{
-	struct process_slot *process = &worker->lookups[kind][slot];
-	int fds[2];
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0) {
-		process_ended(process, false);
-		return;
-	}
-	pid_t pid = process_start_lookup(kind, s->self_fd, fds[1]);
-	(void)close(fds[1]);
-	if (pid < 0) {
-		mtls_log(MTLS_LOG_ERROR, "fork: %s", mtls_strerror(pid));
-		(void)close(fds[0]);
-		process_ended(process, false);
-		return;
-	}
-	process_started(process, pid);
-	const struct channel_msg msg = { .type = CHANNEL_LOOKUP,
-					 .kind = kind,
-					 .slot = slot,
-					 .generation = process->generation };
-	/* A worker that cannot be told has none of the socket, so the process ends by itself. */
-	int r = channel_send(worker->channel_fd, &msg, fds[0]);
-	if (r < 0)
-		mtls_log(MTLS_LOG_ERROR, "cannot hand a lookup process over: %s", mtls_strerror(r));
-	(void)close(fds[0]);
-}
-
-static void start_lookups(struct supervisor *s, struct worker_slot *worker)
-{
-	for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++)
-		for (uint32_t slot = 0; slot < s->config->settings->lookups; slot++)
-			start_lookup(s, worker, kind, slot);
-}
-
-static pid_t fork_worker(struct supervisor *s, struct worker_slot *worker, int channel_fd)
-{
-	int close_fds[WORKERS_MAX + 3 + MTLS_CONTROL_POLL_MAX];
-	size_t count = 0;
-	const struct worker_setup setup = {
-		.config = s->config,
-		.listeners = s->listeners,
-		.listener_count = s->listener_count,
-		.audit = s->audit,
-		.shared = s->shared,
-		.slot = (size_t)(worker - s->workers),
-		.channel_fd = channel_fd,
-		.supervisor = getpid(),
-	};
-
-	close_fds[count++] = s->signal_fd;
-	close_fds[count++] = s->self_fd;
-	for (size_t i = 0; i < s->worker_count; i++)
-		close_fds[count++] = s->workers[i].channel_fd;
-	close_fds[count++] = s->control_fd;
-	count += mtls_control_server_fds(s->server, &close_fds[count]);
-	return process_start_worker(&setup, close_fds, count);
-}
-
-static void start_worker(struct supervisor *s, struct worker_slot *worker)
-{
-	int fds[2];
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0) {
-		process_ended(&worker->process, false);
-		return;
-	}
-	worker->channel_fd = fds[0];
-	pid_t pid = fork_worker(s, worker, fds[1]);
-	(void)close(fds[1]);
-	if (pid < 0) {
-		mtls_log(MTLS_LOG_ERROR, "fork: %s", mtls_strerror(pid));
-		(void)close(fds[0]);
-		worker->channel_fd = -1;
-		process_ended(&worker->process, false);
-		return;
-	}
-	process_started(&worker->process, pid);
-	worker->started = time(NULL);
-	start_lookups(s, worker);
-}
-
-static bool due(const struct process_slot *process)
-{
-	return process->pid == 0 && mtls_deadline_left_ms(process->pause.restart_at) == 0;
-}
-
-static void start_what_is_due(struct supervisor *s)
-{
-	for (size_t i = 0; i < s->worker_count; i++) {
-		struct worker_slot *worker = &s->workers[i];
-		if (due(&worker->process)) {
-			start_worker(s, worker);
-			continue;
-		}
-		if (!worker->process.pid)
-			continue;
-		for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++)
-			for (uint32_t slot = 0; slot < s->config->settings->lookups; slot++)
-				if (due(&worker->lookups[kind][slot]))
-					start_lookup(s, worker, kind, slot);
-	}
-}
-
-/* -------------------------------------------------------------------------------- ending */
-
-static void log_end(const char *what, pid_t pid, int status)
-{
-	struct mtls_diag diag = { 0 };
-
-	if (mtls_child_end(status, &diag) < 0)
-		mtls_log(MTLS_LOG_ERROR, "%s %ld %s", what, (long)pid, diag.text);
-}
-
-static void kill_lookups(struct worker_slot *worker)
-{
-	for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++)
-		for (size_t slot = 0; slot < LOOKUP_SLOTS_MAX; slot++)
-			if (worker->lookups[kind][slot].pid)
-				(void)kill(worker->lookups[kind][slot].pid, SIGKILL);
-}
-
-static void worker_ended(struct supervisor *s, struct worker_slot *worker, int status)
-{
-	/* It says so itself; one that was killed is just started again. */
-	bool failed = WIFEXITED(status) && WEXITSTATUS(status);
-	bool first = mtls_now_ms() - s->started_ms < FIRST_MS && worker->process.generation == 1;
-
-	log_end("worker", worker->process.pid, status);
-	shared_reap(s->shared, (size_t)(worker - s->workers));
-	(void)close(worker->channel_fd);
-	worker->channel_fd = -1;
-	kill_lookups(worker);
-	process_ended(&worker->process, false);
-	if (failed && first && !s->stopping) {
-		mtls_log(MTLS_LOG_ERROR, "a worker cannot run: giving up");
-		s->exit_code = AUTHD_EXIT_SOFTWARE;
-		s->stopping = true;
-		s->stop_by = mtls_deadline_in_ms(STOP_MS);
-	}
-}
-
-/* The lookup process with @pid, or NULL. */
-static struct process_slot *find_lookup(struct worker_slot *worker, pid_t pid)
-{
-	for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++)
-		for (size_t slot = 0; slot < LOOKUP_SLOTS_MAX; slot++)
-			if (worker->lookups[kind][slot].pid == pid)
-				return &worker->lookups[kind][slot];
-	return NULL;
-}
-
-static void child_ended(struct supervisor *s, pid_t pid, int status)
-{
-	for (size_t i = 0; i < s->worker_count; i++) {
-		struct worker_slot *worker = &s->workers[i];
-		if (worker->process.pid == pid) {
-			worker_ended(s, worker, status);
-			return;
-		}
-		struct process_slot *lookup = find_lookup(worker, pid);
-		if (!lookup)
-			continue;
-		bool ours = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-		if (!ours && !s->stopping)
-			log_end("lookup process", pid, status);
-		process_ended(lookup, ours);
-		return;
-	}
-}
+/* ------------------------------------------------------------------------------- signals */
 
 static void reap(struct supervisor *s)
 {
-	for (;;) {
-		int status = 0;
-		pid_t pid = waitpid(-1, &status, WNOHANG);
-		if (pid <= 0)
-			return;
-		child_ended(s, pid, status);
-	}
+	int status = 0;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (struct generation *g = s->generations; g; g = g->next)
+			if (crew_ended(s, g, pid, status))
+				break;
 }
 
-/* ------------------------------------------------------------------------------- events */
-
-static void stop(struct supervisor *s)
+void supervisor_stop(struct supervisor *s, int exit_code)
 {
-	const struct channel_msg msg = { .type = CHANNEL_STOP };
-
-	if (!s->stopping)
+	if (!s->stopping) {
 		s->stop_by = mtls_deadline_in_ms(STOP_MS);
+		s->exit_code = exit_code;
+		manager_tell("STOPPING=1\nSTATUS=stopping");
+	}
 	s->stopping = true;
-	for (size_t i = 0; i < s->worker_count; i++)
-		if (s->workers[i].process.pid)
-			(void)channel_send(s->workers[i].channel_fd, &msg, -1);
+	reload_stop(s);
+	for (struct generation *g = s->generations; g; g = g->next)
+		crew_tell(g, CHANNEL_STOP);
 }
 
 static void on_signal(struct supervisor *s)
@@ -248,103 +73,123 @@ static void on_signal(struct supervisor *s)
 			counter_set_log(s->shared->counters);
 			break;
 		case SIGHUP:
-			mtls_log(MTLS_LOG_NOTICE, "SIGHUP: a new configuration needs a restart");
+			if (!s->stopping)
+				(void)reload_ask(s);
 			break;
 		default:
 			mtls_log(MTLS_LOG_NOTICE, "stopping");
-			stop(s);
+			supervisor_stop(s, AUTHD_EXIT_OK);
 			break;
 		}
 	}
 }
 
-/* A worker asks for the end of a lookup process that hangs. The generation says it is that one. */
-static void on_channel(struct supervisor *s, struct worker_slot *worker)
-{
-	struct channel_msg msg;
-	int fd = -1;
+/* ---------------------------------------------------------------------------------- loop */
 
-	while (worker->channel_fd >= 0 && channel_recv(worker->channel_fd, &msg, &fd) == 1) {
-		if (fd >= 0)
-			(void)close(fd);
-		fd = -1;
-		if (msg.type != CHANNEL_KILL_LOOKUP || msg.kind >= MTLS_LOOKUP_KINDS ||
-		    msg.slot >= s->config->settings->lookups)
-			continue;
-		struct process_slot *process = &worker->lookups[msg.kind][msg.slot];
-		if (!process->pid || process->generation != msg.generation)
-			continue;
-		mtls_log(MTLS_LOG_WARNING,
-			 "lookup process %ld (%s) is replaced: it hangs or gave no sound answer",
-			 (long)process->pid, mtls_lookup_kind_name(msg.kind));
-		(void)kill(process->pid, SIGKILL);
-	}
+static void watch_worker(struct worker_slot *worker, struct pollfd *fds, size_t *count)
+{
+	if (worker->channel_fd >= 0)
+		fds[(*count)++] = (struct pollfd){ .fd = worker->channel_fd, .events = POLLIN };
+	for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++)
+		for (size_t slot = 0; slot < LOOKUP_SLOTS_MAX; slot++)
+			if (worker->lookups[kind][slot].fd >= 0)
+				fds[(*count)++] =
+					(struct pollfd){ .fd = worker->lookups[kind][slot].fd,
+							 .events = POLLIN };
 }
 
-/* How long poll(2) may wait: until something is due. -1: for ever. */
+/* In the same order: what is heard closes no descriptor that has not been passed. */
+static void hear_worker(struct generation *generation, struct worker_slot *worker,
+			const struct pollfd *fds, size_t *count)
+{
+	if (worker->channel_fd >= 0 && fds[(*count)++].revents)
+		crew_on_channel(generation, worker);
+	for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++)
+		for (uint32_t slot = 0; slot < LOOKUP_SLOTS_MAX; slot++)
+			if (worker->lookups[kind][slot].fd >= 0 && fds[(*count)++].revents)
+				crew_on_hello(generation, worker, kind, slot);
+}
+
+static void each_worker(struct supervisor *s, struct pollfd *fds, size_t *count, bool hear)
+{
+	for (struct generation *g = s->generations; g; g = g->next)
+		for (size_t i = 0; i < g->worker_count; i++) {
+			if (hear)
+				hear_worker(g, &g->workers[i], fds, count);
+			else
+				watch_worker(&g->workers[i], fds, count);
+		}
+}
+
+/* How long poll(2) may wait: until something is due. */
 static int wait_ms(const struct supervisor *s)
 {
-	mtls_deadline earliest = mtls_control_server_due(s->server);
+	mtls_deadline earliest = mtls_deadline_min(s->tick_at, mtls_control_server_due(s->server));
 
 	if (s->stopping)
 		earliest = mtls_deadline_min(earliest, s->stop_by);
-	for (size_t i = 0; i < s->worker_count && !s->stopping; i++) {
-		const struct worker_slot *worker = &s->workers[i];
-		if (!worker->process.pid) {
-			earliest = mtls_deadline_min(earliest, worker->process.pause.restart_at);
-			continue;
-		}
-		for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++)
-			for (uint32_t slot = 0; slot < s->config->settings->lookups; slot++)
-				if (!worker->lookups[kind][slot].pid)
-					earliest = mtls_deadline_min(
-						earliest,
-						worker->lookups[kind][slot].pause.restart_at);
-	}
-	return earliest == INT64_MAX ? -1 : mtls_deadline_left_ms(earliest) + 1;
+	for (const struct generation *g = s->generations; g && !s->stopping; g = g->next)
+		if (g->state != GENERATION_FAILED)
+			earliest = mtls_deadline_min(earliest, crew_due(g));
+	int left = mtls_deadline_left_ms(earliest);
+	return left ? left + 1 : 0;
 }
 
 static void wait_event(struct supervisor *s)
 {
-	struct pollfd fds[1 + MTLS_CONTROL_POLL_MAX + WORKERS_MAX];
-	struct pollfd *control = &fds[1], *channels = &fds[1 + MTLS_CONTROL_POLL_MAX];
+	struct pollfd *fds = s->watched, *control = &fds[1];
+	size_t count = 1 + MTLS_CONTROL_POLL_MAX;
 
 	fds[0] = (struct pollfd){ .fd = s->signal_fd, .events = POLLIN };
 	mtls_control_server_watch(s->server, control);
-	for (size_t i = 0; i < s->worker_count; i++)
-		channels[i] = (struct pollfd){ .fd = s->workers[i].channel_fd, .events = POLLIN };
-	if (poll(fds, 1 + MTLS_CONTROL_POLL_MAX + s->worker_count, wait_ms(s)) <= 0) {
+	each_worker(s, fds, &count, false);
+	if (poll(fds, count, wait_ms(s)) <= 0) {
 		mtls_control_server_run(s->server, NULL);
 		return;
 	}
+	count = 1 + MTLS_CONTROL_POLL_MAX;
+	each_worker(s, fds, &count, true);
 	mtls_control_server_run(s->server, control);
-	for (size_t i = 0; i < s->worker_count; i++)
-		if (channels[i].revents & POLLIN)
-			on_channel(s, &s->workers[i]);
 	if (fds[0].revents)
 		on_signal(s);
 }
 
-static bool workers_left(const struct supervisor *s)
+static void tell_expiries(struct supervisor *s)
 {
-	for (size_t i = 0; i < s->worker_count; i++)
-		if (s->workers[i].process.pid)
-			return true;
-	return false;
+	time_t now = time(NULL);
+
+	/* Or the clock was set back. */
+	if (!s->current || (now >= s->expiries_told && now - s->expiries_told < DAY_S))
+		return;
+	s->expiries_told = now;
+	expiries_log(&s->current->config->expiries, (int64_t)now, false);
+}
+
+static void tick(struct supervisor *s)
+{
+	if (mtls_deadline_left_ms(s->tick_at))
+		return;
+	s->tick_at = mtls_deadline_in_ms(s->tick_ms);
+	for (struct generation *g = s->generations; g; g = g->next)
+		generation_tick(s, g);
+	manager_watchdog(s);
+	tell_expiries(s);
 }
 
 static void loop(struct supervisor *s)
 {
-	while (!s->stopping || (workers_left(s) && mtls_deadline_left_ms(s->stop_by))) {
+	while (!s->stopping || (generations_any_left(s) && mtls_deadline_left_ms(s->stop_by))) {
+		tick(s);
+		for (struct generation *g = s->generations; g && !s->stopping; g = g->next)
+			if (g->state != GENERATION_FAILED)
+				crew_start_due(s, g);
 		if (!s->stopping)
-			start_what_is_due(s);
+			reload_step(s);
+		generations_sweep(s);
 		wait_event(s);
 	}
-	for (size_t i = 0; i < s->worker_count; i++) {
-		if (s->workers[i].process.pid)
-			(void)kill(s->workers[i].process.pid, SIGKILL);
-		kill_lookups(&s->workers[i]);
-	}
+	for (struct generation *g = s->generations; g; g = g->next)
+		crew_kill(g);
 	while (waitpid(-1, NULL, 0) > 0)
 		;
 	counter_set_log(s->shared->counters);
@@ -372,9 +217,10 @@ static int open_signals(struct supervisor *s, struct mtls_diag *diag)
 	return 0;
 }
 
-static int bind_all(struct supervisor *s, struct mtls_diag *diag)
+static int bind_all(struct supervisor *s, const struct mtls_settings_authd *settings,
+		    struct mtls_diag *diag)
 {
-	for (char **text = s->config->settings->listen; *text; text++) {
+	for (char **text = settings->listen; *text; text++) {
 		if (s->listener_count == LISTENERS_MAX)
 			return mtls_diag_set(diag, MTLS_E_LIMIT, "listen: more than %d addresses",
 					     LISTENERS_MAX);
@@ -386,10 +232,11 @@ static int bind_all(struct supervisor *s, struct mtls_diag *diag)
 	return 0;
 }
 
-static int open_control(struct supervisor *s, struct mtls_diag *diag)
+static int open_control(struct supervisor *s, const struct mtls_settings_authd *settings,
+			struct mtls_diag *diag)
 {
 	const struct mtls_socket_spec spec = { .name = "control",
-					       .path = s->config->settings->control_socket,
+					       .path = settings->control_socket,
 					       .mode = 0600,
 					       .backlog = BACKLOG };
 
@@ -408,59 +255,125 @@ static int open_control(struct supervisor *s, struct mtls_diag *diag)
 	return r < 0 ? mtls_diag_set(diag, r, "control socket: %s", mtls_strerror(r)) : 0;
 }
 
-/* The part that needs root. Returns an exit code. */
-static int prepare(struct supervisor *s, struct mtls_diag *diag)
+/* Descriptors that a process of ours may need at a time: connections, or channels to workers. */
+static uint32_t files_wanted(const struct mtls_settings_authd *settings)
 {
-	const struct mtls_settings_authd *settings = s->config->settings;
+	size_t each = ROWS_A_WORKER + MTLS_LOOKUP_KINDS * (size_t)settings->lookups;
+
+	return settings->max_connections + FILES_SPARE +
+	       (uint32_t)(generation_workers(settings) * each);
+}
+
+int supervisor_has_room(const struct supervisor *s, const struct mtls_settings_authd *settings,
+			struct mtls_diag *diag)
+{
+	/* Twice as many must fit: those that serve, and those that come. */
+	if (generation_workers(settings) * 2 > s->row_count)
+		return mtls_diag_set(diag, MTLS_E_CONFIG,
+				     "workers: from %zu to %zu needs a restart",
+				     s->row_count / ROWS_A_WORKER, generation_workers(settings));
+	return process_raise_files(files_wanted(settings), diag);
+}
+
+static void set_ticks(struct supervisor *s, const struct mtls_settings_authd *settings)
+{
+	uint32_t watchdog_ms = mtls_service_watchdog_ms();
+
+	s->tick_ms = settings->worker_timeout_ms / TICKS_HUNG;
+	if (watchdog_ms && watchdog_ms < s->tick_ms)
+		s->tick_ms = watchdog_ms;
+	s->ticks_hung = (settings->worker_timeout_ms + s->tick_ms - 1) / s->tick_ms;
+}
+
+static int make_room(struct supervisor *s, const struct mtls_settings_authd *settings,
+		     struct mtls_diag *diag)
+{
+	const size_t each = 2 + MTLS_LOOKUP_KINDS * LOOKUP_SLOTS_MAX;
+
+	s->row_count = generation_workers(settings) * ROWS_A_WORKER;
+	size_t most = 8 + 2 * MTLS_CONTROL_POLL_MAX + s->row_count * each;
+	s->row_used = calloc(s->row_count, sizeof(*s->row_used));
+	s->watched = calloc(most, sizeof(*s->watched));
+	s->descriptors = calloc(most, sizeof(*s->descriptors));
+	if (!s->row_used || !s->watched || !s->descriptors)
+		return mtls_diag_set(diag, -ENOMEM, "out of memory");
+	int r = shared_new(s->row_count, &s->shared);
+	return r < 0 ? mtls_diag_set(diag, r, "shared memory: %s", mtls_strerror(r)) : 0;
+}
+
+/* The part that needs root. Returns an exit code. */
+static int prepare(struct supervisor *s, const struct configuration *config,
+		   struct audit_sink **ret_audit, struct mtls_diag *diag)
+{
+	const struct mtls_settings_authd *settings = config->settings;
 	const struct rlimit none = { 0, 0 };
 
 	(void)setrlimit(RLIMIT_CORE, &none); /* the key must not end in a file */
-	if (process_raise_files(settings->max_connections + FILES_SPARE, diag) < 0)
+	if (process_raise_files(files_wanted(settings), diag) < 0)
 		return AUTHD_EXIT_CONFIG;
-	if (audit_sink_open(settings->audit_file, &s->audit, diag) < 0)
+	if (audit_sink_open(settings->audit_file, ret_audit, diag) < 0)
 		return AUTHD_EXIT_CONFIG;
-	if (mtls_child_open_self(&s->self_fd) < 0 || open_signals(s, diag) < 0)
+	if (mtls_child_open_self(&s->self_fd) < 0 || open_signals(s, diag) < 0 ||
+	    make_room(s, settings, diag) < 0)
 		return AUTHD_EXIT_OSERR;
-	s->worker_count = settings->workers < WORKERS_MAX ? settings->workers : WORKERS_MAX;
-	if (shared_new(s->worker_count, &s->shared) < 0)
-		return AUTHD_EXIT_OSERR;
-	for (size_t i = 0; i < s->worker_count; i++)
-		s->workers[i].channel_fd = -1;
-	if (bind_all(s, diag) < 0 || open_control(s, diag) < 0)
+	set_ticks(s, settings);
+	if (bind_all(s, settings, diag) < 0 || open_control(s, settings, diag) < 0)
 		return AUTHD_EXIT_UNAVAILABLE;
-	if (mtls_rights_give_up(s->config->uid, s->config->gid, diag) < 0)
+	if (mtls_rights_give_up(config->uid, config->gid, diag) < 0)
 		return AUTHD_EXIT_OSERR;
 	return AUTHD_EXIT_OK;
 }
 
-int supervisor_run(const struct configuration *config, const char *path)
+static int begin(struct supervisor *s, struct configuration **config, struct mtls_diag *diag)
 {
-	struct supervisor *s = calloc(1, sizeof(*s));
-	struct mtls_diag diag = { 0 };
+	_cleanup_(audit_sink_freep) struct audit_sink *audit = NULL;
 
-	if (!s)
+	int code = prepare(s, *config, &audit, diag);
+	if (code != AUTHD_EXIT_OK)
+		return code;
+	s->reload.last_number = (*config)->generation;
+	if (generation_start(s, *config, audit, &s->reload.fresh) < 0)
 		return AUTHD_EXIT_OSERR;
-	s->config = config;
-	s->path = path;
-	s->started = time(NULL);
-	s->signal_fd = s->self_fd = s->control_fd = -1;
-	s->started_ms = mtls_now_ms();
-	int code = prepare(s, &diag);
-	if (code != AUTHD_EXIT_OK) {
-		mtls_log(MTLS_LOG_ERROR, "%s", mtls_diag_text(&diag, MTLS_E_BUG));
-	} else {
-		mtls_log(MTLS_LOG_NOTICE, "%s %s runs, %zu workers", PACKAGE_NAME, PACKAGE_VERSION,
-			 s->worker_count);
-		loop(s);
-		code = s->exit_code;
-	}
+	*config = NULL;
+	audit = NULL;
+	return AUTHD_EXIT_OK;
+}
+
+static void supervisor_free(struct supervisor *s)
+{
+	s->current = NULL;
+	generations_sweep(s); /* no process is left */
 	for (size_t i = 0; i < s->listener_count; i++)
 		(void)close(s->listeners[i].fd);
 	mtls_control_server_free(s->server);
 	if (s->control_fd >= 0)
 		(void)close(s->control_fd);
-	audit_sink_free(s->audit);
 	shared_free(s->shared);
+	free(s->row_used);
+	free(s->watched);
+	free(s->descriptors);
 	free(s);
-	return code;
+}
+MTLS_DEFINE_CLEANUP(struct supervisor *, supervisor_free)
+
+int supervisor_run(struct configuration *config, const char *path)
+{
+	_cleanup_(configuration_freep) struct configuration *owned = config;
+	_cleanup_(supervisor_freep) struct supervisor *s = calloc(1, sizeof(*s));
+	struct mtls_diag diag = { 0 };
+
+	if (!s)
+		return AUTHD_EXIT_OSERR;
+	s->path = path;
+	s->started = time(NULL);
+	s->signal_fd = s->self_fd = s->control_fd = -1;
+	int code = begin(s, &owned, &diag);
+	if (code != AUTHD_EXIT_OK) {
+		mtls_log(MTLS_LOG_ERROR, "%s", mtls_diag_text(&diag, MTLS_E_BUG));
+		return code;
+	}
+	mtls_log(MTLS_LOG_NOTICE, "%s %s runs, %zu worker%s", PACKAGE_NAME, PACKAGE_VERSION,
+		 s->reload.fresh->worker_count, s->reload.fresh->worker_count == 1 ? "" : "s");
+	loop(s);
+	return s->exit_code;
 }

@@ -19,10 +19,8 @@ enum authd_exit {
 	AUTHD_EXIT_CONFIG = 78,
 };
 
-/*
- * Runs until SIGTERM or SIGINT; returns an exit code. @config and @path,
- * its file, are borrowed.
+/* Runs until SIGTERM or SIGINT; returns an exit code. @config, which was read from @path, is taken.
  */
-int supervisor_run(const struct configuration *config, const char *path);
+int supervisor_run(struct configuration *config, const char *path);
 
 #endif

@@ -7,6 +7,7 @@
 #include "authd/status.h"
 #include "authd/supervisor_impl.h"
 #include "authd/verbs.h"
+#include "lib/base/log.h"
 #include "lib/base/str.h"
 #include "lib/control/authd.h"
 
@@ -18,7 +19,20 @@ static int run_status(struct supervisor *s, struct mtls_control_call *call,
 
 	return r < 0 ? r
 		     : mtls_control_add(&end->fields, "generation",
-					mtls_control_number(&generation, 1));
+					mtls_control_number(&generation, status_generation(s)));
+}
+
+static int run_reload(struct supervisor *s, struct mtls_control_call *call,
+		      struct mtls_control_end *end)
+{
+	if (s->stopping) {
+		end->code = MTLS_CONTROL_BUSY;
+		return mtls_control_set_sentence(&end->text, "the daemon stops");
+	}
+	mtls_log(MTLS_LOG_NOTICE, "reload, asked for by process %ld",
+		 (long)mtls_control_call_pid(call));
+	mtls_control_call_wait(call, reload_ask(s));
+	return 0;
 }
 
 static const struct verb {
@@ -27,6 +41,7 @@ static const struct verb {
 		   struct mtls_control_end *end);
 } verbs[] = {
 	{ MTLS_AUTHD_VERB_STATUS, run_status },
+	{ MTLS_AUTHD_VERB_RELOAD, run_reload },
 };
 
 static int refuse(struct mtls_control_end *end, const char *what, const char *name)

@@ -20,10 +20,9 @@
 #include "lib/base/log.h"
 
 #define LISTENERS_MAX 16
-#define ACCEPTS_MAX   32   /* in a row, before connections get their turn */
-#define PAUSE_MS      100  /* of accepting, when descriptors or memory run out */
-#define STOP_MS       2000 /* for the verdicts under way, when told to stop */
-#define TICK_MS       50
+#define ACCEPTS_MAX   32  /* in a row, before connections get their turn */
+#define PAUSE_MS      100 /* of accepting, when descriptors or memory run out */
+#define TICK_MS       50  /* between two looks whether the last connection has ended */
 
 struct acceptor {
 	uv_poll_t poll;
@@ -38,7 +37,8 @@ struct worker {
 	struct acceptor acceptors[LISTENERS_MAX];
 	uv_poll_t channel;
 	uv_timer_t timer; /* a pause, or the end */
-	bool stopping;
+	uv_timer_t pulse;
+	bool stopping; /* accepts never again */
 	mtls_deadline stop_by;
 	mtls_deadline quiet_until; /* no further log line about limits before */
 };
@@ -117,6 +117,15 @@ static void start_accepting(struct worker *worker)
 
 /* ---------------------------------------------------------------------------- the end */
 
+static void tell_supervisor(const struct worker *worker, uint32_t type)
+{
+	const struct channel_msg msg = { .type = type };
+	int r = channel_send(worker->setup->channel_fd, &msg, -1);
+
+	if (r < 0)
+		mtls_log(MTLS_LOG_ERROR, "cannot tell the supervisor: %s", mtls_strerror(r));
+}
+
 static void on_tick(uv_timer_t *timer)
 {
 	struct worker *worker = timer->data;
@@ -125,18 +134,30 @@ static void on_tick(uv_timer_t *timer)
 		uv_stop(&worker->loop);
 	} else if (mtls_deadline_left_ms(worker->stop_by) == 0) {
 		conn_close_all(&worker->env);
-		worker->stop_by = mtls_deadline_in_ms(STOP_MS);
+		worker->stop_by = mtls_deadline_in_ms(WORKER_STOP_MS);
 	}
 }
 
-static void stop(struct worker *worker)
+/* Every connection has deadlines of its own, so the last one ends. */
+static void drain(struct worker *worker)
 {
 	if (worker->stopping)
 		return;
 	worker->stopping = true;
+	worker->stop_by = INT64_MAX;
 	stop_accepting(worker);
-	worker->stop_by = mtls_deadline_in_ms(STOP_MS);
+	tell_supervisor(worker, CHANNEL_CLOSED);
 	(void)uv_timer_start(&worker->timer, on_tick, 0, TICK_MS);
+}
+
+/* Verdicts under way are given; who would have to choose or to type first is told to come again. */
+static void stop(struct worker *worker)
+{
+	drain(worker);
+	if (worker->stop_by != INT64_MAX)
+		return;
+	worker->stop_by = mtls_deadline_in_ms(WORKER_STOP_MS);
+	conn_stop_all(&worker->env);
 }
 
 /* ------------------------------------------------------------------------ supervisor */
@@ -152,6 +173,10 @@ static void obey(struct worker *worker, const struct channel_msg *msg, int fd)
 		(void)close(fd);
 	if (msg->type == CHANNEL_STOP)
 		stop(worker);
+	else if (msg->type == CHANNEL_DRAIN)
+		drain(worker);
+	else if (msg->type == CHANNEL_ACCEPT && !worker->stopping)
+		start_accepting(worker);
 }
 
 static void on_channel(uv_poll_t *poll, int status, int events)
@@ -249,6 +274,8 @@ static int make_polls(struct worker *worker)
 	worker->channel.data = worker;
 	(void)uv_timer_init(&worker->loop, &worker->timer);
 	worker->timer.data = worker;
+	(void)uv_timer_init(&worker->loop, &worker->pulse);
+	worker->pulse.data = worker;
 	return uv_poll_start(&worker->channel, UV_READABLE | UV_DISCONNECT, on_channel);
 }
 
@@ -277,11 +304,20 @@ static int prepare(struct worker *worker, struct mtls_diag *diag)
 	return r < 0 ? mtls_diag_set(diag, r, "sandbox: %s", mtls_strerror(r)) : 0;
 }
 
+/* That the loop goes round is what counts; an idle one does it for this. */
+static void on_pulse(uv_timer_t *timer)
+{
+	const struct worker *worker = timer->data;
+
+	pulse_beat(&worker->setup->shared->pulses, worker->setup->slot);
+}
+
 int worker_run(const struct worker_setup *setup)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 	struct mtls_diag diag = { 0 };
 
+	mtls_log_set_level(setup->config->settings->debug ? MTLS_LOG_DEBUG : MTLS_LOG_INFO);
 	if (!worker)
 		return 1;
 	worker->setup = setup;
@@ -290,7 +326,8 @@ int worker_run(const struct worker_setup *setup)
 		mtls_log(MTLS_LOG_ERROR, "worker: %s", mtls_diag_text(&diag, r));
 		return 1;
 	}
-	start_accepting(worker);
+	(void)uv_timer_start(&worker->pulse, on_pulse, 0, setup->beat_ms);
+	tell_supervisor(worker, CHANNEL_READY);
 	(void)uv_run(&worker->loop, UV_RUN_DEFAULT);
 	return 0; /* the process ends here; its memory goes with it */
 }

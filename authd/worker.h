@@ -12,6 +12,9 @@
 #include "authd/listener.h"
 #include "authd/shared.h"
 
+/* How long verdicts under way have when the daemon stops. */
+#define WORKER_STOP_MS 3000
+
 /* All borrowed from the supervisor's memory, of which the worker has a copy. */
 struct worker_setup {
 	const struct configuration *config;
@@ -22,6 +25,7 @@ struct worker_setup {
 	size_t slot; /* the row of @shared that is this worker's */
 	int channel_fd;
 	pid_t supervisor;
+	uint32_t beat_ms; /* how often its pulse is looked at */
 };
 
 /* Runs until told to stop or until the supervisor is gone; returns an exit code. */

@@ -18,7 +18,8 @@
  * the new configuration accept and those with the old one do not any more.
  *
  * Items from the daemon:
- *	daemon		version pid started generation config state (running|draining)
+ *	daemon		version pid started generation config state
+ *			(starting|running|draining)
  *	reload		time result (ok|failed) error?: the last reload; absent before the first
  *	worker		slot pid? generation (of its configuration) state
  *			(starting|running|draining|waiting) started? restarts connections

@@ -38,7 +38,8 @@ struct mtls_settings_authd {
 	struct mtls_settings_ca *cas;
 	size_t ca_count;               /* at least one of role user */
 	uint32_t min_uid;              /* default 1000: bindings to accounts below are refused */
-	uint32_t workers;              /* default 1; 1-64 */
+	uint32_t workers;              /* default 0: one for each CPU; at most 64 */
+	uint32_t worker_timeout_ms;    /* default 10000 */
 	uint32_t lookups;              /* default 2 per kind; 1-16 */
 	uint32_t handshake_timeout_ms; /* default 5000: until the server's flight is out */
 	uint32_t sign_timeout_ms;      /* default 60000: then, for peer uid 0 */

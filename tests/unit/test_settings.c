@@ -112,7 +112,9 @@ static void authd_defaults(void **state)
 	assert_string_equal(s->certificate, MTLS_SYSCONFDIR "/server.pem");
 	assert_string_equal(s->private_key, MTLS_SYSCONFDIR "/private/server.key");
 	assert_int_equal(s->min_uid, 1000);
-	assert_int_equal(s->workers, 1);
+	assert_int_equal(s->workers, 0);
+	assert_int_equal(s->worker_timeout_ms, 10000);
+	assert_string_equal(s->control_socket, MTLS_RUNDIR "/authd-control.sock");
 	assert_int_equal(s->lookups, 2);
 	assert_int_equal(s->handshake_timeout_ms, 5000);
 	assert_int_equal(s->sign_timeout_ms, 60000);
@@ -241,7 +243,7 @@ static void wrong_files_are_refused(void **state)
 		{ "short rsa", AUTHD, "ca x { files = /a }\nmin_rsa_bits = 1024", "F:2: found '1024'" },
 		{ "listen on a name", AUTHD, "ca x { files = /a }\nlisten = tcp:localhost:7443", "the address in digits" },
 		{ "listen without port", AUTHD, "ca x { files = /a }\nlisten = tcp:127.0.0.1", "the address in digits" },
-		{ "65 workers", AUTHD, "ca x { files = /a }\nworkers = 65", "expected a number from 1 to 64" },
+		{ "65 workers", AUTHD, "ca x { files = /a }\nworkers = 65", "expected a number from 0 to 64" },
 		{ "relative audit file", AUTHD, "ca x { files = /a }\naudit_file = audit", "expected an absolute path, or -" },
 		{ "window upside down", ACCOUNTD, "id_min = 2000300000\nid_max = 2000200001", "over id_max" },
 		{ "window of system users", ACCOUNTD, "id_min = 999\nid_max = 50000", "found '999'" },

@@ -53,6 +53,7 @@ class Alone:
             "choice_timeout": "800ms",
             "lookup_timeout": "500ms",
             "max_per_uid": "8",
+            "workers": "1",
         }
         self.cas = {
             "people": {"role": "user", "files": self.at("user-ca.pem")},

@@ -52,7 +52,8 @@ class Answer:
         return [fields for kind, fields in self.items if kind == wanted]
 
     def __str__(self):
-        return f"code {self.code} '{self.text}' {self.fields} {self.items}"
+        items = [(kind, fields) for kind, fields in self.items if kind != "counter"]
+        return f"code {self.code} '{self.text}' {self.fields} {items}"
 
 
 class Client:
@@ -106,7 +107,10 @@ class Client:
             return answer
 
     def ask(self, verb, **fields):
-        self.send(request(verb, **fields))
+        try:
+            self.send(request(verb, **fields))
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # closed already; what it said before is still to be read
         return self.answer()
 
 
