@@ -320,13 +320,23 @@ static void warn_of_end(const struct login *login)
 	prompt_remark(&login->items.prompt, text);
 }
 
+#define OFF_WORDS "the kernel was started with " MTLS_BOOTWORD_OFF ": stepping aside"
+
+/* Items are for the log only: whatever is wrong with them, the way back is open. */
+static int switched_off(struct login *login, int flags)
+{
+	(void)items_read(login->pamh, flags, &login->items);
+	(void)mtls_diag_set(&login->diag, 0, OFF_WORDS);
+	return RESULT_OFF;
+}
+
 int login_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
 	_cleanup_(login_done) struct login login = { .pamh = pamh };
 	session_drop(pamh);
 	int situation = RESULT_FAULT;
 	if (mtls_bootword_off())
-		situation = RESULT_OFF;
+		situation = switched_off(&login, flags);
 	else
 		situation = authenticate(&login, flags, argc, argv);
 	if (situation != MTLS_REASON_ALLOWED)
@@ -354,8 +364,10 @@ int login_authenticate(pam_handle_t *pamh, int flags, int argc, const char **arg
 static int account_situation(const struct items *items, int argc, const char **argv,
 			     struct mtls_diag *diag)
 {
-	if (mtls_bootword_off())
+	if (mtls_bootword_off()) {
+		(void)mtls_diag_set(diag, 0, OFF_WORDS);
 		return RESULT_OFF;
+	}
 	_cleanup_(mtls_settings_pam_freep) struct mtls_settings_pam *settings = NULL;
 	int rc = options_load(items->service, argc, argv, &settings, diag);
 	if (rc < 0)
@@ -379,8 +391,7 @@ int login_later(pam_handle_t *pamh, enum result_entry entry, int flags, int argc
 	bool exports = entry == RESULT_SETCRED || entry == RESULT_OPEN_SESSION;
 	if (situation == MTLS_REASON_ALLOWED && exports && session_export(pamh) < 0)
 		situation = RESULT_NO_MEMORY;
-	if (situation != MTLS_REASON_ALLOWED && situation != RESULT_NOT_OURS &&
-	    situation != RESULT_OFF) {
+	if (situation != MTLS_REASON_ALLOWED && situation != RESULT_NOT_OURS) {
 		const struct report report = {
 			.situation = situation,
 			.service = items.service,

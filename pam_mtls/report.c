@@ -20,8 +20,10 @@ static int log_priority(int situation)
 {
 	switch (situation) {
 	case MTLS_REASON_ALLOWED:
-	case RESULT_OFF:
 		return LOG_INFO;
+	case RESULT_OFF:
+		/* Every time: nobody shall forget that the machine runs without. */
+		return LOG_WARNING;
 	case MTLS_REASON_CONFIG:
 	case MTLS_REASON_NONCE:
 	case MTLS_REASON_NAME_GRAMMAR:

@@ -17,3 +17,9 @@ tests_unit_test_rescue_code_LDADD = $(UNIT_RESCUE_LIBS)
 tests_unit_test_rescue_set_SOURCES = tests/unit/test_rescue_set.c
 tests_unit_test_rescue_set_LDADD = $(UNIT_RESCUE_LIBS)
 endif
+
+FUZZ_TARGETS += tests/fuzz/fuzz_rescue
+tests_fuzz_fuzz_rescue_SOURCES = tests/fuzz/fuzz_rescue.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_rescue_LDADD = $(LIBMTLS_RESCUE) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
+tests_fuzz_fuzz_rescue_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+EXTRA_DIST += tests/fuzz/fuzz_rescue.in

@@ -29,7 +29,8 @@ E2E_TESTS = \
 	%D%/readme_setup.py \
 	%D%/rescue.py \
 	%D%/rescue_ctl.py \
-	%D%/rescue_faults.py
+	%D%/rescue_faults.py \
+	%D%/way_back.py
 
 EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clean_machine.sh \
 	tests/results.py tests/mutants \
