@@ -34,6 +34,7 @@ extern const struct ctl_command ctl_account;
 extern const struct ctl_command ctl_audit;
 extern const struct ctl_command ctl_bind;
 extern const struct ctl_command ctl_check;
+extern const struct ctl_command ctl_enroll;
 extern const struct ctl_command ctl_group;
 extern const struct ctl_command ctl_init;
 extern const struct ctl_command ctl_issue;

@@ -90,6 +90,12 @@ bool ctl_was_done(int code);
 bool ctl_was_taken(const struct mtls_msg *end);
 
 /*
+ * As `mtlsctl bind add USER KEY`, silently if it could be done, and done already if it is bound. An
+ * exit code.
+ */
+int ctl_bind_key(const char *user, const char *key, bool dry_run);
+
+/*
  * Other sources of accounts (/etc/passwd, a directory), as the normal lookup shows them: what the
  * snapshot has itself does not count.
  */

@@ -166,11 +166,33 @@ static int check_user(const struct ctl_accounts *accounts, const char *name)
 	return CTL_OK;
 }
 
+static int ask_for(struct ctl_accounts *accounts, const char *verb, const char *user,
+		   const char *key, bool dry_run)
+{
+	_cleanup_(ctl_message_done) struct ctl_message message = { 0 };
+	_cleanup_(mtls_msg_freep) struct mtls_msg *end = NULL;
+	int code = mtls_streq(verb, MTLS_ACCT_VERB_BIND_ADD) ? check_user(accounts, user) : CTL_OK;
+	if (code)
+		return code;
+	ctl_message_init(&message, MTLS_MSG_CONTROL_REQUEST, verb);
+	ctl_message_add(&message, "key", key);
+	ctl_message_add(&message, "name", user);
+	ctl_message_add(&message, "dry-run", dry_run ? "yes" : NULL);
+	return ctl_change(accounts, &message, &end);
+}
+
+int ctl_bind_key(const char *user, const char *key, bool dry_run)
+{
+	_cleanup_(ctl_accounts_done) struct ctl_accounts accounts = { 0 };
+	int code = ctl_accounts_open(&accounts, CTL_PATIENCE_MS);
+	if (code || ctl_snapshot_bound(&accounts.snapshot, user, key))
+		return code;
+	return ask_for(&accounts, MTLS_ACCT_VERB_BIND_ADD, user, key, dry_run);
+}
+
 static int change(const struct ctl_action *action, int argc, char **argv, bool add)
 {
 	_cleanup_(ctl_accounts_done) struct ctl_accounts accounts = { 0 };
-	_cleanup_(ctl_message_done) struct ctl_message message = { 0 };
-	_cleanup_(mtls_msg_freep) struct mtls_msg *end = NULL;
 	_cleanup_buf_ struct mtls_buf buf = MTLS_BUF(MTLS_KEY_MAX);
 	struct change_options o = { 0 };
 	int code = parse_change(action, argc, argv, &o);
@@ -178,19 +200,13 @@ static int change(const struct ctl_action *action, int argc, char **argv, bool a
 		code = canonical_key(&o, &buf);
 	if (!code)
 		code = ctl_accounts_open(&accounts, CTL_PATIENCE_MS);
-	if (!code && add)
-		code = check_user(&accounts, o.user);
 	if (code)
 		return code;
 	const char *key = mtls_buf_cstr(&buf);
 	if (!key)
 		return ctl_accounts_fail(CTL_FAILED, "out of memory");
-	ctl_message_init(&message, MTLS_MSG_CONTROL_REQUEST,
-			 add ? MTLS_ACCT_VERB_BIND_ADD : MTLS_ACCT_VERB_BIND_REMOVE);
-	ctl_message_add(&message, "key", key);
-	ctl_message_add(&message, "name", o.user);
-	ctl_message_add(&message, "dry-run", o.dry_run ? "yes" : NULL);
-	code = ctl_change(&accounts, &message, &end);
+	code = ask_for(&accounts, add ? MTLS_ACCT_VERB_BIND_ADD : MTLS_ACCT_VERB_BIND_REMOVE,
+		       o.user, key, o.dry_run);
 	if (!ctl_was_done(code))
 		return code;
 	if (o.dry_run)

@@ -20,6 +20,7 @@
 #include "lib/base/str.h"
 #include "lib/settings/settings.h"
 #include "tools/ctl_action.h"
+#include "tools/ctl_ca.h"
 #include "tools/ctl_common.h"
 #include "tools/ctl_x509.h"
 
@@ -29,7 +30,6 @@
 #define CA_DAYS         3650
 #define SERVER_DAYS     825
 #define CLOCK_SLACK     300 /* seconds that another machine's clock may be behind */
-#define PEM_MAX         65536
 #define COMMON_NAME_MAX 64
 
 enum pair_index { USER_CA, SERVER_CA, SERVER, PAIRS };
@@ -40,9 +40,9 @@ static const struct {
 	const char *key;
 	mode_t key_mode;
 } pairs[PAIRS] = {
-	[USER_CA] = { "the CA for persons", "user-ca/ca.pem", "private/user-ca.key", 0600 },
-	[SERVER_CA] = { "the CA for servers", "server-ca/ca.pem", "private/server-ca.key", 0600 },
-	[SERVER] = { "the server's certificate", "server.pem", "private/server.key", 0640 },
+	[USER_CA] = { "the CA for persons", CTL_CA_USER_CRT, CTL_CA_USER_KEY, 0600 },
+	[SERVER_CA] = { "the CA for servers", CTL_CA_SERVER_CRT, CTL_CA_SERVER_KEY, 0600 },
+	[SERVER] = { "the server's certificate", CTL_SERVER_CRT, CTL_SERVER_KEY, 0640 },
 };
 
 static const struct {
@@ -50,15 +50,13 @@ static const struct {
 	mode_t mode;
 	bool group; /* of the daemon, which reads its key again when it reloads */
 } folders[] = {
-	{ "", 0755, false },
-	{ "user-ca", 0755, false },
-	{ "server-ca", 0755, false },
-	{ "private", 0710, true },
+	{ "", 0755, false },        { "user-ca", 0755, false }, { "server-ca", 0755, false },
+	{ "certs.d", 0755, false }, { "private", 0710, true },
 };
 
 enum single_index { CRL, AUTHD_CONF, PAM_CONF, SINGLES };
 static const char *const singles[SINGLES] = {
-	[CRL] = "user-ca/crl.pem",
+	[CRL] = CTL_CA_USER_CRL,
 	[AUTHD_CONF] = "authd.conf",
 	[PAM_CONF] = "pam_mtls.conf",
 };
@@ -76,19 +74,13 @@ struct init {
 	int count;                   /* files made */
 };
 
-static int path_of(const struct init *in, const char *name, char *out, size_t size)
-{
-	int n = snprintf(out, size, "%s%s%s", in->dir, *name ? "/" : "", name);
-	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
-}
-
 /* 1 there, 0 not there, -errno. A dangling link is there. */
 static int exists(const struct init *in, const char *name, struct mtls_diag *diag)
 {
 	char path[PATH_MAX];
 	struct stat st;
 
-	int r = path_of(in, name, path, sizeof(path));
+	int r = ctl_dir_path(in->dir, name, path);
 	if (r < 0)
 		return mtls_diag_set(diag, r, "'%s': path too long", in->dir);
 	if (lstat(path, &st) == 0)
@@ -123,7 +115,7 @@ static int check_folder(const struct init *in, const char *name, struct mtls_dia
 	char path[PATH_MAX];
 	struct stat st;
 
-	int r = path_of(in, name, path, sizeof(path));
+	int r = ctl_dir_path(in->dir, name, path);
 	if (r < 0)
 		return mtls_diag_set(diag, r, "'%s': path too long", in->dir);
 	if (stat(path, &st) < 0)
@@ -160,39 +152,17 @@ static int plan(struct init *in, struct mtls_diag *diag)
 	return 0;
 }
 
-/* A CA that is kept and has to sign something. */
-static int load_pair(struct init *in, enum pair_index i, struct mtls_diag *diag)
-{
-	const struct mtls_file_trust public = { .owner = geteuid() };
-	const struct mtls_file_trust secret = { .owner = geteuid(), .secret = true };
-	_cleanup_buf_ struct mtls_buf crt = MTLS_BUF(PEM_MAX);
-	_cleanup_buf_ struct mtls_buf key = MTLS_BUF_SECRET(PEM_MAX);
-	char path[PATH_MAX];
-
-	int r = path_of(in, pairs[i].crt, path, sizeof(path));
-	if (r >= 0)
-		r = mtls_file_read(path, &public, &crt, diag);
-	if (r >= 0)
-		r = path_of(in, pairs[i].key, path, sizeof(path));
-	if (r >= 0)
-		r = mtls_file_read(path, &secret, &key, diag);
-	if (r < 0)
-		return r;
-	struct mtls_diag why = { 0 };
-	r = ctl_pair_load(&crt, &key, &in->pair[i], &why);
-	return r < 0 ? mtls_diag_set(diag, r, "'%s/%s' and '%s/%s': %s", in->dir, pairs[i].crt,
-				     in->dir, pairs[i].key, why.text)
-		     : 0;
-}
-
+/* CAs that are kept and have to sign something. */
 static int load_needed(struct init *in, struct mtls_diag *diag)
 {
 	int r = 0;
 
 	if (in->make_single[CRL] && !in->make_pair[USER_CA])
-		r = load_pair(in, USER_CA, diag);
+		r = ctl_pair_read(in->dir, pairs[USER_CA].crt, pairs[USER_CA].key,
+				  &in->pair[USER_CA], diag);
 	if (r >= 0 && in->make_pair[SERVER] && !in->make_pair[SERVER_CA])
-		r = load_pair(in, SERVER_CA, diag);
+		r = ctl_pair_read(in->dir, pairs[SERVER_CA].crt, pairs[SERVER_CA].key,
+				  &in->pair[SERVER_CA], diag);
 	return r;
 }
 
@@ -217,7 +187,7 @@ static int write_new(struct init *in, const char *name, const struct mtls_buf *c
 
 	if (content->err)
 		return mtls_diag_set(diag, content->err, "%s", mtls_strerror(content->err));
-	int r = path_of(in, name, path, sizeof(path));
+	int r = ctl_dir_path(in->dir, name, path);
 	if (r >= 0)
 		r = mtls_file_replace(path, content->data, content->len, &how, diag);
 	if (r < 0)
@@ -231,7 +201,7 @@ static int make_folder(const struct init *in, size_t i, struct mtls_diag *diag)
 {
 	char path[PATH_MAX];
 
-	int r = path_of(in, folders[i].name, path, sizeof(path));
+	int r = ctl_dir_path(in->dir, folders[i].name, path);
 	if (r < 0)
 		return mtls_diag_set(diag, r, "'%s': path too long", in->dir);
 	if (mkdir(path, 0700) < 0) {
@@ -267,8 +237,8 @@ static int make_pair(struct init *in, enum pair_index i, struct mtls_diag *diag)
 		.not_before = in->now - CLOCK_SLACK,
 		.not_after = in->now + (time_t)DAY * (ca ? CA_DAYS : SERVER_DAYS),
 	};
-	_cleanup_buf_ struct mtls_buf key = MTLS_BUF_SECRET(PEM_MAX);
-	_cleanup_buf_ struct mtls_buf crt = MTLS_BUF(PEM_MAX);
+	_cleanup_buf_ struct mtls_buf key = MTLS_BUF_SECRET(CTL_PEM_MAX);
+	_cleanup_buf_ struct mtls_buf crt = MTLS_BUF(CTL_PEM_MAX);
 
 	common_name(in, suffixes[i], cn);
 	int r = ctl_pair_make(&what, ca ? NULL : &in->pair[SERVER_CA], &in->pair[i], diag);
@@ -285,7 +255,7 @@ static int make_pair(struct init *in, enum pair_index i, struct mtls_diag *diag)
 
 static int make_crl(struct init *in, struct mtls_diag *diag)
 {
-	_cleanup_buf_ struct mtls_buf crl = MTLS_BUF(PEM_MAX);
+	_cleanup_buf_ struct mtls_buf crl = MTLS_BUF(CTL_PEM_MAX);
 
 	int r = ctl_pem_empty_crl(&in->pair[USER_CA], in->now - CLOCK_SLACK, &crl, diag);
 	return r < 0 ? r : write_new(in, singles[CRL], &crl, 0644, diag);
@@ -293,7 +263,7 @@ static int make_crl(struct init *in, struct mtls_diag *diag)
 
 static int make_authd_conf(struct init *in, struct mtls_diag *diag)
 {
-	_cleanup_buf_ struct mtls_buf text = MTLS_BUF(PEM_MAX);
+	_cleanup_buf_ struct mtls_buf text = MTLS_BUF(CTL_PEM_MAX);
 
 	(void)mtls_buf_printf(&text,
 			      "# Configuration of mtls-authd, see authd.conf(5). Made by 'mtlsctl "
@@ -312,7 +282,7 @@ static int make_authd_conf(struct init *in, struct mtls_diag *diag)
 
 static int make_pam_conf(struct init *in, struct mtls_diag *diag)
 {
-	_cleanup_buf_ struct mtls_buf text = MTLS_BUF(PEM_MAX);
+	_cleanup_buf_ struct mtls_buf text = MTLS_BUF(CTL_PEM_MAX);
 
 	(void)mtls_buf_printf(&text,
 			      "# Configuration of pam_mtls, see pam_mtls.conf(5). Made by 'mtlsctl "
@@ -368,8 +338,7 @@ static void print_next(const struct init *in)
 			     pairs[SERVER].key, in->dir, pairs[SERVER].key);
 	(void)printf("\nKeep %s/private/*-ca.key safe: who has them can make certificates.\n"
 		     "Next: start mtls-accountd and mtls-authd, then for each person\n"
-		     "\tmtlsctl issue USER\t# a certificate and key; prints what to bind\n"
-		     "\tmtlsctl bind add USER KEY\n"
+		     "\tmtlsctl enroll USER\t# key, certificate, binding, and a try\n"
 		     "and 'mtlsctl check' before a PAM service uses pam_mtls.\n",
 		     in->dir);
 }

@@ -215,6 +215,20 @@ static int gather_bindings(void *ctx, enum mtls_acct_kind kind, struct mtls_acct
 	return r;
 }
 
+bool ctl_snapshot_bound(const struct ctl_snapshot *snapshot, const char *name, const char *key)
+{
+	struct mtls_acct_names names;
+	struct mtls_acct_str bound;
+	size_t cursor = 0;
+
+	if (!snapshot->open || mtls_acctdb_binding(&snapshot->db, key, strlen(key), &names) < 0)
+		return false;
+	while (mtls_acct_names_next(&names, &cursor, &bound))
+		if (mtls_acct_str_eq(bound, name, strlen(name)))
+			return true;
+	return false;
+}
+
 int ctl_snapshot_bindings(const struct ctl_snapshot *snapshot, struct ctl_binding **ret,
 			  size_t *ret_count)
 {

@@ -43,6 +43,9 @@ struct mtls_acct_str ctl_snapshot_source(const struct ctl_snapshot *snapshot, ui
 struct ctl_binding {
 	struct mtls_acct_str name, key;
 };
+/* Whether the canonical @key is bound to @name, perhaps beside others. */
+bool ctl_snapshot_bound(const struct ctl_snapshot *snapshot, const char *name, const char *key);
+
 /* A row for each name of each binding, sorted by name, then key. */
 int ctl_snapshot_bindings(const struct ctl_snapshot *snapshot, struct ctl_binding **ret,
 			  size_t *ret_count);

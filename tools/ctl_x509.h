@@ -29,15 +29,17 @@ enum ctl_profile {
 
 struct ctl_certificate {
 	enum ctl_profile profile;
-	const char *common_name; /* UTF-8, at most 64 characters count in a CN */
-	const char *dns_name;    /* SERVER */
+	const char *common_name;   /* UTF-8, at most 64 characters count in a CN */
+	const char *dns_name;      /* SERVER */
+	gnutls_x509_crq_t request; /* whose public key is certified; NULL: a new key is made */
 	time_t not_before;
 	time_t not_after; /* cut at the issuer's end */
 };
 
 /*
  * A new P-256 key and its certificate, signed by @issuer, or by itself for NULL. Random serial of
- * 20 octets, SHA-256, key identifiers. @ret is set on success only. 0 or MTLS_E_CRYPTO.
+ * 20 octets, SHA-256, key identifiers. With a request ret->key is NULL. @ret is set on success
+ * only. 0 or MTLS_E_CRYPTO.
  */
 int ctl_pair_make(const struct ctl_certificate *what, const struct ctl_pair *issuer,
 		  struct ctl_pair *ret, struct mtls_diag *diag);
@@ -50,6 +52,23 @@ int ctl_pair_load(const struct mtls_buf *crt_pem, const struct mtls_buf *key_pem
 int ctl_pem_key(const struct ctl_pair *pair, const char *passphrase, struct mtls_buf *out,
 		struct mtls_diag *diag);
 int ctl_pem_crt(const struct ctl_pair *pair, struct mtls_buf *out, struct mtls_diag *diag);
+
+/*
+ * Appends a PKCS#12 file of key, certificate and, if there is one, its @issuer: PBES2 with AES-256,
+ * integrity by SHA-256. @name is what programs show.
+ */
+int ctl_pkcs12(const struct ctl_pair *pair, gnutls_x509_crt_t issuer, const char *name,
+	       const char *passphrase, struct mtls_buf *out, struct mtls_diag *diag);
+
+/*
+ * Certificate requests (PKCS#10). _make appends DER, signed by @key; its name is of no account.
+ * _read takes PEM or DER and checks the signature: who made it holds the key. 0, MTLS_E_SYNTAX,
+ * MTLS_E_CRYPTO.
+ */
+int ctl_request_make(gnutls_x509_privkey_t key, const char *common_name, struct mtls_buf *out,
+		     struct mtls_diag *diag);
+int ctl_request_read(const uint8_t *data, size_t len, gnutls_x509_crq_t *ret,
+		     struct mtls_diag *diag);
 
 /* Appends an empty CRL of @issuer, number 1, that holds until the issuer's certificate ends. */
 int ctl_pem_empty_crl(const struct ctl_pair *issuer, time_t now, struct mtls_buf *out,

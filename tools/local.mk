@@ -11,6 +11,8 @@ mtlsctl_SOURCES = \
 	%D%/ctl_action.c %D%/ctl_action.h \
 	%D%/ctl_audit.c %D%/ctl_audit.h %D%/ctl_audit_source.c \
 	%D%/ctl_bind.c \
+	%D%/ctl_ca.c %D%/ctl_ca.h \
+	%D%/ctl_certs.c %D%/ctl_certs.h \
 	%D%/ctl_check.c %D%/ctl_check.h \
 	%D%/ctl_check_cert.c \
 	%D%/ctl_check_pam.c \
@@ -21,10 +23,14 @@ mtlsctl_SOURCES = \
 	%D%/ctl_check_system.c \
 	%D%/ctl_common.c %D%/ctl_common.h \
 	%D%/ctl_complete.c %D%/ctl_complete.h \
+	%D%/ctl_credential.c %D%/ctl_credential.h \
 	%D%/ctl_daemon.c %D%/ctl_daemon.h \
+	%D%/ctl_enroll.c \
 	%D%/ctl_group.c \
 	%D%/ctl_init.c \
 	%D%/ctl_issue.c \
+	%D%/ctl_judge.c %D%/ctl_judge.h \
+	%D%/ctl_person.c %D%/ctl_person.h \
 	%D%/ctl_rescue.c \
 	%D%/ctl_json.c %D%/ctl_json.h \
 	%D%/ctl_metrics.c \
@@ -34,9 +40,11 @@ mtlsctl_SOURCES = \
 	%D%/ctl_status.c \
 	%D%/ctl_term.c %D%/ctl_term.h \
 	%D%/ctl_text.c %D%/ctl_text.h \
+	%D%/ctl_trial.c %D%/ctl_trial.h \
 	%D%/ctl_try.c \
 	%D%/ctl_words.c %D%/ctl_words.h \
-	%D%/ctl_x509.c %D%/ctl_x509.h
+	%D%/ctl_x509.c %D%/ctl_x509.h \
+	%D%/ctl_x509_forms.c
 mtlsctl_LDADD = \
 	$(LIBMTLS_CLIENT) $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) \
 	$(LIBMTLS_AUDIT) $(LIBMTLS_MAPPING) $(LIBMTLS_TRUST) \

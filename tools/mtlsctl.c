@@ -33,6 +33,7 @@ static const struct task {
 	  } },
 	{ "People",
 	  {
+		  &ctl_enroll,
 		  &ctl_issue,
 		  &ctl_account,
 		  &ctl_group,

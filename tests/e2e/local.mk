@@ -20,6 +20,7 @@ tests_e2e_libnss_hang_la_CFLAGS = $(tests_e2e_libasan_shim_la_CFLAGS)
 tests_e2e_libnss_hang_la_LDFLAGS = $(tests_e2e_libasan_shim_la_LDFLAGS)
 
 E2E_TESTS = \
+	%D%/enroll.py \
 	%D%/reasons_complete.py \
 	%D%/no_leaks.py \
 	%D%/login_path.py \
@@ -43,6 +44,7 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	%D%/lib/authd.py \
 	%D%/lib/control.py \
 	%D%/lib/hosts.py \
+	%D%/lib/initiated.py \
 	%D%/lib/machine.py \
 	%D%/lib/private.py \
 	%D%/lib/reasons.py \
