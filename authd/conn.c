@@ -11,17 +11,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <gnutls/crypto.h>
-
 #include "authd/conn_impl.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "lib/base/str.h"
 
 #define LINGER_MS  1000        /* for the peer to read our last bytes and close */
 #define LINGER_MAX (64 * 1024) /* bytes thrown away meanwhile */
 
 static void linger_read(struct conn *conn);
+static void silent_late(struct conn *conn);
 
 #define BUDGET(field) (offsetof(struct mtls_settings_authd, field))
 #define NO_BUDGET     SIZE_MAX
@@ -41,7 +39,9 @@ static const struct state_row {
 	size_t budget; /* the setting that holds the milliseconds */
 } states[] = {
 	/* clang-format off */
-	[CONN_HANDSHAKE] = { "handshake", GAUGE(HANDSHAKE), conn_handshake, NULL,             BUDGET(handshake_timeout_ms) },
+	[CONN_SILENT]    = { "silent",    GAUGE(SILENT),    conn_hear,      silent_late,      BUDGET(handshake_timeout_ms) },
+	[CONN_HANDSHAKE] = { "handshake", GAUGE(HANDSHAKE), conn_handshake, NULL,             NO_BUDGET }, /* what is left of silent's */
+	[CONN_SIGN]      = { "sign",      GAUGE(SIGN),      conn_handshake, NULL,             NO_BUDGET }, /* conn_tls.c has it */
 	[CONN_REQUEST]   = { "request",   GAUGE(REQUEST),   conn_read,      NULL,             BUDGET(request_timeout_ms) },
 	[CONN_LOOKUP]    = { "lookup",    GAUGE(LOOKUP),    NULL,           NULL,             NO_BUDGET },
 	[CONN_OFFER]     = { "offer",     GAUGE(CHOICE),    conn_send,      NULL,             BUDGET(request_timeout_ms) },
@@ -65,12 +65,16 @@ static void handle_closed(uv_handle_t *handle)
 
 	if (--conn->open_handles > 0)
 		return;
-	gnutls_deinit(conn->session);
+	if (conn->session)
+		gnutls_deinit(conn->session);
 	(void)close(conn->fd);
-	limits_release(conn->env->limits, &conn->peer);
+	limits_release(conn->env->limits, &conn->place);
 	mtls_frame_done(&conn->frame);
-	request_done(&conn->request);
+	if (conn->request)
+		request_done(conn->request);
+	free(conn->request);
 	mtls_path_free(conn->path);
+	free(conn->chain_diag);
 	free(conn->out);
 	if (conn->prev)
 		conn->prev->next = conn->next;
@@ -128,6 +132,7 @@ void conn_audit(struct conn *conn, enum mtls_reason reason, const char *detail)
 		counters_observe(conn->env->counters, COUNTER_DURATION_VERDICT,
 				 mtls_now_us() - conn->finished_us);
 	counters_verdict(conn->env->counters, reason);
+	conn_penalise(conn, reason);
 	struct audit_record record = {
 		.time_us = utc_us(),
 		.audit_id = conn->audit_id,
@@ -136,11 +141,11 @@ void conn_audit(struct conn *conn, enum mtls_reason reason, const char *detail)
 		.peer = &conn->peer,
 		/* Before the end of the handshake nobody has proved to hold its key. */
 		.path = finished ? conn->path : NULL,
-		.request = finished ? &conn->request : NULL,
+		.request = finished ? conn->request : NULL,
 		.handshake_ms = finished ? (conn->finished_us - conn->started_us) / 1000 : -1,
 		.total_ms = (mtls_now_us() - conn->started_us) / 1000,
 	};
-	chain = gnutls_certificate_get_peers(conn->session, &chain_len);
+	chain = conn->session ? gnutls_certificate_get_peers(conn->session, &chain_len) : NULL;
 	if (chain && chain_len) {
 		record.leaf = chain[0].data;
 		record.leaf_len = chain[0].size;
@@ -161,6 +166,11 @@ void conn_timer(struct conn *conn, uint32_t ms)
 {
 	uv_update_time(conn->env->loop);
 	(void)uv_timer_start(&conn->timer, on_timer, ms, 0);
+}
+
+void conn_advance(struct conn *conn, enum conn_state state)
+{
+	set_state(conn, state);
 }
 
 void conn_enter(struct conn *conn, enum conn_state state)
@@ -201,6 +211,7 @@ static void linger_read(struct conn *conn)
 void conn_refuse(struct conn *conn, enum counter counter, enum mtls_reason reason,
 		 const char *detail)
 {
+	conn->left = counter == COUNTER_ABANDONED;
 	conn_count(conn, counter);
 	conn_audit(conn, reason, detail);
 	conn_close(conn);
@@ -231,6 +242,14 @@ static void on_ready(void *ctx)
 		unexpected(conn, "bytes");
 }
 
+/* Who said nothing has left nothing that a record could tell. */
+static void silent_late(struct conn *conn)
+{
+	conn_count(conn, COUNTER_TIMEOUTS);
+	conn_penalise(conn, MTLS_REASON_TIMEOUT);
+	conn_close(conn);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct conn *conn = timer->data;
@@ -249,27 +268,8 @@ static void on_timer(uv_timer_t *timer)
 
 /* -------------------------------------------------------------------------------- begin */
 
-static int make_audit_id(struct conn *conn)
-{
-	uint8_t random[CONN_AUDIT_BYTES];
-
-	if (gnutls_rnd(GNUTLS_RND_NONCE, random, sizeof(random)) < 0)
-		return MTLS_E_CRYPTO;
-	mtls_hex_encode(random, sizeof(random), conn->audit_id);
-	return 0;
-}
-
-static int conn_setup(struct conn *conn)
-{
-	int r = make_audit_id(conn);
-	if (r >= 0)
-		r = conn_start_session(conn);
-	if (r >= 0)
-		r = tlsio_init(&conn->io, conn->env->loop, conn->fd, conn->session, on_ready, conn);
-	return r;
-}
-
-int conn_new(struct conn_env *env, int fd, const struct peer *peer)
+int conn_new(struct conn_env *env, int fd, const struct peer *peer,
+	     const struct limits_place *place)
 {
 	struct conn *conn = calloc(1, sizeof(*conn));
 	int r = -ENOMEM;
@@ -278,17 +278,17 @@ int conn_new(struct conn_env *env, int fd, const struct peer *peer)
 		*conn = (struct conn){ .env = env,
 				       .fd = fd,
 				       .peer = *peer,
+				       .place = *place,
+				       .origin = origin_of_peer(env->secret, peer),
 				       .state = CONN_CLOSED,
 				       .chain = MTLS_REASON_INTERNAL,
 				       .started_us = mtls_now_us() };
-		r = conn_setup(conn);
+		r = tlsio_init(&conn->io, env->loop, fd, on_ready, conn);
 	}
 	if (r < 0) {
-		if (conn && conn->session)
-			gnutls_deinit(conn->session);
 		free(conn);
 		(void)close(fd);
-		limits_release(env->limits, peer);
+		limits_release(env->limits, place);
 		return r;
 	}
 	(void)uv_timer_init(env->loop, &conn->timer);
@@ -301,8 +301,8 @@ int conn_new(struct conn_env *env, int fd, const struct peer *peer)
 	env->first = conn;
 	conn_count(conn,
 		   peer->transport == PEER_UNIX ? COUNTER_ACCEPTED_UNIX : COUNTER_ACCEPTED_TCP);
-	conn_enter(conn, CONN_HANDSHAKE);
-	conn_handshake(conn);
+	conn_enter(conn, CONN_SILENT);
+	conn_hear(conn); /* the first bytes may be there already */
 	return 0;
 }
 
@@ -319,12 +319,14 @@ void conn_close_all(struct conn_env *env)
 {
 	for (struct conn *conn = env->first, *next; conn; conn = next) {
 		next = conn->next;
-		if (conn->state == CONN_CLOSED || conn->state == CONN_LINGER) {
+		if (conn->state == CONN_CLOSED || conn->state == CONN_LINGER ||
+		    conn->state == CONN_SILENT) {
 			conn_close(conn);
 			continue;
 		}
 		/* Whose turn it was: a client of ours says "busy" then. */
-		if (conn->state == CONN_HANDSHAKE || conn->state == CONN_REQUEST)
+		if (conn->state == CONN_HANDSHAKE || conn->state == CONN_SIGN ||
+		    conn->state == CONN_REQUEST)
 			(void)gnutls_alert_send(conn->session, GNUTLS_AL_FATAL,
 						GNUTLS_A_USER_CANCELED);
 		conn_refuse(conn, COUNTER_ABANDONED, MTLS_REASON_BUSY, "the daemon stops");

@@ -15,6 +15,7 @@
 #include "authd/limits.h"
 #include "authd/lookup_client.h"
 #include "authd/peer.h"
+#include "authd/penalties.h"
 #include "authd/request.h"
 #include "lib/verify/memo.h"
 
@@ -24,6 +25,8 @@ struct conn_env {
 	const struct configuration *config;
 	struct request_env request;
 	struct limits *limits;
+	struct penalties *penalties;
+	const struct origin_secret *secret;
 	struct lookup_client *lookups;
 	struct audit_sink *audit;
 	struct counters *counters;
@@ -35,10 +38,11 @@ struct conn_env {
 void conn_prepare(gnutls_certificate_credentials_t credentials);
 
 /*
- * Takes @fd and a place that limits_admit() counted for @peer; both are given back when the
+ * Takes @fd and @place, which limits_admit() counted for @peer; both are given back when the
  * connection ends, or at once if this fails. 0 or a negative code.
  */
-int conn_new(struct conn_env *env, int fd, const struct peer *peer);
+int conn_new(struct conn_env *env, int fd, const struct peer *peer,
+	     const struct limits_place *place);
 
 /*
  * The daemon stops: who is asked to choose an account is told that it is busy, and not waited for;

@@ -12,39 +12,43 @@
 #define CONN_AUDIT_BYTES 16 /* of randomness in an audit id */
 
 enum conn_state {
-	CONN_HANDSHAKE,
-	CONN_REQUEST, /* the AuthRequest is awaited */
-	CONN_LOOKUP,  /* a lookup process works for us */
-	CONN_OFFER,   /* the candidates are being sent */
-	CONN_CHOICE,  /* the AuthChoice is awaited */
-	CONN_REPLY,   /* the verdict is being sent */
-	CONN_LINGER,  /* everything is said */
-	CONN_CLOSED,  /* waits for libuv to let go of the handles */
+	CONN_SILENT,    /* nothing was heard: there is no session yet */
+	CONN_HANDSHAKE, /* until our flight is out */
+	CONN_SIGN,      /* the client's flight is awaited, and perhaps a person */
+	CONN_REQUEST,   /* the AuthRequest is awaited */
+	CONN_LOOKUP,    /* a lookup process works for us */
+	CONN_OFFER,     /* the candidates are being sent */
+	CONN_CHOICE,    /* the AuthChoice is awaited */
+	CONN_REPLY,     /* the verdict is being sent */
+	CONN_LINGER,    /* everything is said */
+	CONN_CLOSED,    /* waits for libuv to let go of the handles */
 };
 
 struct conn {
 	struct conn_env *env;
 	struct conn *next, *prev;
 	struct peer peer;
+	struct limits_place place;
+	struct origin origin; /* failures are held against it */
 	int fd;
-	gnutls_session_t session;
+	gnutls_session_t session; /* NULL while CONN_SILENT */
 	struct tlsio io;
 	uv_timer_t timer;
 	int open_handles;
 
 	enum conn_state state;
-	bool heard;             /* the peer sent at least one handshake message */
-	bool flight_out;        /* our Finished is on its way */
-	bool audited;           /* its one record is written */
-	enum mtls_reason chain; /* verdict on the chain: ALLOWED with a path */
-	struct mtls_diag chain_diag;
-	struct mtls_path *path; /* owned */
+	bool heard;                   /* the peer sent at least one handshake message */
+	bool left;                    /* it went away, after its handshake was done */
+	bool audited;                 /* its one record is written */
+	enum mtls_reason chain;       /* verdict on the chain: ALLOWED with a path */
+	struct mtls_diag *chain_diag; /* owned; NULL until there is a verdict on the chain */
+	struct mtls_path *path;       /* owned */
 	char audit_id[2 * CONN_AUDIT_BYTES + 1];
 	int64_t started_us;
 	int64_t finished_us; /* the end of the handshake; 0: there was none yet */
 
 	struct mtls_frame frame;
-	struct request request;
+	struct request *request; /* owned; NULL until the handshake is done */
 	struct lookup_ticket ticket;
 	uint8_t *out; /* owned: the encoded reply */
 	size_t out_len;
@@ -55,6 +59,9 @@ struct conn {
 /* conn.c */
 
 void conn_count(const struct conn *conn, enum counter counter);
+
+/* Goes on to @state; the deadline stays. */
+void conn_advance(struct conn *conn, enum conn_state state);
 
 /* Enters @state and starts its deadline. */
 void conn_enter(struct conn *conn, enum conn_state state);
@@ -77,11 +84,19 @@ void conn_close(struct conn *conn);
 
 /* conn_tls.c */
 
-/* Handler of CONN_HANDSHAKE. */
+/* Handler of CONN_SILENT: the first bytes, which make a session, or the end. */
+void conn_hear(struct conn *conn);
+
+/* Handler of CONN_HANDSHAKE and CONN_SIGN. */
 void conn_handshake(struct conn *conn);
 
-/* Makes the session. 0 or a negative code. */
-int conn_start_session(struct conn *conn);
+/* conn_gate.c */
+
+/* Puts limits and penalties between @conn and its request. */
+void conn_gate(struct conn *conn);
+
+/* Holds a failure against where it came from. */
+void conn_penalise(struct conn *conn, enum mtls_reason reason);
 
 /* conn_request.c: handlers of CONN_REQUEST and CONN_CHOICE, of CONN_OFFER and CONN_REPLY. */
 

@@ -13,13 +13,19 @@ static void step(struct conn *conn, enum request_step next);
 static void fill_query(void *ctx, struct mtls_lookup_query *query)
 {
 	const struct conn *conn = ctx;
-	request_query(&conn->request, query);
+	request_query(conn->request, query);
 }
 
 static void on_answer(void *ctx, const struct mtls_lookup_answer *answer)
 {
 	struct conn *conn = ctx;
-	step(conn, request_answer(&conn->request, answer));
+	step(conn, request_answer(conn->request, answer));
+}
+
+static enum lookup_line line_of(const struct conn *conn)
+{
+	bool root = conn->peer.transport == PEER_UNIX && conn->peer.uid == 0;
+	return root ? LOOKUP_LINE_ROOT : LOOKUP_LINE_OTHERS;
 }
 
 static void look_up(struct conn *conn)
@@ -27,12 +33,16 @@ static void look_up(struct conn *conn)
 	conn_enter(conn, CONN_LOOKUP);
 	tlsio_wait_readable(&conn->io); /* to notice that the peer goes away, or talks */
 	conn->ticket = (struct lookup_ticket){
-		.kind = conn->request.lookup_kind,
+		.turn = { .line = line_of(conn), .origin = conn->origin.key },
+		.kind = conn->request->lookup_kind,
 		.fill = fill_query,
 		.answered = on_answer,
 		.ctx = conn,
 	};
-	lookup_client_ask(conn->env->lookups, &conn->ticket);
+	if (lookup_client_ask(conn->env->lookups, &conn->ticket))
+		return;
+	const struct mtls_lookup_answer busy = { .status = MTLS_LOOKUP_BUSY };
+	step(conn, request_answer(conn->request, &busy));
 }
 
 static void reply(struct conn *conn, enum conn_state state)
@@ -43,7 +53,7 @@ static void reply(struct conn *conn, enum conn_state state)
 	free(conn->out);
 	conn->out = NULL;
 	conn->out_len = conn->out_done = 0;
-	int r = request_reply(&conn->request, &msg);
+	int r = request_reply(conn->request, &msg);
 	if (r >= 0)
 		r = mtls_msg_encode(msg, &conn->out, &conn->out_len, &diag);
 	if (r < 0) {
@@ -56,7 +66,7 @@ static void reply(struct conn *conn, enum conn_state state)
 	 * that cannot be written is counted and logged; a full disk must not lock everybody out.
 	 */
 	if (state == CONN_REPLY)
-		conn_audit(conn, conn->request.reason, conn->request.detail.text);
+		conn_audit(conn, conn->request->reason, conn->request->detail.text);
 	conn_enter(conn, state);
 	conn_send(conn);
 }
@@ -102,7 +112,7 @@ void conn_send(struct conn *conn)
 
 void conn_deny(struct conn *conn, enum mtls_reason reason)
 {
-	step(conn, request_deny(&conn->request, reason, NULL));
+	step(conn, request_deny(conn->request, reason, NULL));
 }
 
 void conn_choice_late(struct conn *conn)
@@ -121,12 +131,12 @@ static void take_message(struct conn *conn, struct mtls_msg *msg)
 	}
 	mtls_frame_expect(&conn->frame, 0);
 	if (conn->state == CONN_CHOICE) {
-		enum request_step next = request_choice(&conn->request, msg);
+		enum request_step next = request_choice(conn->request, msg);
 		mtls_msg_free(msg);
 		step(conn, next);
 		return;
 	}
-	step(conn, request_begin(&conn->request, msg, (int64_t)time(NULL)));
+	step(conn, request_begin(conn->request, msg, (int64_t)time(NULL)));
 }
 
 /* True if a whole message is there or the connection has ended; false: more is needed. */

@@ -5,19 +5,37 @@
  */
 #include <config.h>
 
+#include <errno.h>
+#include <sys/socket.h>
+
+#include <gnutls/crypto.h>
+
 #include "authd/chain.h"
 #include "authd/conn_impl.h"
 #include "lib/base/clock.h"
+#include "lib/base/str.h"
 #include "lib/tls/intake.h"
 #include "lib/tls/tls.h"
 
-/* The human budget: the person may have to touch a key. Only once we have said all of ours. */
+/*
+ * The human budget: the person may have to touch a key. Only once we have said all of ours. On unix
+ * sockets it is the same for everybody: in front of a screen locker is a person, too, and the
+ * places that a uid can hold so long are counted.
+ */
 static uint32_t sign_budget(const struct conn *conn)
 {
 	const struct mtls_settings_authd *settings = conn->env->config->settings;
-	bool root = conn->peer.transport == PEER_UNIX && conn->peer.uid == 0;
 
-	return root ? settings->sign_timeout_ms : settings->tcp_sign_timeout_ms;
+	return conn->peer.transport == PEER_UNIX ? settings->sign_timeout_ms
+						 : settings->tcp_sign_timeout_ms;
+}
+
+/* Where the verdict on the chain is explained; NULL without memory. */
+static struct mtls_diag *chain_diag(struct conn *conn)
+{
+	if (!conn->chain_diag)
+		conn->chain_diag = calloc(1, sizeof(*conn->chain_diag));
+	return conn->chain_diag;
 }
 
 /* Before GnuTLS decodes the certificates. */
@@ -27,8 +45,17 @@ static int bound_certificates(struct conn *conn, const gnutls_datum_t *msg)
 	if (r == 0)
 		return 0;
 	conn->chain = r == MTLS_E_LIMIT ? MTLS_REASON_CERT_BOUNDS : MTLS_REASON_CERT_REFUSED;
-	(void)mtls_diag_set(&conn->chain_diag, r, "the certificates as sent: %s", mtls_strerror(r));
+	(void)mtls_diag_set(chain_diag(conn), r, "the certificates as sent: %s", mtls_strerror(r));
 	return GNUTLS_E_CERTIFICATE_ERROR;
+}
+
+/* Our flight is out. This happens once, so that no bytes of the client start the budget again. */
+static void await_signature(struct conn *conn)
+{
+	if (conn->state != CONN_HANDSHAKE)
+		return;
+	conn_advance(conn, CONN_SIGN);
+	conn_timer(conn, sign_budget(conn));
 }
 
 /* Sees every handshake message before and after GnuTLS deals with it. */
@@ -40,16 +67,16 @@ static int on_message(gnutls_session_t session, unsigned int type, unsigned int 
 	if (incoming)
 		conn->heard = true;
 	else if (type == GNUTLS_HANDSHAKE_FINISHED && when == GNUTLS_HOOK_POST)
-		conn->flight_out = true;
+		await_signature(conn);
 	if (incoming && type == GNUTLS_HANDSHAKE_CERTIFICATE_PKT && when == GNUTLS_HOOK_PRE)
 		return bound_certificates(conn, msg);
 	if (!incoming || type != GNUTLS_HANDSHAKE_CERTIFICATE_VERIFY || when != GNUTLS_HOOK_PRE)
 		return 0;
 	/* One comes in a handshake; GnuTLS shows us what comes behind it before it refuses that. */
-	if (conn->state != CONN_HANDSHAKE || conn->path)
+	if (conn->state != CONN_SIGN || conn->path)
 		return GNUTLS_E_UNEXPECTED_PACKET;
 	conn->chain = chain_judge(session, conn->env->config->anchors, &conn->env->config->bounds,
-				  conn->env->memo, &conn->path, &conn->chain_diag);
+				  conn->env->memo, &conn->path, chain_diag(conn));
 	return conn->chain == MTLS_REASON_ALLOWED ? 0 : GNUTLS_E_CERTIFICATE_ERROR;
 }
 
@@ -81,8 +108,9 @@ static void handshake_failed(struct conn *conn)
 {
 	bool ours = conn->chain != MTLS_REASON_ALLOWED && conn->chain != MTLS_REASON_INTERNAL;
 	enum mtls_reason reason = ours ? conn->chain : chain_reason_of(conn->io.code);
-	const char *detail = ours && conn->chain_diag.text[0] ? conn->chain_diag.text
-							      : gnutls_strerror(conn->io.code);
+	const char *detail = ours && conn->chain_diag && conn->chain_diag->text[0]
+				     ? conn->chain_diag->text
+				     : gnutls_strerror(conn->io.code);
 
 	if (!conn->heard && mtls_tls_error(conn->io.code) == MTLS_E_CLOSED) {
 		conn_count(conn, COUNTER_SILENT);
@@ -122,14 +150,10 @@ static bool handshake_good(struct conn *conn, struct mtls_diag *diag)
 void conn_handshake(struct conn *conn)
 {
 	struct mtls_diag diag = { 0 };
-	bool was_out = conn->flight_out;
 
 	int r = tlsio_handshake(&conn->io);
-	if (r == -EAGAIN) {
-		if (conn->flight_out && !was_out)
-			conn_timer(conn, sign_budget(conn));
+	if (r == -EAGAIN)
 		return;
-	}
 	if (r < 0) {
 		handshake_failed(conn);
 		return;
@@ -147,15 +171,34 @@ void conn_handshake(struct conn *conn)
 	conn->finished_us = mtls_now_us();
 	counters_observe(conn->env->counters, COUNTER_DURATION_HANDSHAKE,
 			 conn->finished_us - conn->started_us);
-	request_init(&conn->request, &conn->env->request, &conn->peer, conn->path, conn->audit_id);
+	conn->request = calloc(1, sizeof(*conn->request));
+	if (!conn->request) {
+		conn_refuse(conn, COUNTER_ABANDONED, MTLS_REASON_INTERNAL, "out of memory");
+		return;
+	}
+	request_init(conn->request, &conn->env->request, &conn->peer, conn->path, conn->audit_id);
+	conn_gate(conn);
 	mtls_frame_expect(&conn->frame, MTLS_EXPECT(AUTH_REQUEST));
 	conn_enter(conn, CONN_REQUEST);
 	conn_read(conn); /* it usually came with Finished */
 }
 
-int conn_start_session(struct conn *conn)
+static int make_audit_id(struct conn *conn)
 {
-	int r = mtls_tls_session_new(GNUTLS_SERVER | GNUTLS_NONBLOCK, &conn->session, NULL);
+	uint8_t random[CONN_AUDIT_BYTES];
+
+	if (gnutls_rnd(GNUTLS_RND_NONCE, random, sizeof(random)) < 0)
+		return MTLS_E_CRYPTO;
+	mtls_hex_encode(random, sizeof(random), conn->audit_id);
+	return 0;
+}
+
+static int start_session(struct conn *conn)
+{
+	int r = make_audit_id(conn);
+	if (r < 0)
+		return r;
+	r = mtls_tls_session_new(GNUTLS_SERVER | GNUTLS_NONBLOCK, &conn->session, NULL);
 	if (r < 0)
 		return r;
 	r = gnutls_credentials_set(conn->session, GNUTLS_CRD_CERTIFICATE,
@@ -167,6 +210,30 @@ int conn_start_session(struct conn *conn)
 	gnutls_handshake_set_hook_function(conn->session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_BOTH,
 					   on_message);
 	gnutls_session_set_ptr(conn->session, conn);
-	gnutls_transport_set_int(conn->session, conn->fd);
+	tlsio_attach(&conn->io, conn->session);
 	return 0;
+}
+
+/* A session costs more than all else of a connection: only who says something gets one. */
+void conn_hear(struct conn *conn)
+{
+	uint8_t byte;
+	ssize_t n = recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		tlsio_wait_readable(&conn->io);
+		return;
+	}
+	if (n <= 0) {
+		conn_count(conn, COUNTER_SILENT);
+		conn_close(conn);
+		return;
+	}
+	int r = start_session(conn);
+	if (r < 0) {
+		conn_refuse(conn, COUNTER_ABANDONED, MTLS_REASON_INTERNAL, mtls_strerror(r));
+		return;
+	}
+	conn_advance(conn, CONN_HANDSHAKE);
+	conn_handshake(conn);
 }

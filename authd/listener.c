@@ -11,6 +11,7 @@
 #include "authd/listener.h"
 #include "lib/base/cleanup.h"
 #include "lib/service/socket.h"
+#include "lib/wire/invoker.h"
 
 #define BACKLOG 256
 
@@ -67,7 +68,7 @@ int listener_open(const char *text, struct listener *ret, struct mtls_diag *diag
 }
 
 static int identify(enum peer_transport transport, int fd, const struct sockaddr_storage *sa,
-		    struct peer *peer)
+		    socklen_t sa_len, struct peer *peer)
 {
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
@@ -82,6 +83,8 @@ static int identify(enum peer_transport transport, int fd, const struct sockaddr
 		return -errno;
 	peer->uid = cred.uid;
 	peer->pid = cred.pid;
+	if (peer->uid == 0)
+		peer->invoker = mtls_invoker_uid((const struct sockaddr *)sa, sa_len);
 	return 0;
 }
 
@@ -93,7 +96,7 @@ int listener_accept(const struct listener *listener, int *ret_fd, struct peer *r
 		accept4(listener->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-	int r = identify(listener->transport, fd, &sa, ret_peer);
+	int r = identify(listener->transport, fd, &sa, len, ret_peer);
 	if (r < 0)
 		return r;
 	*ret_fd = MTLS_TAKE_FD(fd);

@@ -8,7 +8,8 @@ libmtls_authd_la_SOURCES = \
 	%D%/chain.c %D%/chain.h \
 	%D%/channel.c %D%/channel.h \
 	%D%/configuration.c %D%/configuration.h \
-	%D%/conn.c %D%/conn.h %D%/conn_impl.h %D%/conn_request.c %D%/conn_tls.c \
+	%D%/conn.c %D%/conn.h %D%/conn_gate.c %D%/conn_impl.h \
+	%D%/conn_request.c %D%/conn_tls.c \
 	%D%/counters.c %D%/counters.h \
 	%D%/crew.c \
 	%D%/datum.h \
@@ -18,8 +19,11 @@ libmtls_authd_la_SOURCES = \
 	%D%/listener.c %D%/listener.h \
 	%D%/lookup.c %D%/lookup.h %D%/lookup_order.c \
 	%D%/lookup_client.c %D%/lookup_client.h \
+	%D%/lookup_queue.c %D%/lookup_queue.h \
 	%D%/manager.c \
 	%D%/peer.h \
+	%D%/origin.c %D%/origin.h \
+	%D%/penalties.c %D%/penalties.h \
 	%D%/process.c %D%/process.h \
 	%D%/pulse.c %D%/pulse.h \
 	%D%/reload.c \
@@ -30,6 +34,7 @@ libmtls_authd_la_SOURCES = \
 	%D%/shmem.c %D%/shmem.h \
 	%D%/status.c %D%/status.h \
 	%D%/supervisor.c %D%/supervisor.h %D%/supervisor_impl.h \
+	%D%/tally.c %D%/tally.h \
 	%D%/tlsio.c %D%/tlsio.h \
 	%D%/verbs.c %D%/verbs.h \
 	%D%/warmup.c %D%/warmup.h \
@@ -50,7 +55,8 @@ mtls_authd_SOURCES = %D%/main.c
 mtls_authd_LDADD = $(LIBMTLS_AUTHD)
 
 if HAVE_CMOCKA
-UNIT_AUTHD = tests/unit/test_counters tests/unit/test_limits tests/unit/test_roles tests/unit/test_lookup \
+UNIT_AUTHD = tests/unit/test_counters tests/unit/test_limits tests/unit/test_penalties tests/unit/test_roles tests/unit/test_lookup \
+	tests/unit/test_lookup_queue \
 	tests/unit/test_request tests/unit/test_audit
 check_PROGRAMS += $(UNIT_AUTHD)
 TESTS += $(UNIT_AUTHD)
@@ -58,6 +64,10 @@ tests_unit_test_counters_SOURCES = tests/unit/test_counters.c
 tests_unit_test_counters_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
 tests_unit_test_limits_SOURCES = tests/unit/test_limits.c
 tests_unit_test_limits_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
+tests_unit_test_lookup_queue_SOURCES = tests/unit/test_lookup_queue.c
+tests_unit_test_lookup_queue_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
+tests_unit_test_penalties_SOURCES = tests/unit/test_penalties.c
+tests_unit_test_penalties_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
 tests_unit_test_roles_SOURCES = tests/unit/test_roles.c
 tests_unit_test_roles_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
 tests_unit_test_lookup_SOURCES = tests/unit/test_lookup.c

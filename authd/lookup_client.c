@@ -6,6 +6,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,7 +34,7 @@ struct lookup_client {
 	struct lookup_client_config config;
 	uv_timer_t timer;
 	struct process *processes[MTLS_LOOKUP_KINDS][LOOKUP_SLOTS_MAX];
-	struct lookup_ticket *queue[MTLS_LOOKUP_KINDS]; /* oldest first */
+	struct lookup_queue queue[MTLS_LOOKUP_KINDS];
 	uint32_t next_id;
 	struct mtls_lookup_query query; /* scratch: one packet at a time */
 	struct mtls_lookup_answer answer;
@@ -60,8 +61,7 @@ static void set_timer(struct lookup_client *client)
 	mtls_deadline earliest = INT64_MAX;
 
 	for (size_t kind = 0; kind < MTLS_LOOKUP_KINDS; kind++) {
-		for (const struct lookup_ticket *t = client->queue[kind]; t; t = t->next)
-			earliest = mtls_deadline_min(earliest, t->deadline);
+		earliest = mtls_deadline_min(earliest, lookup_queue_deadline(&client->queue[kind]));
 		for (size_t slot = 0; slot < LOOKUP_SLOTS_MAX; slot++) {
 			const struct process *process = client->processes[kind][slot];
 			if (process && process->busy)
@@ -87,6 +87,7 @@ static void finish_without(struct lookup_ticket *ticket, enum mtls_lookup_status
 	static const struct mtls_lookup_answer answers[] = {
 		[MTLS_LOOKUP_FAILED] = { .status = MTLS_LOOKUP_FAILED },
 		[MTLS_LOOKUP_TIMEOUT] = { .status = MTLS_LOOKUP_TIMEOUT },
+		[MTLS_LOOKUP_BUSY] = { .status = MTLS_LOOKUP_BUSY },
 	};
 	finish(ticket, &answers[status]);
 }
@@ -131,7 +132,7 @@ static void send_query(struct process *process, struct lookup_ticket *ticket)
 	process->ticket = ticket;
 	process->busy = true;
 	process->deadline = mtls_deadline_in_ms(client->config.timeout_ms);
-	client->config.asked(client->config.ctx, process->kind);
+	counters_add(client->config.counters, COUNTER_LOOKUPS_X509 + process->kind);
 	if (send(process->fd, &client->query, mtls_lookup_query_size(&client->query),
 		 MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
 		return;
@@ -140,16 +141,26 @@ static void send_query(struct process *process, struct lookup_ticket *ticket)
 	process->deadline = mtls_deadline_in_ms(0);
 }
 
+/* The ticket whose @turn has left the queue. */
+static struct lookup_ticket *leave_queue(struct lookup_client *client, struct lookup_turn *turn)
+{
+	struct lookup_ticket *ticket = (struct lookup_ticket *)(void *)turn;
+
+	_Static_assert(offsetof(struct lookup_ticket, turn) == 0,
+		       "a turn is the ticket's beginning");
+	counters_subtract(client->config.counters, COUNTER_WAITING_X509 + ticket->kind);
+	return ticket;
+}
+
 /* Gives waiting tickets to idle processes. */
 static void pump(struct lookup_client *client)
 {
 	for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++) {
 		struct process *process;
-		while (client->queue[kind] && (process = idle_process(client, kind))) {
-			struct lookup_ticket *ticket = client->queue[kind];
-			client->queue[kind] = ticket->next;
-			send_query(process, ticket);
-		}
+		struct lookup_turn *turn;
+		while ((process = idle_process(client, kind)) &&
+		       (turn = lookup_queue_take(&client->queue[kind])))
+			send_query(process, leave_queue(client, turn));
 	}
 	set_timer(client);
 }
@@ -172,16 +183,11 @@ static void expire_processes(struct lookup_client *client)
 
 static void expire_queue(struct lookup_client *client, enum mtls_lookup_kind kind)
 {
-	for (;;) {
-		struct lookup_ticket **at = &client->queue[kind];
-		while (*at && mtls_deadline_left_ms((*at)->deadline))
-			at = &(*at)->next;
-		struct lookup_ticket *ticket = *at;
-		if (!ticket)
-			return;
-		*at = ticket->next;
-		finish_without(ticket, MTLS_LOOKUP_TIMEOUT); /* may change the queue */
-	}
+	struct lookup_turn *turn;
+
+	/* Answering may change the queue. */
+	while ((turn = lookup_queue_expire(&client->queue[kind], mtls_now_ms())))
+		finish_without(leave_queue(client, turn), MTLS_LOOKUP_TIMEOUT);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -249,17 +255,25 @@ void lookup_client_attach(struct lookup_client *client, enum mtls_lookup_kind ki
 	pump(client);
 }
 
-void lookup_client_ask(struct lookup_client *client, struct lookup_ticket *ticket)
+bool lookup_client_ask(struct lookup_client *client, struct lookup_ticket *ticket)
 {
-	struct lookup_ticket **at = &client->queue[ticket->kind];
+	struct lookup_turn *dropped = NULL;
 
-	while (*at)
-		at = &(*at)->next;
-	*at = ticket;
-	ticket->next = NULL;
 	ticket->waiting = true;
-	ticket->deadline = mtls_deadline_in_ms(client->config.timeout_ms);
+	ticket->turn.deadline = mtls_deadline_in_ms(client->config.timeout_ms);
+	counters_add(client->config.counters, COUNTER_WAITING_X509 + ticket->kind);
+	lookup_queue_add(&client->queue[ticket->kind], &ticket->turn, &dropped);
+	if (dropped) {
+		counters_add(client->config.counters, COUNTER_CROWDED_X509 + ticket->kind);
+		struct lookup_ticket *loser = leave_queue(client, dropped);
+		if (loser == ticket) {
+			ticket->waiting = false;
+			return false;
+		}
+		finish_without(loser, MTLS_LOOKUP_BUSY);
+	}
 	pump(client);
+	return true;
 }
 
 void lookup_client_cancel(struct lookup_client *client, struct lookup_ticket *ticket)
@@ -267,11 +281,10 @@ void lookup_client_cancel(struct lookup_client *client, struct lookup_ticket *ti
 	if (!ticket->waiting)
 		return;
 	ticket->waiting = false;
-	for (struct lookup_ticket **at = &client->queue[ticket->kind]; *at; at = &(*at)->next) {
-		if (*at == ticket) {
-			*at = ticket->next;
-			return;
-		}
+	if (ticket->turn.queued) {
+		lookup_queue_remove(&client->queue[ticket->kind], &ticket->turn);
+		(void)leave_queue(client, &ticket->turn);
+		return;
 	}
 	for (size_t slot = 0; slot < LOOKUP_SLOTS_MAX; slot++) {
 		struct process *process = client->processes[ticket->kind][slot];

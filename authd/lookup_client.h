@@ -11,6 +11,8 @@
 
 #include <uv.h>
 
+#include "authd/counters.h"
+#include "authd/lookup_queue.h"
 #include "lib/base/clock.h"
 #include "lib/mapping/query.h"
 
@@ -18,6 +20,7 @@ struct lookup_client;
 
 /* One question. Embedded by the asker, who owns it; zeroed before first use. */
 struct lookup_ticket {
+	struct lookup_turn turn; /* line and origin are the asker's to set */
 	enum mtls_lookup_kind kind;
 	/* Writes the query when its turn has come. */
 	void (*fill)(void *ctx, struct mtls_lookup_query *query);
@@ -29,8 +32,6 @@ struct lookup_ticket {
 	void *ctx;
 
 	/* Of the client. */
-	struct lookup_ticket *next;
-	mtls_deadline deadline;
 	bool waiting; /* queued or in flight */
 };
 
@@ -39,8 +40,8 @@ struct lookup_client_config {
 	uint32_t slots; /* processes a kind */
 	/* A process passed its deadline: have it killed and replaced. */
 	void (*kill)(void *ctx, enum mtls_lookup_kind kind, uint32_t slot, uint32_t generation);
-	void (*asked)(void *ctx, enum mtls_lookup_kind kind); /* counts a query */
 	void *ctx;
+	struct counters *counters; /* of this worker */
 };
 
 #define LOOKUP_SLOTS_MAX 16
@@ -53,7 +54,8 @@ int lookup_client_new(uv_loop_t *loop, const struct lookup_client_config *config
 void lookup_client_attach(struct lookup_client *client, enum mtls_lookup_kind kind, uint32_t slot,
 			  uint32_t generation, int fd);
 
-void lookup_client_ask(struct lookup_client *client, struct lookup_ticket *ticket);
+/* False if too many wait: then @ticket was not taken. */
+bool lookup_client_ask(struct lookup_client *client, struct lookup_ticket *ticket);
 
 /* Forgets @ticket if it waits; its answer will be dropped. */
 void lookup_client_cancel(struct lookup_client *client, struct lookup_ticket *ticket);

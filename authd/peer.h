@@ -15,8 +15,9 @@ enum peer_transport {
 
 struct peer {
 	enum peer_transport transport;
-	uid_t uid;                      /* unix: SO_PEERCRED at accept; TCP: (uid_t)-1 */
-	pid_t pid;                      /* unix only; for the record, never for a decision */
+	uid_t uid;     /* unix: SO_PEERCRED at accept; TCP: (uid_t)-1 */
+	uid_t invoker; /* unix, uid 0: who runs that program, as it says; 0: root */
+	pid_t pid;     /* unix only; for the record, never for a decision */
 	char address[PEER_ADDRESS_MAX]; /* TCP: numeric address; unix: "" */
 	uint16_t port;                  /* TCP only */
 	uint8_t network[16]; /* TCP: the address, IPv4 as v4-mapped, IPv6 cut to its /64 */

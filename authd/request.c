@@ -53,6 +53,13 @@ static enum request_step ask(struct request *request, enum request_state state,
 	return REQUEST_LOOKUP;
 }
 
+static enum mtls_reason ask_gate(const struct request *request, struct mtls_diag *diag)
+{
+	if (!request->gate.judge)
+		return MTLS_REASON_ALLOWED;
+	return request->gate.judge(request->gate.ctx, auth_request(request), diag);
+}
+
 enum request_step request_begin(struct request *request, struct mtls_msg *msg, int64_t now)
 {
 	struct mtls_diag diag = { 0 };
@@ -70,8 +77,11 @@ enum request_step request_begin(struct request *request, struct mtls_msg *msg, i
 	if (role.grant == ROLE_DENIED)
 		return request_deny(request, role.reason, NULL);
 
-	enum mtls_reason reason = mtls_verify_policy(request->env->anchors, &request->env->bounds,
-						     request->path, now, &diag);
+	enum mtls_reason reason = ask_gate(request, &diag);
+	if (reason != MTLS_REASON_ALLOWED)
+		return request_deny(request, reason, diag.text);
+	reason = mtls_verify_policy(request->env->anchors, &request->env->bounds, request->path,
+				    now, &diag);
 	if (reason != MTLS_REASON_ALLOWED)
 		return request_deny(request, reason, diag.text[0] ? diag.text : NULL);
 
@@ -155,6 +165,8 @@ enum request_step request_answer(struct request *request, const struct mtls_look
 	if (answer->status == MTLS_LOOKUP_TIMEOUT)
 		return request_deny(request, MTLS_REASON_LOOKUP_TIMEOUT,
 				    mtls_lookup_kind_name(request->lookup_kind));
+	if (answer->status == MTLS_LOOKUP_BUSY)
+		return request_deny(request, MTLS_REASON_BUSY, "too many lookups wait");
 	if (answer->status != MTLS_LOOKUP_FOUND && answer->status != MTLS_LOOKUP_NOTFOUND)
 		return request_deny(request, MTLS_REASON_LOOKUP_FAILED,
 				    mtls_lookup_kind_name(request->lookup_kind));

@@ -42,7 +42,16 @@ enum request_step {
 	REQUEST_REPLY,  /* send request_reply(): the verdict */
 };
 
+/* Whether there is room and patience for a request; asked before anything costly. */
+struct request_gate {
+	/* ALLOWED, or why not, with @detail for the record. */
+	enum mtls_reason (*judge)(void *ctx, const struct mtls_auth_request *request,
+				  struct mtls_diag *detail);
+	void *ctx;
+};
+
 struct request {
+	struct request_gate gate;      /* of the caller; judge NULL: everybody may */
 	const struct request_env *env; /* borrowed, as are peer and path */
 	const struct peer *peer;
 	const struct mtls_path *path; /* the verified path */

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "authd/limits.h"
+#include "authd/penalties.h"
 #include "authd/shared.h"
 
 int shared_new(size_t slots, struct shared **ret)
@@ -12,7 +14,13 @@ int shared_new(size_t slots, struct shared **ret)
 	_cleanup_(shared_freep) struct shared *shared = calloc(1, sizeof(*shared));
 	if (!shared)
 		return -ENOMEM;
-	int r = counter_set_new(slots, &shared->counters);
+	int r = origin_secret_make(&shared->secret);
+	if (r >= 0)
+		r = counter_set_new(slots, &shared->counters);
+	if (r >= 0)
+		r = shmem_map(&shared->limits, slots, limits_row_size());
+	if (r >= 0)
+		r = shmem_map(&shared->penalties, slots, penalties_row_size());
 	if (r >= 0)
 		r = pulse_map(&shared->pulses, slots);
 	if (r < 0)
@@ -27,17 +35,25 @@ void shared_free(struct shared *shared)
 		return;
 	counter_set_free(shared->counters);
 	shmem_unmap(&shared->pulses);
+	shmem_unmap(&shared->limits);
+	shmem_unmap(&shared->penalties);
 	free(shared);
 }
 
 int shared_keep(const struct shared *shared, size_t slot)
 {
 	int r = counter_set_keep(shared->counters, slot);
-	return r < 0 ? r : shmem_keep(&shared->pulses, slot);
+	if (r >= 0)
+		r = shmem_keep(&shared->pulses, slot);
+	if (r >= 0)
+		r = shmem_keep(&shared->limits, slot);
+	return r < 0 ? r : shmem_keep(&shared->penalties, slot);
 }
 
 void shared_reap(struct shared *shared, size_t slot)
 {
 	counter_set_reap(shared->counters, slot);
 	shmem_clear(&shared->pulses, slot);
+	shmem_clear(&shared->limits, slot);
+	/* Penalties pass by themselves. */
 }

@@ -6,12 +6,17 @@
 #include <stddef.h>
 
 #include "authd/counters.h"
+#include "authd/origin.h"
 #include "authd/pulse.h"
+#include "authd/shmem.h"
 #include "lib/base/cleanup.h"
 
 struct shared {
 	struct counter_set *counters; /* owned */
 	struct shmem pulses;          /* rows of pulse.c */
+	struct shmem limits;          /* rows of limits.c */
+	struct shmem penalties;       /* rows of penalties.c */
+	struct origin_secret secret;
 };
 
 /* Room for @slots workers at a time, those that drain included. 0 or -errno. */

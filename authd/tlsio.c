@@ -19,18 +19,23 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	io->ready(io->ctx);
 }
 
-int tlsio_init(struct tlsio *io, uv_loop_t *loop, int fd, gnutls_session_t session,
-	       void (*ready)(void *ctx), void *ctx)
+int tlsio_init(struct tlsio *io, uv_loop_t *loop, int fd, void (*ready)(void *ctx), void *ctx)
 {
 	int r = uv_poll_init(loop, &io->poll, fd);
 	if (r < 0)
 		return r;
 	io->poll.data = io;
-	io->session = session;
+	io->session = NULL;
 	io->fd = fd;
 	io->ready = ready;
 	io->ctx = ctx;
 	return 0;
+}
+
+void tlsio_attach(struct tlsio *io, gnutls_session_t session)
+{
+	io->session = session;
+	gnutls_transport_set_int(session, io->fd);
 }
 
 void tlsio_wait_readable(struct tlsio *io)

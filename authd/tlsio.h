@@ -15,16 +15,18 @@
 
 struct tlsio {
 	uv_poll_t poll;
-	gnutls_session_t session; /* borrowed */
+	gnutls_session_t session; /* borrowed; NULL before tlsio_attach() */
 	int fd;                   /* borrowed; closed by the owner after the poll handle */
 	int code;                 /* the last code of GnuTLS that was an error */
 	void (*ready)(void *ctx); /* the descriptor has what was waited for, or is broken */
 	void *ctx;
 };
 
-/* Sets up; nothing is waited for yet. 0 or -errno. */
-int tlsio_init(struct tlsio *io, uv_loop_t *loop, int fd, gnutls_session_t session,
-	       void (*ready)(void *ctx), void *ctx);
+/* Sets up, without a session yet; nothing is waited for. 0 or -errno. */
+int tlsio_init(struct tlsio *io, uv_loop_t *loop, int fd, void (*ready)(void *ctx), void *ctx);
+
+/* From now on @session (borrowed) reads and writes the descriptor. */
+void tlsio_attach(struct tlsio *io, gnutls_session_t session);
 
 /* Waits for the peer to send something or to go away. */
 void tlsio_wait_readable(struct tlsio *io);

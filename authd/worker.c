@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <uv.h>
@@ -65,19 +66,50 @@ static void pause_accepting(struct worker *worker, int err)
 		(void)uv_timer_start(&worker->timer, on_pause_over, PAUSE_MS, 0);
 }
 
-static void turn_away(struct worker *worker, int fd, const struct peer *peer)
+/*
+ * A TLS alert in the clear, "user_canceled": that the handshake ends for a reason that is not in
+ * the protocol. A client of ours says "busy" then. Whether it arrives is not waited for.
+ */
+static void turn_away(struct worker *worker, int fd, const struct peer *peer, enum counter counter,
+		      const char *why)
 {
+	static const uint8_t alert[] = {
+		0x15, 0x03, 0x03, 0x00, 0x02, 0x02, GNUTLS_A_USER_CANCELED
+	};
+
+	(void)send(fd, alert, sizeof(alert), MSG_NOSIGNAL | MSG_DONTWAIT);
 	(void)close(fd);
-	counters_add(worker->env.counters, COUNTER_LIMITED_TOTAL);
+	counters_add(worker->env.counters, counter);
 	if (mtls_deadline_left_ms(worker->quiet_until))
 		return;
 	worker->quiet_until = mtls_deadline_in_ms(1000);
 	if (peer->transport == PEER_UNIX)
-		mtls_log(MTLS_LOG_WARNING, "connection of uid %u closed: over a limit",
-			 (unsigned int)peer->uid);
+		mtls_log(MTLS_LOG_WARNING, "connection of uid %u%s turned away: %s",
+			 (unsigned int)(peer->uid ? peer->uid : peer->invoker),
+			 peer->uid == 0 && peer->invoker ? " (through root's program)" : "", why);
 	else
-		mtls_log(MTLS_LOG_WARNING, "connection from %s closed: over a limit",
-			 peer->address);
+		mtls_log(MTLS_LOG_WARNING, "connection from %s turned away: %s", peer->address,
+			 why);
+}
+
+/* Counts the connection, or turns it away. */
+static bool admit(struct worker *worker, int fd, const struct peer *peer,
+		  struct limits_place *ret_place)
+{
+	const struct origin origin = origin_of_peer(worker->env.secret, peer);
+
+	*ret_place = limits_place_of(peer, &origin);
+	/* Root's programs hear about penalties when they have asked, in words. */
+	bool root = peer->transport == PEER_UNIX && peer->uid == 0;
+	if (!root && penalties_wait(worker->env.penalties, &origin, mtls_now_ms())) {
+		turn_away(worker, fd, peer, COUNTER_LIMITED_PENALTY, "too many failures");
+		return false;
+	}
+	enum limits_cause cause = limits_admit(worker->env.limits, ret_place);
+	if (cause == LIMITS_OK)
+		return true;
+	turn_away(worker, fd, peer, limits_counter(cause), limits_cause_text(cause));
+	return false;
 }
 
 static void on_connection(uv_poll_t *poll, int status, int events)
@@ -99,11 +131,10 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 		}
 		if (r < 0)
 			continue; /* that peer has gone already */
-		if (!limits_admit(worker->env.limits, &peer)) {
-			turn_away(worker, fd, &peer);
+		struct limits_place place;
+		if (!admit(worker, fd, &peer, &place))
 			continue;
-		}
-		r = conn_new(&worker->env, fd, &peer);
+		r = conn_new(&worker->env, fd, &peer, &place);
 		if (r < 0)
 			mtls_log(MTLS_LOG_ERROR, "connection: %s", mtls_strerror(r));
 	}
@@ -213,30 +244,26 @@ static void kill_lookup(void *ctx, enum mtls_lookup_kind kind, uint32_t slot, ui
 		mtls_log(MTLS_LOG_ERROR, "cannot tell the supervisor: %s", mtls_strerror(r));
 }
 
-static void lookup_asked(void *ctx, enum mtls_lookup_kind kind)
-{
-	struct worker *worker = ctx;
-	counters_add(worker->env.counters, COUNTER_LOOKUPS_X509 + kind);
-}
-
 /* ---------------------------------------------------------------------------- begin */
 
 static int make_env(struct worker *worker)
 {
 	const struct configuration *config = worker->setup->config;
 	const struct mtls_settings_authd *settings = config->settings;
-	const struct limits_config limits = {
-		.max_connections = settings->max_connections,
-		.reserved = limits_reserve(settings->max_connections),
-		.max_per_uid = settings->max_per_uid,
-		.max_per_address = settings->max_per_address,
+	struct shared *shared = worker->setup->shared;
+	const size_t slot = worker->setup->slot;
+	struct limits_config limits;
+	const struct penalties_config penalties = {
+		.failure_ms = settings->penalty_ms,
+		.grace_ms = settings->penalty_grace_ms,
+		.max_ms = settings->penalty_max_ms,
 	};
 	const struct lookup_client_config lookups = {
 		.timeout_ms = settings->lookup_timeout_ms,
 		.slots = settings->lookups,
 		.kill = kill_lookup,
-		.asked = lookup_asked,
 		.ctx = worker,
+		.counters = counter_set_slot(shared->counters, slot),
 	};
 
 	worker->env = (struct conn_env){
@@ -246,10 +273,14 @@ static int make_env(struct worker *worker)
 			     .bounds = config->bounds,
 			     .min_uid = settings->min_uid },
 		.audit = worker->setup->audit,
-		.counters = counter_set_slot(worker->setup->shared->counters, worker->setup->slot),
+		.counters = counter_set_slot(shared->counters, slot),
+		.secret = &shared->secret,
 	};
 	conn_prepare(config->credentials);
-	int r = limits_new(&limits, &worker->env.limits);
+	limits_config_make(settings, &limits);
+	int r = limits_new(&limits, &shared->limits, slot, &worker->env.limits);
+	if (r >= 0)
+		r = penalties_new(&penalties, &shared->penalties, slot, &worker->env.penalties);
 	if (r >= 0)
 		r = lookup_client_new(&worker->loop, &lookups, &worker->env.lookups);
 	if (r >= 0 && settings->chain_memo)

@@ -13,12 +13,14 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/base/str.h"
 #include "lib/client/connect.h"
+#include "lib/wire/invoker.h"
 
 #define HOST_MAX     256
 #define PORT_MAX     8
@@ -55,18 +57,33 @@ static int finish_connect(int fd, mtls_deadline deadline)
 	return err ? -err : rc;
 }
 
+/* Without the name the daemon counts us as root's own until it has read the request. */
+static void say_invoker(int fd, uid_t invoker)
+{
+	struct sockaddr_un name;
+	socklen_t len = 0;
+	uint64_t random = 0;
+
+	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return;
+	mtls_invoker_name(invoker, random, &name, &len);
+	(void)bind(fd, (const struct sockaddr *)&name, len);
+}
+
 /*
  * A unix socket whose queue is full answers EAGAIN at once and gives no event to wait for: a hung
  * daemon. It is asked again until the deadline.
  */
-static int connect_address(const struct sockaddr *address, socklen_t len, mtls_deadline deadline,
-			   int *ret_fd)
+static int connect_address(const struct sockaddr *address, socklen_t len, uid_t invoker,
+			   mtls_deadline deadline, int *ret_fd)
 {
 	_cleanup_close_ int fd = -1;
 
 	int err = new_socket(address->sa_family, &fd);
 	if (err < 0)
 		return err;
+	if (invoker)
+		say_invoker(fd, invoker);
 	while (connect(fd, address, len) < 0) {
 		if (errno == EINPROGRESS) {
 			err = finish_connect(fd, deadline);
@@ -87,14 +104,14 @@ static int connect_address(const struct sockaddr *address, socklen_t len, mtls_d
 	return 0;
 }
 
-static int connect_unix(const char *path, mtls_deadline deadline, int *ret_fd)
+static int connect_unix(const char *path, uid_t invoker, mtls_deadline deadline, int *ret_fd)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	if (path[0] != '/' || mtls_strcopy(address.sun_path, sizeof(address.sun_path), path) < 0)
 		return MTLS_E_CONFIG;
-	return connect_address((const struct sockaddr *)&address, sizeof(address), deadline,
-			       ret_fd);
+	return connect_address((const struct sockaddr *)&address, sizeof(address), invoker,
+			       deadline, ret_fd);
 }
 
 /* HOST, HOST:PORT, [ADDRESS] or [ADDRESS]:PORT. */
@@ -165,8 +182,8 @@ static int connect_tcp(const char *text, mtls_deadline deadline, int *ret_fd)
 		count++;
 	err = -EHOSTUNREACH;
 	for (const struct addrinfo *a = list; a; a = a->ai_next, count--) {
-		int one =
-			connect_address(a->ai_addr, a->ai_addrlen, share(deadline, count), ret_fd);
+		int one = connect_address(a->ai_addr, a->ai_addrlen, 0, share(deadline, count),
+					  ret_fd);
 		/* Silence of one address is not hidden by the refusal of another. */
 		if (one == 0 || err != -ETIMEDOUT)
 			err = one;
@@ -180,23 +197,23 @@ static int connect_tcp(const char *text, mtls_deadline deadline, int *ret_fd)
 	return err;
 }
 
-static int connect_one(const char *server, mtls_deadline deadline, int *ret_fd)
+static int connect_one(const char *server, uid_t invoker, mtls_deadline deadline, int *ret_fd)
 {
 	if (strncmp(server, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
-		return connect_unix(server + strlen(UNIX_PREFIX), deadline, ret_fd);
+		return connect_unix(server + strlen(UNIX_PREFIX), invoker, deadline, ret_fd);
 	if (strncmp(server, TCP_PREFIX, strlen(TCP_PREFIX)) == 0)
 		return connect_tcp(server + strlen(TCP_PREFIX), deadline, ret_fd);
 	return MTLS_E_CONFIG;
 }
 
-int mtls_client_connect(char *const *servers, mtls_deadline deadline, int *ret_fd,
+int mtls_client_connect(char *const *servers, uid_t invoker, mtls_deadline deadline, int *ret_fd,
 			struct mtls_diag *diag)
 {
 	const size_t count = mtls_strv_count(servers);
 	int result = mtls_diag_set(diag, MTLS_E_CONFIG, "no server is configured");
 
 	for (size_t i = 0; i < count; i++) {
-		int err = connect_one(servers[i], share(deadline, count - i), ret_fd);
+		int err = connect_one(servers[i], invoker, share(deadline, count - i), ret_fd);
 		if (err == 0)
 			return 0;
 		if (result != -ETIMEDOUT)

@@ -215,12 +215,12 @@ static enum mtls_reason start_run(struct mtls_exchange *exchange,
 	return key_reason(exchange, mtls_exchange_key_load(exchange));
 }
 
-static enum mtls_reason connect_server(struct mtls_exchange *exchange)
+static enum mtls_reason connect_server(struct mtls_exchange *exchange, uid_t invoker)
 {
 	const struct mtls_settings_client *settings = exchange->settings;
 	struct mtls_diag why = { 0 };
 
-	int err = mtls_client_connect(settings->servers,
+	int err = mtls_client_connect(settings->servers, invoker,
 				      mtls_deadline_in_ms(settings->connect_timeout_ms),
 				      &exchange->fd, &why);
 	if (err == 0)
@@ -373,7 +373,7 @@ static enum mtls_reason run(struct mtls_exchange *exchange, const struct mtls_ex
 					  "SSLKEYLOGFILE is set in the environment");
 	enum mtls_reason reason = start_run(exchange, key);
 	if (reason == MTLS_REASON_ALLOWED)
-		reason = connect_server(exchange);
+		reason = connect_server(exchange, geteuid() == 0 ? request->uid : 0);
 	if (reason != MTLS_REASON_ALLOWED)
 		return reason;
 	exchange->deadline = mtls_deadline_in_ms(exchange->settings->exchange_timeout_ms);

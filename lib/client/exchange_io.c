@@ -38,6 +38,7 @@ enum mtls_reason mtls_exchange_alert_reason(unsigned int alert)
 		{ GNUTLS_A_CERTIFICATE_UNKNOWN, MTLS_REASON_CERT_REFUSED },
 		{ GNUTLS_A_ACCESS_DENIED, MTLS_REASON_CERT_REFUSED },
 		{ GNUTLS_A_NO_APPLICATION_PROTOCOL, MTLS_REASON_PROTOCOL },
+		{ GNUTLS_A_USER_CANCELED, MTLS_REASON_BUSY }, /* turned away at the door */
 		{ GNUTLS_A_UNEXPECTED_MESSAGE, MTLS_REASON_PROTOCOL },
 	};
 	for (size_t i = 0; i < MTLS_COUNT(rows); i++)

@@ -24,7 +24,9 @@ enum mtls_lookup_status {
 	MTLS_LOOKUP_FOUND = 0,
 	MTLS_LOOKUP_NOTFOUND,
 	MTLS_LOOKUP_FAILED,
-	MTLS_LOOKUP_TIMEOUT, /* made by the worker, never on the wire */
+	/* Made by the worker, never on the wire: */
+	MTLS_LOOKUP_TIMEOUT,
+	MTLS_LOOKUP_BUSY, /* too many wait */
 };
 
 #define MTLS_LOOKUP_KEYS_MAX  4

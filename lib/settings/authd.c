@@ -93,16 +93,45 @@ static const struct mtls_conf_item items[] = {
 		"How long a client may take until the server's part of the "
 		"handshake is out."),
 	TIMEOUT(sign_timeout, "60s",
-		"How long root's programs may then take to sign, human time "
+		"How long clients on unix sockets may then take to sign, human time "
 		"included."),
 	TIMEOUT(tcp_sign_timeout, "30s", "The same for clients on TCP."),
 	TIMEOUT(request_timeout, "5s", "How long the request may take after the handshake."),
 	TIMEOUT(choice_timeout, "60s", "How long a person may take to choose an account."),
 	TIMEOUT(lookup_timeout, "3s", "How long the lookup of an account may take."),
-	NUMBER(max_connections, "1024", 8, 65536, "Connections at a time."),
+	NUMBER(max_connections, "1024", 8, 65536,
+	       "Connections at a time, over all workers; an eighth is kept for root."),
 	NUMBER(max_per_uid, "32", 1, 65536,
-	       "Of these, from one uid other than root's on unix sockets."),
-	NUMBER(max_per_address, "16", 1, 65536, "Of these, from one address on TCP."),
+	       "Of these, for one uid other than root's: its own on unix sockets, and those of "
+	       "sudo "
+	       "and su that it runs."),
+	NUMBER(max_per_address, "16", 1, 65536,
+	       "Of these, from one address on TCP (IPv6: one /64)."),
+	NUMBER(tcp_share, "50", 1, 99,
+	       "Percent of what is not kept for root that TCP may hold; the rest is for unix "
+	       "sockets."),
+	{ .key = "penalty",
+	  .type = MTLS_CONF_DURATION,
+	  .offset = FIELD(penalty_ms),
+	  .def = "5s",
+	  .min = 0,
+	  .max = 600000,
+	  .help = "How much longer each failed login makes the place where it came from wait; 0s: "
+		  "no penalties." },
+	{ .key = "penalty_grace",
+	  .type = MTLS_CONF_DURATION,
+	  .offset = FIELD(penalty_grace_ms),
+	  .def = "15s",
+	  .min = 0,
+	  .max = 600000,
+	  .help = "So much of what has added up is not waited for." },
+	{ .key = "penalty_max",
+	  .type = MTLS_CONF_DURATION,
+	  .offset = FIELD(penalty_max_ms),
+	  .def = "60s",
+	  .min = 0,
+	  .max = 600000,
+	  .help = "More than this does not add up." },
 	NUMBER(max_depth, "4", 1, 8, "Certificates in a path below the anchor."),
 	NUMBER(min_rsa_bits, "2048", 2048, 8192, "The shortest RSA key that is accepted."),
 	NUMBER(max_rsa_bits, "4096", 2048, 8192, "The longest RSA key that is accepted."),
@@ -195,6 +224,13 @@ static int check(const struct mtls_conf_source *source, struct mtls_settings_aut
 		return mtls_diag_set(diag, MTLS_E_CONFIG,
 				     "%s: found no ca of role user, expected at least one",
 				     source->name);
+	if (settings->penalty_ms && settings->penalty_grace_ms >= settings->penalty_max_ms)
+		return mtls_diag_set(diag, MTLS_E_CONFIG,
+				     "%s: found penalty_grace %ums, which penalty_max %ums never "
+				     "exceeds, expected a shorter time (penalty = 0s switches "
+				     "penalties off)",
+				     source->name, settings->penalty_grace_ms,
+				     settings->penalty_max_ms);
 	if (settings->min_rsa_bits > settings->max_rsa_bits)
 		return mtls_diag_set(diag, MTLS_E_CONFIG,
 				     "%s: found min_rsa_bits %u over max_rsa_bits %u, expected a "

@@ -42,7 +42,7 @@ struct mtls_settings_authd {
 	uint32_t worker_timeout_ms;    /* default 10000 */
 	uint32_t lookups;              /* default 2 per kind; 1-16 */
 	uint32_t handshake_timeout_ms; /* default 5000: until the server's flight is out */
-	uint32_t sign_timeout_ms;      /* default 60000: then, for peer uid 0 */
+	uint32_t sign_timeout_ms;      /* default 60000: then, on unix sockets */
 	uint32_t tcp_sign_timeout_ms;  /* default 30000 */
 	uint32_t request_timeout_ms;   /* default 5000 */
 	uint32_t choice_timeout_ms;    /* default 60000 */
@@ -50,6 +50,10 @@ struct mtls_settings_authd {
 	uint32_t max_connections;      /* default 1024 */
 	uint32_t max_per_uid;          /* default 32, unix peers other than root */
 	uint32_t max_per_address;      /* default 16, TCP */
+	uint32_t tcp_share;            /* default 50, percent of what is not kept for root */
+	uint32_t penalty_ms;           /* default 5000; 0: no penalties */
+	uint32_t penalty_grace_ms;     /* default 15000 */
+	uint32_t penalty_max_ms;       /* default 60000 */
 	uint32_t max_depth;            /* default 4: certificates in a verified path */
 	uint32_t min_rsa_bits;         /* default 2048 */
 	uint32_t max_rsa_bits;         /* default 4096 */

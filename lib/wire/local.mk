@@ -5,7 +5,8 @@ libmtls_wire_la_SOURCES = \
 	%D%/reason.c %D%/reason.h \
 	%D%/field.c %D%/field_kinds.c %D%/fields.c %D%/field.h \
 	%D%/msg.c %D%/msg.h \
-	%D%/frame.c %D%/frame.h
+	%D%/frame.c %D%/frame.h \
+	%D%/invoker.c %D%/invoker.h
 nodist_libmtls_wire_la_SOURCES = %D%/mtls_asn1_tab.c
 EXTRA_DIST += %D%/mtls.asn
 CLEANFILES += %D%/mtls_asn1_tab.c
@@ -17,6 +18,7 @@ CLEANFILES += %D%/mtls_asn1_tab.c
 
 if HAVE_CMOCKA
 UNIT_WIRE = tests/unit/test_msg tests/unit/test_msg_control tests/unit/test_reason tests/unit/test_frame \
+	tests/unit/test_invoker \
 	tests/unit/test_protocol_md tests/unit/test_wire_nomem tests/unit/test_wire_secret
 check_PROGRAMS += $(UNIT_WIRE)
 TESTS += $(UNIT_WIRE)
@@ -28,6 +30,8 @@ tests_unit_test_reason_SOURCES = tests/unit/test_reason.c
 tests_unit_test_reason_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_frame_SOURCES = tests/unit/test_frame.c tests/unit/wire_samples.h
 tests_unit_test_frame_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+tests_unit_test_invoker_SOURCES = tests/unit/test_invoker.c
+tests_unit_test_invoker_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_protocol_md_SOURCES = tests/unit/test_protocol_md.c \
 	tests/unit/wire_samples.h tests/unit/wire_dump.h
 tests_unit_test_protocol_md_LDADD = $(LIBMTLS_NAME) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)

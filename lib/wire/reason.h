@@ -41,6 +41,7 @@
 	X(BUSY,              65, "busy",               "The authentication service is busy. Try again.", "see the limits in authd.conf") \
 	X(INTERNAL,          66, "internal",           "The authentication service failed.", "see the log of mtls-authd") \
 	X(CHOICE_TIMEOUT,    67, "choice-timeout",     "The choice took too long.", "") \
+	X(PENALTY,           68, "penalty",            "Too many logins from there have failed. Wait a minute and try again.", "the audit records say why they failed; see penalty in authd.conf") \
 	X(UNREACHABLE,       80, "unreachable",        "The authentication service cannot be reached.", "is mtls-authd running? see servers in pam_mtls.conf") \
 	X(TIMEOUT,           81, "timeout",            "The authentication service does not answer.", "mtls-authd hangs or the network drops packets") \
 	X(SERVER_UNTRUSTED,  82, "server-untrusted",   "The authentication service could not be trusted.", "its certificate is not from server_ca of pam_mtls.conf") \

@@ -189,7 +189,7 @@ static enum mtls_reason attempt(struct trial *trial)
 	mtls_exchange_free(exchange);
 	/* Where the client refused before it connected, the server must not wait for it. */
 	int fd = -1;
-	if (mtls_client_connect(servers, mtls_deadline_in_ms(PATIENT_MS), &fd, NULL) == 0)
+	if (mtls_client_connect(servers, 0, mtls_deadline_in_ms(PATIENT_MS), &fd, NULL) == 0)
 		(void)close(fd);
 	trial->seen = server_wait(pid);
 	return reason;
@@ -745,18 +745,18 @@ static void connections_are_tried_in_order(void **state)
 
 	struct mtls_diag diag = { 0 };
 	char *all[] = { absent, refused, listening, NULL };
-	assert_int_equal(mtls_client_connect(all, mtls_deadline_in_ms(PATIENT_MS), &fd, &diag), 0);
+	assert_int_equal(mtls_client_connect(all, 0, mtls_deadline_in_ms(PATIENT_MS), &fd, &diag), 0);
 	assert_true(fd > 2);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	(void)close(fd);
 	char *bad[] = { absent, refused, NULL };
-	assert_int_equal(mtls_client_connect(bad, mtls_deadline_in_ms(PATIENT_MS), &fd, &diag),
+	assert_int_equal(mtls_client_connect(bad, 0, mtls_deadline_in_ms(PATIENT_MS), &fd, &diag),
 			 -ECONNREFUSED);
 	assert_non_null(strstr(diag.text, refused));
 	char *no_socket[] = { absent, NULL };
 	assert_int_equal(
-		mtls_client_connect(no_socket, mtls_deadline_in_ms(PATIENT_MS), &fd, &diag),
+		mtls_client_connect(no_socket, 0, mtls_deadline_in_ms(PATIENT_MS), &fd, &diag),
 		-ENOENT);
 	(void)close(closed_one);
 	(void)close(open_one);
@@ -773,12 +773,12 @@ static void server_names_are_strict(void **state)
 	(void)state;
 	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
 		char *servers[] = { rows[i], NULL };
-		if (mtls_client_connect(servers, mtls_deadline_in_ms(100), &fd, NULL) !=
+		if (mtls_client_connect(servers, 0, mtls_deadline_in_ms(100), &fd, NULL) !=
 		    MTLS_E_CONFIG)
 			fail_msg("row '%s'", rows[i]);
 	}
 	char *none[] = { NULL };
-	assert_int_equal(mtls_client_connect(none, mtls_deadline_in_ms(100), &fd, NULL),
+	assert_int_equal(mtls_client_connect(none, 0, mtls_deadline_in_ms(100), &fd, NULL),
 			 MTLS_E_CONFIG);
 }
 
@@ -803,7 +803,7 @@ static void full_queues_time_out(void **state)
 			break;
 	}
 	const int64_t start = mtls_now_ms();
-	assert_int_equal(mtls_client_connect(servers, mtls_deadline_in_ms(HASTY_MS), &fd, NULL),
+	assert_int_equal(mtls_client_connect(servers, 0, mtls_deadline_in_ms(HASTY_MS), &fd, NULL),
 			 -ETIMEDOUT);
 	assert_true(mtls_now_ms() - start >= HASTY_MS - 20);
 	for (size_t i = 0; i <= filled && i < MTLS_COUNT(filler); i++)

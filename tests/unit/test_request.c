@@ -155,10 +155,12 @@ static const struct play plays[] = {
 	{ "mapped to another", ROOT, 0, 0, 0, "bob", 0, "alice", 0, "alice", ALICE, MTLS_REASON_MAPPED_OTHER },
 	{ "mapping hangs", ROOT, 0, 0, 0, "alice", MTLS_LOOKUP_TIMEOUT, NULL, 0, "alice", ALICE, MTLS_REASON_LOOKUP_TIMEOUT },
 	{ "mapping fails", ROOT, 0, 0, 0, "alice", MTLS_LOOKUP_FAILED, NULL, 0, "alice", ALICE, MTLS_REASON_LOOKUP_FAILED },
+	{ "mapping has no turn", ROOT, 0, 0, 0, "alice", MTLS_LOOKUP_BUSY, NULL, 0, "alice", ALICE, MTLS_REASON_BUSY },
 	{ "mapping says a bad name", ROOT, 0, 0, 0, "a b", 0, "a b", 0, "alice", ALICE, MTLS_REASON_LOOKUP_FAILED },
 	{ "account unknown", ROOT, 0, 0, 0, "alice", 0, "alice", MTLS_LOOKUP_NOTFOUND, NULL, 0, MTLS_REASON_ACCOUNT_UNKNOWN },
 	{ "account lookup hangs", ROOT, 0, 0, 0, "alice", 0, "alice", MTLS_LOOKUP_TIMEOUT, NULL, 0, MTLS_REASON_LOOKUP_TIMEOUT },
 	{ "account lookup fails", ROOT, 0, 0, 0, "alice", 0, "alice", MTLS_LOOKUP_FAILED, NULL, 0, MTLS_REASON_LOOKUP_FAILED },
+	{ "account lookup has no turn", ROOT, 0, 0, 0, "alice", 0, "alice", MTLS_LOOKUP_BUSY, NULL, 0, MTLS_REASON_BUSY },
 	{ "account with another name", ROOT, 0, 0, 0, "alice", 0, "alice", 0, "Alice", ALICE, MTLS_REASON_ACCOUNT_UNKNOWN },
 	{ "uid 0", ROOT, 0, 0, 0, "alice", 0, "alice", 0, "alice", 0, MTLS_REASON_ACCOUNT_REFUSED },
 	{ "uid below min_uid", ROOT, 0, 0, 0, "alice", 0, "alice", 0, "alice", 999, MTLS_REASON_ACCOUNT_REFUSED },
@@ -238,6 +240,37 @@ static void verdicts(void **state)
 		request_done(&request);
 	}
 	w->path->role = MTLS_ROLE_USER;
+}
+
+static enum mtls_reason shut(void *ctx, const struct mtls_auth_request *request,
+			     struct mtls_diag *detail)
+{
+	unsigned int *asked = ctx;
+
+	(*asked)++;
+	assert_string_equal(request->account, "alice");
+	(void)mtls_diag_set(detail, 0, "for another 7 s");
+	return MTLS_REASON_PENALTY;
+}
+
+/* The gate is asked once, before the certificate is judged, and its word is the verdict. */
+static void the_gate_comes_first(void **state)
+{
+	const struct world *w = *state;
+	const struct request_env env = { .anchors = w->anchors, .bounds = { 8, 4, 2048, 4096 } };
+	const struct play *expired = &plays[9];
+	struct request request;
+	unsigned int asked = 0;
+
+	assert_int_equal(expired->want, MTLS_REASON_CERT_EXPIRED);
+	request_init(&request, &env, &expired->peer, w->path, "a1");
+	request.gate = (struct request_gate){ .judge = shut, .ctx = &asked };
+	run(&request, expired);
+	assert_int_equal(asked, 1);
+	assert_int_equal(request.state, REQUEST_DONE);
+	assert_string_equal(request.detail.text, "for another 7 s");
+	check_reply(&request, MTLS_REASON_PENALTY);
+	request_done(&request);
 }
 
 /* A setting must not open what no binding may name. */
@@ -352,6 +385,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verdicts),
+		cmocka_unit_test(the_gate_comes_first),
 		cmocka_unit_test(root_is_refused_whatever_min_uid_says),
 		cmocka_unit_test(choices),
 		cmocka_unit_test(out_of_turn),

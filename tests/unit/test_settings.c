@@ -125,6 +125,10 @@ static void authd_defaults(void **state)
 	assert_int_equal(s->max_connections, 1024);
 	assert_int_equal(s->max_per_uid, 32);
 	assert_int_equal(s->max_per_address, 16);
+	assert_int_equal(s->tcp_share, 50);
+	assert_int_equal(s->penalty_ms, 5000);
+	assert_int_equal(s->penalty_grace_ms, 15000);
+	assert_int_equal(s->penalty_max_ms, 60000);
 	assert_int_equal(s->max_depth, 4);
 	assert_int_equal(s->min_rsa_bits, 2048);
 	assert_int_equal(s->max_rsa_bits, 4096);
@@ -240,6 +244,7 @@ static void wrong_files_are_refused(void **state)
 		{ "required CRL without CRL", AUTHD, "ca x { files = /a crl_policy = required }", "expected crl = { FILE }" },
 		{ "CRL and no policy", AUTHD, "ca x { files = /a crl = /c crl_policy = off }", "crl_policy = off and a crl" },
 		{ "rsa bits", AUTHD, "ca x { files = /a }\nmin_rsa_bits = 4096\nmax_rsa_bits = 2048", "over max_rsa_bits" },
+		{ "penalties that never come", AUTHD, "ca x { files = /a }\npenalty_grace = 60s", "penalty = 0s switches" },
 		{ "short rsa", AUTHD, "ca x { files = /a }\nmin_rsa_bits = 1024", "F:2: found '1024'" },
 		{ "listen on a name", AUTHD, "ca x { files = /a }\nlisten = tcp:localhost:7443", "the address in digits" },
 		{ "listen without port", AUTHD, "ca x { files = /a }\nlisten = tcp:127.0.0.1", "the address in digits" },

@@ -163,6 +163,7 @@ class World:
     def authd_settings(self):
         return {
             "audit_file": self.audit.path,
+            "penalty": "0s",  # tests fail in a row on purpose
             "ca people": {"role": "user", "files": [self.conf + "/user-ca/ca.pem"],
                           "crl": [self.conf + "/crl/user.pem"]},
             "ca machines": {"role": "host", "files": [self.conf + "/host-ca/ca.pem"]},
