@@ -48,8 +48,9 @@ static int open_tcp(const char *text, const struct address *address, int *ret_fd
 static int open_unix(const char *path, int *ret_fd, struct mtls_diag *diag)
 {
 	const struct mtls_socket_spec spec = { .path = path, .mode = 0666, .backlog = BACKLOG };
+	bool ours; /* either way it stays: the daemon may not remove it when it ends */
 
-	return mtls_socket_bind(&spec, ret_fd, diag);
+	return mtls_socket_open(&spec, ret_fd, &ours, diag);
 }
 
 int listener_open(const char *text, struct listener *ret, struct mtls_diag *diag)

@@ -11,9 +11,9 @@ struct listener {
 };
 
 /*
- * Binds @text. unix: the folder is made (root 0755) if it is missing and refused if others may
- * write to it; the socket gets mode 0666; one left behind is replaced only if nobody listens on it.
- * 0 or an error with @diag.
+ * Takes the service manager's socket with the path of @text, or binds it. unix: the folder is made
+ * (root 0755) if it is missing and refused if others may write to it; the socket gets mode 0666;
+ * one left behind is replaced only if nobody listens on it. 0 or an error with @diag.
  */
 int listener_open(const char *text, struct listener *ret, struct mtls_diag *diag);
 

@@ -57,7 +57,7 @@ mtls_authd_LDADD = $(LIBMTLS_AUTHD)
 if HAVE_CMOCKA
 UNIT_AUTHD = tests/unit/test_counters tests/unit/test_limits tests/unit/test_penalties tests/unit/test_roles tests/unit/test_lookup \
 	tests/unit/test_lookup_queue \
-	tests/unit/test_request tests/unit/test_audit
+	tests/unit/test_request tests/unit/test_audit tests/unit/test_expiry
 check_PROGRAMS += $(UNIT_AUTHD)
 TESTS += $(UNIT_AUTHD)
 tests_unit_test_counters_SOURCES = tests/unit/test_counters.c
@@ -74,12 +74,15 @@ tests_unit_test_lookup_SOURCES = tests/unit/test_lookup.c
 tests_unit_test_lookup_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
 tests_unit_test_request_SOURCES = tests/unit/test_request.c tests/unit/certgen.c tests/unit/certgen.h
 tests_unit_test_request_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
+tests_unit_test_expiry_SOURCES = tests/unit/test_expiry.c
+tests_unit_test_expiry_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
 tests_unit_test_audit_SOURCES = tests/unit/test_audit.c tests/unit/certgen.c tests/unit/certgen.h
 tests_unit_test_audit_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
 endif
 
 # The daemon alone, in a private root.
-AUTHD_E2E = tests/e2e/tls_outside.py tests/e2e/authd_start.py tests/e2e/authd_reload.py
+AUTHD_E2E = tests/e2e/tls_outside.py tests/e2e/authd_start.py tests/e2e/authd_reload.py \
+	tests/e2e/authd_service.py
 EXTRA_DIST += $(AUTHD_E2E) tests/e2e/lib/alone.py tests/e2e/lib/load.py tests/e2e/lib/wire.py
 if E2E
 TESTS += $(AUTHD_E2E)

@@ -235,12 +235,12 @@ static int bind_all(struct supervisor *s, const struct mtls_settings_authd *sett
 static int open_control(struct supervisor *s, const struct mtls_settings_authd *settings,
 			struct mtls_diag *diag)
 {
-	const struct mtls_socket_spec spec = { .name = "control",
-					       .path = settings->control_socket,
+	const struct mtls_socket_spec spec = { .path = settings->control_socket,
 					       .mode = 0600,
 					       .backlog = BACKLOG };
+	bool ours;
 
-	int r = mtls_socket_open(&spec, &s->control_fd, &s->control_ours, diag);
+	int r = mtls_socket_open(&spec, &s->control_fd, &ours, diag);
 	if (r < 0)
 		return r;
 	const struct mtls_control_service service = {
@@ -301,6 +301,18 @@ static int make_room(struct supervisor *s, const struct mtls_settings_authd *set
 	return r < 0 ? mtls_diag_set(diag, r, "shared memory: %s", mtls_strerror(r)) : 0;
 }
 
+/* Who connects there would wait for ever. */
+static void warn_of_left(void)
+{
+	const char *name;
+
+	for (size_t i = 0; (name = mtls_service_left(i)) != NULL; i++)
+		mtls_log(MTLS_LOG_WARNING,
+			 "the service manager passed a socket '%s' that authd.conf does not name: "
+			 "change its .socket unit, or 'listen' and 'control_socket'",
+			 name);
+}
+
 /* The part that needs root. Returns an exit code. */
 static int prepare(struct supervisor *s, const struct configuration *config,
 		   struct audit_sink **ret_audit, struct mtls_diag *diag)
@@ -319,6 +331,7 @@ static int prepare(struct supervisor *s, const struct configuration *config,
 	set_ticks(s, settings);
 	if (bind_all(s, settings, diag) < 0 || open_control(s, settings, diag) < 0)
 		return AUTHD_EXIT_UNAVAILABLE;
+	warn_of_left();
 	if (mtls_rights_give_up(config->uid, config->gid, diag) < 0)
 		return AUTHD_EXIT_OSERR;
 	return AUTHD_EXIT_OK;

@@ -99,7 +99,6 @@ struct supervisor {
 	struct listener listeners[LISTENERS_MAX];
 	size_t listener_count;
 	int signal_fd, self_fd, control_fd;
-	bool control_ours; /* bound here */
 	struct mtls_control_server *server;
 	struct shared *shared; /* a row for each worker */
 	bool *row_used;

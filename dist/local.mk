@@ -9,9 +9,12 @@ dist_bashcompletion_DATA = %D%/completion/mtlsctl
 
 systemunitdir = $(prefix)/lib/systemd/system
 dist_systemunit_DATA = %D%/systemd/mtls-accountd.socket %D%/systemd/mtls-accountd-authd.socket \
+	%D%/systemd/mtls-authd.socket %D%/systemd/mtls-authd-control.socket \
 	%D%/systemd/mtls-metrics.timer
-nodist_systemunit_DATA = %D%/systemd/mtls-accountd.service %D%/systemd/mtls-metrics.service
-EXTRA_DIST += %D%/systemd/mtls-accountd.service.in %D%/systemd/mtls-metrics.service.in
+nodist_systemunit_DATA = %D%/systemd/mtls-accountd.service %D%/systemd/mtls-authd.service \
+	%D%/systemd/mtls-metrics.service
+EXTRA_DIST += %D%/systemd/mtls-accountd.service.in %D%/systemd/mtls-authd.service.in \
+	%D%/systemd/mtls-metrics.service.in
 CLEANFILES += $(nodist_systemunit_DATA)
 $(nodist_systemunit_DATA): %D%/systemd/%.service: %D%/systemd/%.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's|[@]sbindir[@]|$(sbindir)|g' $(srcdir)/dist/systemd/$*.service.in >$@.tmp && mv $@.tmp $@

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -145,17 +146,48 @@ static int int_option(int fd, int option)
 	return getsockopt(fd, SOL_SOCKET, option, &value, &len) < 0 ? -errno : value;
 }
 
+static int take(struct passed *one, int *ret_fd)
+{
+	if (int_option(one->fd, SO_TYPE) != SOCK_STREAM || int_option(one->fd, SO_ACCEPTCONN) != 1)
+		return -EPROTOTYPE;
+	*ret_fd = MTLS_TAKE_FD(one->fd);
+	return 0;
+}
+
 int mtls_service_take_socket(const char *name, int *ret_fd)
 {
 	for (size_t i = 0; i < service.passed_count; i++) {
 		struct passed *one = &service.passed[i];
-		if (one->fd < 0 || !mtls_streq(one->name, name))
-			continue;
-		if (int_option(one->fd, SO_TYPE) != SOCK_STREAM ||
-		    int_option(one->fd, SO_ACCEPTCONN) != 1)
-			return -EPROTOTYPE;
-		*ret_fd = MTLS_TAKE_FD(one->fd);
-		return 0;
+		if (one->fd >= 0 && mtls_streq(one->name, name))
+			return take(one, ret_fd);
 	}
 	return -ENOENT;
+}
+
+static bool bound_to(int fd, const char *path)
+{
+	struct sockaddr_un sa = { 0 };
+	socklen_t len = sizeof(sa);
+
+	/* A path may fill the address without a NUL. */
+	return getsockname(fd, (struct sockaddr *)&sa, &len) == 0 && sa.sun_family == AF_UNIX &&
+	       strncmp(sa.sun_path, path, sizeof(sa.sun_path)) == 0;
+}
+
+int mtls_service_take_path(const char *path, int *ret_fd)
+{
+	for (size_t i = 0; i < service.passed_count; i++) {
+		struct passed *one = &service.passed[i];
+		if (one->fd >= 0 && bound_to(one->fd, path))
+			return take(one, ret_fd);
+	}
+	return -ENOENT;
+}
+
+const char *mtls_service_left(size_t index)
+{
+	for (size_t i = 0; i < service.passed_count; i++)
+		if (service.passed[i].fd >= 0 && index-- == 0)
+			return service.passed[i].name;
+	return NULL;
 }

@@ -30,4 +30,10 @@ uint32_t mtls_service_watchdog_ms(void);
  */
 int mtls_service_take_socket(const char *name, int *ret_fd);
 
+/* Likewise, the one that is bound to @path. */
+int mtls_service_take_path(const char *path, int *ret_fd);
+
+/* The name of a descriptor that was passed and not taken, from @index 0 on; NULL: no more. */
+const char *mtls_service_left(size_t index);
+
 #endif

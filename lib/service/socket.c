@@ -130,7 +130,9 @@ int mtls_socket_open(const struct mtls_socket_spec *spec, int *ret_fd, bool *ret
 		     struct mtls_diag *diag)
 {
 	int fd = -1;
-	int r = mtls_service_take_socket(spec->name, &fd);
+	const char *name = spec->name ? spec->name : spec->path;
+	int r = spec->name ? mtls_service_take_socket(spec->name, &fd)
+			   : mtls_service_take_path(spec->path, &fd);
 
 	if (r == -ENOENT) {
 		*ret_ours = true;
@@ -140,12 +142,12 @@ int mtls_socket_open(const struct mtls_socket_spec *spec, int *ret_fd, bool *ret
 		return mtls_diag_set(diag, r,
 				     "the service manager's socket '%s' is no listening stream "
 				     "socket: see its .socket unit",
-				     spec->name);
+				     name);
 	int flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
 		r = -errno;
 		(void)close(fd);
-		return mtls_diag_set(diag, r, "socket '%s': %s", spec->name, mtls_strerror(r));
+		return mtls_diag_set(diag, r, "socket '%s': %s", name, mtls_strerror(r));
 	}
 	*ret_fd = fd;
 	*ret_ours = false;

@@ -9,7 +9,7 @@
 #include "lib/base/err.h"
 
 struct mtls_socket_spec {
-	const char *name; /* FileDescriptorName= of the socket unit; NULL: there is none */
+	const char *name; /* FileDescriptorName= of the socket unit; NULL: the one with that path */
 	const char *path;
 	mode_t mode;
 	uid_t uid;
@@ -25,8 +25,8 @@ struct mtls_socket_spec {
 int mtls_socket_bind(const struct mtls_socket_spec *spec, int *ret_fd, struct mtls_diag *diag);
 
 /*
- * The service manager's socket of that name, else as mtls_socket_bind(). @ret_ours: bound here, so
- * ours to remove.
+ * The service manager's socket of that name, or of that path, else as mtls_socket_bind().
+ * @ret_ours: bound here, so ours to remove.
  */
 int mtls_socket_open(const struct mtls_socket_spec *spec, int *ret_fd, bool *ret_ours,
 		     struct mtls_diag *diag);

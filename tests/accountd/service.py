@@ -2,15 +2,14 @@
 """mtls-accountd under a service manager: sockets that were passed, readiness, watchdog, and the
 rights that the unit leaves it. The units themselves are checked by systemd-analyze."""
 import os
-import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 
 import world
+from lib import service
 from world import tap
 
 NOTIFY = world.WORK + "/notify"
@@ -18,86 +17,30 @@ WATCHDOG_MS = 400
 UNITS = ("mtls-accountd.service", "mtls-accountd.socket", "mtls-accountd-authd.socket")
 
 
-class Manager:
-    """The other end of NOTIFY_SOCKET."""
-
-    def __init__(self):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(NOTIFY)
-        self.told = []
-
-    def wait(self, word, seconds=None):
-        """The next message that has a line @word, or None; others are remembered."""
-        end = time.monotonic() + (seconds or world.PATIENCE)
-        try:
-            while True:
-                self.socket.settimeout(max(end - time.monotonic(), 0.001))
-                message = self.socket.recv(4096).decode()
-                self.told.append(message)
-                if any(line.startswith(word) for line in message.split("\n")):
-                    return message
-        except socket.timeout:
-            return None
-
-    def drain(self):
-        self.socket.setblocking(False)
-        try:
-            while True:
-                self.socket.recv(4096)
-        except BlockingIOError:
-            pass
-
-
 class Service:
     def __init__(self, out):
         self.out = out
-        self.manager = Manager()
+        self.manager = service.Manager(NOTIFY, world.PATIENCE)
         self.daemon = None
 
     def check(self, passed, name, details=""):
         log = self.daemon.text()[-1500:] if self.daemon else ""
         return self.out.result(passed, name, f"{details}\n{self.manager.told}\n{log}")
 
-    def unit(self, name):
-        for folder in (world.build("dist/systemd"),
-                       os.path.join(os.environ["top_srcdir"], "dist/systemd")):
-            if os.path.exists(os.path.join(folder, name)):
-                return os.path.join(folder, name)
-        raise RuntimeError(f"{name}: no such unit")
-
     def units(self):
-        if not shutil.which("systemd-analyze"):
-            self.out.skip("the units", "systemd-analyze is missing (systemd)")
+        why = service.missing("systemd-analyze")
+        if why:
+            self.out.skip("the units", why)
             return
-        folder = world.WORK + "/units"
-        os.makedirs(folder)
-        for name in UNITS:
-            with open(self.unit(name), encoding="utf-8") as file:
-                text = file.read()
-            if name.endswith(".service"):
-                self.check(re.search(r"^ExecStart=/[^@$]*/mtls-accountd$", text, re.M),
-                           "the unit starts the program by its absolute path", text)
-            # verify wants the program to exist, under whatever prefix.
-            text = re.sub(r"^ExecStart=.*$", "ExecStart=" + world.build("mtls-accountd"), text,
-                          flags=re.M)
-            world.write(os.path.join(folder, name), text)
-        done = subprocess.run(["systemd-analyze", "verify", "--man=no",
-                               *[os.path.join(folder, name) for name in UNITS]], check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
-                              env={**os.environ, "SYSTEMD_UNIT_PATH": folder + ":"})
-        # What it says of other units is not ours.
-        ours = [line for line in done.stdout.splitlines() if "mtls-" in line]
-        self.check(not ours, "systemd-analyze verify finds nothing in the units", done.stdout)
-        world.write(os.path.join(folder, "mtls-accountd.service"), "Colour=blue\n", None, "a")
-        done = subprocess.run(["systemd-analyze", "verify", "--man=no",
-                               os.path.join(folder, "mtls-accountd.service")], check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
-                              env={**os.environ, "SYSTEMD_UNIT_PATH": folder + ":"})
-        self.check("Colour" in done.stdout, "and would find something", done.stdout)
+        units = service.Units(self.check, world.WORK + "/units", world.build("mtls-accountd"), UNITS)
+        if not units.security(25):
+            self.out.skip("the exposure", "this systemd-analyze looks at running units only")
+        units.verify()
 
     def activated(self):
-        if not shutil.which("systemd-socket-activate"):
-            self.out.skip("socket activation", "systemd-socket-activate is missing (systemd)")
+        why = service.missing("systemd-socket-activate")
+        if why:
+            self.out.skip("socket activation", why)
             return
         os.makedirs(world.RUN)
         self.daemon = world.Daemon(before=[
@@ -155,8 +98,7 @@ class Service:
 
     def bounded(self):
         """With no more capabilities than the unit gives."""
-        with open(self.unit("mtls-accountd.service"), encoding="utf-8") as file:
-            wanted = re.search(r"^CapabilityBoundingSet=(.*)$", file.read(), re.M).group(1).split()
+        wanted = service.setting("mtls-accountd.service", "CapabilityBoundingSet").split()
         bounding = ",".join(["-all"] + ["+" + name[4:].lower() for name in wanted])
         shutil.rmtree(world.STATE)
         self.daemon = world.Daemon(before=["setpriv", "--bounding-set", bounding, "--inh-caps",
@@ -184,15 +126,15 @@ class Service:
 
 
 def main(out):
-    service = Service(out)
+    started = Service(out)
     try:
-        for part in (service.units, service.activated, service.reasons, service.bounded):
+        for part in (started.units, started.activated, started.reasons, started.bounded):
             part()
-        complaints = service.daemon.complaints()  # one log for all
+        complaints = started.daemon.complaints()  # one log for all
         out.result(not complaints, "no sanitizer and no sandbox had to say anything",
                    "\n".join(complaints[:20]))
     finally:
-        daemon = service.daemon
+        daemon = started.daemon
         if daemon and daemon.process and daemon.process.poll() is None:
             daemon.process.kill()
 

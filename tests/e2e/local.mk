@@ -49,6 +49,7 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	%D%/lib/private.py \
 	%D%/lib/reasons.py \
 	%D%/lib/records.py \
+	%D%/lib/service.py \
 	%D%/lib/rescue.py \
 	%D%/lib/tap.py \
 	%D%/lib/terminal.py \

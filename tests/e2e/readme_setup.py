@@ -89,6 +89,15 @@ def fresh_machine():
     os.makedirs(PROGRAMS, exist_ok=True)
 
 
+def units(walk):
+    """What step 3 enables is installed."""
+    names = walk.readme.quoted("With systemd:").split("--now ", 1)[1].split()
+    folder = os.path.dirname(environment("MTLS_SBINDIR")) + "/lib/systemd/system"
+    lost = [n for n in names if not os.path.exists(f"{folder}/{n}.service")]
+    walk.out.result(names == ["mtls-accountd", "mtls-authd"] and not lost,
+                    "step 3: the units are installed", f"{names} {os.listdir(folder)}")
+
+
 def install(walk):
     """`make install` was done by the test suite; the rest of its line is typed."""
     last = walk.readme.steps[1][-1]
@@ -142,6 +151,7 @@ def test(out):
     walk = Walk(out)
     fresh_machine()
     install(walk)
+    units(walk)
     walk.step(2, "init")
     accountd, authd = (line.split() for line in walk.readme.steps[3])
     out.result(accountd == ["mtls-accountd"], "step 3 starts the daemon of the accounts", accountd)

@@ -212,6 +212,40 @@ static void takes_sockets_by_name(void **state)
 	}
 }
 
+static void takes_sockets_by_path(void **state)
+{
+	char folder[] = "/tmp/mtls-service.XXXXXX";
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	char self[32], other[64];
+	int fd = -1;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	(void)snprintf(self, sizeof(self), "%ld", (long)getpid());
+	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/socket", folder);
+	(void)snprintf(other, sizeof(other), "%s/socke", folder);
+	int made = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(made, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(made, 1), 0);
+	assert_int_equal(dup2(made, 4), 4);
+	if (made != 4)
+		(void)close(made);
+	place(3, SOCK_STREAM, true); /* bound to no path */
+	offer(self, "2", "one:two");
+	assert_int_equal(mtls_service_take_path("/tmp/none", &fd), -ENOENT);
+	assert_int_equal(mtls_service_take_path(other, &fd), -ENOENT); /* a part of the path */
+	assert_string_equal(mtls_service_left(1), "two");
+	assert_int_equal(mtls_service_take_path(sa.sun_path, &fd), 0);
+	assert_int_equal(fd, 4);
+	assert_int_equal(mtls_service_take_path(sa.sun_path, &fd), -ENOENT); /* once only */
+	assert_string_equal(mtls_service_left(0), "one");
+	assert_null(mtls_service_left(1));
+	(void)close(3);
+	(void)close(4);
+	(void)unlink(sa.sun_path);
+	(void)rmdir(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +253,7 @@ int main(void)
 		cmocka_unit_test(without_a_manager_says_nothing),
 		cmocka_unit_test(watchdog_is_half_the_limit),
 		cmocka_unit_test(takes_sockets_by_name),
+		cmocka_unit_test(takes_sockets_by_path),
 	};
 	/* Before any other descriptor is opened, so that 3 to 6 are free. */
 	for (int fd = 3; fd < 7; fd++)
