@@ -4,6 +4,7 @@ include lib/name/local.mk
 include lib/acctdb/local.mk
 include lib/conf/local.mk
 include lib/settings/local.mk
+include lib/pamstack/local.mk
 include lib/roster/local.mk
 include lib/wire/local.mk
 include lib/control/local.mk

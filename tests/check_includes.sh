@@ -12,6 +12,7 @@ lib/service:lib/base
 lib/acctdb:lib/base lib/name
 lib/conf:lib/base
 lib/settings:lib/base lib/name lib/conf
+lib/pamstack:lib/base
 lib/rescue:lib/base lib/name
 lib/roster:lib/base lib/name
 lib/control:lib/base lib/wire
@@ -29,7 +30,7 @@ pam_mtls_rescue:lib/base lib/rescue pam_mtls
 nss_mtls:lib/base lib/name lib/acctdb
 authd:lib/base lib/service lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/mapping lib/trust lib/audit lib/control
 accountd:lib/base lib/service lib/name lib/wire lib/conf lib/settings lib/acctdb lib/roster lib/control
-tools:lib/base lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/mapping lib/trust lib/audit lib/client lib/acctdb lib/rescue lib/roster lib/control signer
+tools:lib/base lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/mapping lib/trust lib/audit lib/client lib/acctdb lib/rescue lib/roster lib/control lib/pamstack signer
 '
 # library header pattern: the only folders that may include it
 owners='
@@ -40,7 +41,7 @@ uv.h:authd accountd
 sqlite3.h:accountd tests/unit
 seccomp.h:authd signer accountd
 crypt.h:lib/rescue
-security/pam_:pam_mtls pam_mtls_rescue tests bench
+security/pam_:pam_mtls pam_mtls_rescue tools tests bench
 '
 n=0
 result() { # ok? name details
