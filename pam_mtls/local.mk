@@ -26,6 +26,7 @@ pam_mtls_la_SOURCES = \
 	%D%/session.c %D%/session.h \
 	%D%/report.c %D%/report.h \
 	%D%/tls_half.c %D%/tls_half.h \
+	%D%/witness.c %D%/witness.h \
 	%D%/half.h
 pam_mtls_la_LIBADD = libpam_mtls_core.la libpam_mtls_host.la $(LIBMTLS_CONF) $(LIBMTLS_SIGNER_START) \
 	$(LIBMTLS_NAME) $(LIBMTLS_BASE) $(PAM_LIBS)

@@ -27,6 +27,7 @@
 #include "pam_mtls/session.h"
 #include "pam_mtls/signers.h"
 #include "pam_mtls/tls_half.h"
+#include "pam_mtls/witness.h"
 
 #define TEXT_MAX        512
 #define NAME_MAX_BYTES  256
@@ -391,6 +392,11 @@ int login_later(pam_handle_t *pamh, enum result_entry entry, int flags, int argc
 	bool exports = entry == RESULT_SETCRED || entry == RESULT_OPEN_SESSION;
 	if (situation == MTLS_REASON_ALLOWED && exports && session_export(pamh) < 0)
 		situation = RESULT_NO_MEMORY;
+	/* Every host program comes here once the account phase, all of it, has let the person in.
+	 */
+	if (situation == MTLS_REASON_ALLOWED && entry == RESULT_SETCRED &&
+	    !(flags & PAM_DELETE_CRED))
+		witness_note(items.service, session_account(pamh));
 	if (situation != MTLS_REASON_ALLOWED && situation != RESULT_NOT_OURS) {
 		const struct report report = {
 			.situation = situation,

@@ -125,6 +125,12 @@ int session_situation(pam_handle_t *pamh, enum result_entry entry)
 	return MTLS_REASON_ALLOWED;
 }
 
+const char *session_account(pam_handle_t *pamh)
+{
+	const struct session *session = find_session(pamh);
+	return session ? session->account : NULL;
+}
+
 int session_export(pam_handle_t *pamh)
 {
 	const struct session *session = find_session(pamh);

@@ -32,6 +32,9 @@ void session_drop(pam_handle_t *pamh);
  */
 int session_situation(pam_handle_t *pamh, enum result_entry entry);
 
+/* The account that was proven; NULL without an authenticate of ours. The handle's. */
+const char *session_account(pam_handle_t *pamh);
+
 /* Sets MTLS_CERT_* in the PAM environment; nothing without an authenticate of ours. 0 or -ENOMEM.
  */
 int session_export(pam_handle_t *pamh);

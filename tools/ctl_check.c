@@ -155,17 +155,22 @@ void check_done(struct check *check)
 	*check = (struct check){ 0 };
 }
 
+static void look(struct check *check)
+{
+	check_settings(check);
+	check_server(check);
+	check_authorities(check);
+	check_system(check);
+	check_connections(check);
+	check_pam_services(check);
+	check_ways_back(check);
+}
+
 static int run(const char *dir, bool json)
 {
 	struct check check = { .dir = dir, .now = time(NULL) };
 
-	check_settings(&check);
-	check_server(&check);
-	check_authorities(&check);
-	check_system(&check);
-	check_connections(&check);
-	check_pam_services(&check);
-	check_ways_back(&check);
+	look(&check);
 	int code = check.counts[CHECK_ERROR] ? CTL_DENIED : CTL_OK;
 	if (check.err)
 		code = ctl_error(CMD, "out of memory");
@@ -175,6 +180,24 @@ static int run(const char *dir, bool json)
 		code = CTL_FAILED;
 	check_done(&check);
 	return code;
+}
+
+int check_errors(FILE *out, size_t *ret_errors, size_t *ret_warnings)
+{
+	struct check check = { .dir = MTLS_SYSCONFDIR, .now = time(NULL) };
+
+	look(&check);
+	for (size_t i = 0; i < check.count; i++) {
+		const struct check_finding *f = &check.findings[i];
+		if (f->severity == CHECK_ERROR)
+			(void)fprintf(out, "mtlsctl: %s: %s%s%s\n", f->area, f->text.text,
+				      f->advice ? " -> " : "", f->advice ? f->advice : "");
+	}
+	*ret_errors = check.counts[CHECK_ERROR];
+	*ret_warnings = check.counts[CHECK_WARNING];
+	int r = check.err;
+	check_done(&check);
+	return r;
 }
 
 static int dump(const char *dir, const char *service)

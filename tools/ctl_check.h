@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "lib/acctdb/reader.h"
@@ -49,6 +50,10 @@ struct check {
 	size_t counts[CHECK_SEVERITIES];
 	int err; /* -ENOMEM: findings are missing */
 };
+
+/* All of `mtlsctl check`, for who must not go on with a mistake: prints errors only. 0 or -ENOMEM.
+ */
+int check_errors(FILE *out, size_t *ret_errors, size_t *ret_warnings);
 
 /* Control characters in the text become '?'. */
 void check_add(struct check *check, enum check_severity severity, const char *area,

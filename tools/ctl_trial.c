@@ -61,9 +61,11 @@ int ctl_trial_run(const struct ctl_person *person, const struct ctl_trial_plan *
 		return 0;
 	}
 	const char *const argv[] = {
-		"mtlsctl",    "try",    "--json", "--service", plan->service,  "--user",
-		person->name, "--conf", conf,     "--key",     plan->key_file, "--passphrase-fd",
-		"3",          NULL,
+		"mtlsctl",         "try",         "--json",
+		"--service",       plan->service, "--user",
+		person->name,      "--conf",      conf,
+		"--passphrase-fd", "3",           plan->key_file ? "--key" : NULL,
+		plan->key_file,    NULL,
 	};
 	int code = ctl_person_exec(person, (char *const *)(uintptr_t)argv, secret, &answer, diag);
 	if (code < 0)

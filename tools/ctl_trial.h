@@ -21,7 +21,7 @@ struct ctl_trial {
 
 struct ctl_trial_plan {
 	const char *dir, *service;
-	const char *key_file; /* as the person sees it */
+	const char *key_file; /* as the person sees it; NULL: what is in ~/.config/mtls */
 };
 
 /* 0, or a negative error: it could not be run. */

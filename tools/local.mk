@@ -23,14 +23,24 @@ mtlsctl_SOURCES = \
 	%D%/ctl_check_system.c \
 	%D%/ctl_common.c %D%/ctl_common.h \
 	%D%/ctl_complete.c %D%/ctl_complete.h \
+	%D%/ctl_confirm.c \
 	%D%/ctl_credential.c %D%/ctl_credential.h \
 	%D%/ctl_daemon.c %D%/ctl_daemon.h \
+	%D%/ctl_disable.c \
+	%D%/ctl_enable.c %D%/ctl_enable.h \
+	%D%/ctl_enable_list.c \
 	%D%/ctl_enroll.c \
 	%D%/ctl_group.c \
 	%D%/ctl_init.c \
 	%D%/ctl_issue.c \
 	%D%/ctl_judge.c %D%/ctl_judge.h \
+	%D%/ctl_pam_dir.c %D%/ctl_pam_dir.h \
+	%D%/ctl_pam_prove.c %D%/ctl_pam_prove.h \
+	%D%/ctl_pam_return.c %D%/ctl_pam_return.h \
+	%D%/ctl_pam_state.c %D%/ctl_pam_state.h \
+	%D%/ctl_pam_trial.c %D%/ctl_pam_trial.h \
 	%D%/ctl_person.c %D%/ctl_person.h \
+	%D%/ctl_proc.c %D%/ctl_proc.h \
 	%D%/ctl_rescue.c \
 	%D%/ctl_json.c %D%/ctl_json.h \
 	%D%/ctl_metrics.c \
@@ -49,8 +59,8 @@ mtlsctl_LDADD = \
 	$(LIBMTLS_CLIENT) $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) \
 	$(LIBMTLS_AUDIT) $(LIBMTLS_MAPPING) $(LIBMTLS_TRUST) \
 	$(LIBMTLS_VERIFY) $(LIBMTLS_ACCTDB) $(LIBMTLS_CERT) $(LIBMTLS_CONF) $(LIBMTLS_TLS) \
-	$(LIBMTLS_CONTROL) $(LIBMTLS_RESCUE) $(LIBMTLS_ROSTER) $(LIBMTLS_WIRE) $(LIBMTLS_NAME) \
-	$(GNUTLS_LIBS) $(JANSSON_LIBS) $(LIBMTLS_BASE)
+	$(LIBMTLS_CONTROL) $(LIBMTLS_PAMSTACK) $(LIBMTLS_RESCUE) $(LIBMTLS_ROSTER) $(LIBMTLS_WIRE) \
+	$(LIBMTLS_NAME) $(GNUTLS_LIBS) $(JANSSON_LIBS) $(PAM_LIBS) $(LIBMTLS_BASE)
 
 TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_units.sh
 EXTRA_DIST += tests/tools/accountd.sh tests/tools/rename_in_snapshot.py

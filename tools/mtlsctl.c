@@ -14,6 +14,7 @@
 #include "tools/ctl.h"
 #include "tools/ctl_common.h"
 #include "tools/ctl_complete.h"
+#include "tools/ctl_pam_return.h"
 #include "tools/ctl_term.h"
 #include "tools/ctl_words.h"
 
@@ -30,6 +31,9 @@ static const struct task {
 		  &ctl_init,
 		  &ctl_rescue,
 		  &ctl_check,
+		  &ctl_enable,
+		  &ctl_confirm,
+		  &ctl_disable,
 	  } },
 	{ "People",
 	  {
@@ -154,6 +158,8 @@ int main(int argc, char **argv)
 		return flushed(CTL_OK);
 	}
 	const struct ctl_command *command = find_command(argv[1], &nearest);
+	if (command)
+		ctl_pam_return_by_the_way();
 	int code =
 		command ? ctl_run(command, argc - 1, argv + 1) : unknown_command(argv[1], &nearest);
 	if (code != CTL_OK && wants_json(argc, argv))

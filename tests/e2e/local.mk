@@ -19,6 +19,12 @@ tests_e2e_libnss_hang_la_SOURCES = %D%/nss_hang.c
 tests_e2e_libnss_hang_la_CFLAGS = $(tests_e2e_libasan_shim_la_CFLAGS)
 tests_e2e_libnss_hang_la_LDFLAGS = $(tests_e2e_libasan_shim_la_LDFLAGS)
 
+# Ends mtlsctl between two steps.
+check_LTLIBRARIES += %D%/libkill_at.la
+tests_e2e_libkill_at_la_SOURCES = %D%/kill_at.c
+tests_e2e_libkill_at_la_CFLAGS = -D_GNU_SOURCE $(tests_e2e_libasan_shim_la_CFLAGS)
+tests_e2e_libkill_at_la_LDFLAGS = $(tests_e2e_libasan_shim_la_LDFLAGS)
+
 E2E_TESTS = \
 	%D%/enroll.py \
 	%D%/reasons_complete.py \
@@ -31,7 +37,8 @@ E2E_TESTS = \
 	%D%/rescue.py \
 	%D%/rescue_ctl.py \
 	%D%/rescue_faults.py \
-	%D%/way_back.py
+	%D%/way_back.py \
+	%D%/enable.py
 
 EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clean_machine.sh \
 	tests/results.py tests/mutants \
@@ -43,6 +50,7 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	%D%/lib/attempt.py \
 	%D%/lib/authd.py \
 	%D%/lib/control.py \
+	%D%/lib/enable.py \
 	%D%/lib/hosts.py \
 	%D%/lib/initiated.py \
 	%D%/lib/machine.py \

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What mtlsctl enable has in another file. */
+#ifndef MTLS_TOOLS_CTL_ENABLE_H
+#define MTLS_TOOLS_CTL_ENABLE_H
+
+#include <stdbool.h>
+
+/* `mtlsctl enable --list`. An exit code. */
+int ctl_enable_list(bool json);
+
+#endif
