@@ -8,20 +8,6 @@
 #include "lib/base/cleanup.h"
 #include "lib/wire/msg.h"
 
-static enum mtls_reason reason_of_error(int err)
-{
-	switch (err) {
-	case MTLS_E_CERT:
-		return MTLS_REASON_ISSUER_UNTRUSTED;
-	case MTLS_E_LIMIT:
-		return MTLS_REASON_CERT_BOUNDS;
-	case MTLS_E_SYNTAX:
-		return MTLS_REASON_CERT_REFUSED;
-	default:
-		return MTLS_REASON_INTERNAL;
-	}
-}
-
 enum mtls_reason chain_judge(gnutls_session_t session, const struct mtls_anchors *anchors,
 			     const struct mtls_verify_bounds *bounds, struct mtls_memo *memo,
 			     struct mtls_path **ret_path, struct mtls_diag *diag)
@@ -45,9 +31,8 @@ enum mtls_reason chain_judge(gnutls_session_t session, const struct mtls_anchors
 	}
 	int r = mtls_chain_parse(bounds, der, len, count, &parsed, diag);
 	if (r < 0)
-		return r == MTLS_E_CERT ? MTLS_REASON_CERT_BOUNDS : reason_of_error(r);
-	r = mtls_chain_path(anchors, parsed, memo, ret_path, diag);
-	return r < 0 ? reason_of_error(r) : MTLS_REASON_ALLOWED;
+		return mtls_chain_parse_reason(r);
+	return mtls_chain_path_reason(mtls_chain_path(anchors, parsed, memo, ret_path, diag));
 }
 
 enum mtls_reason chain_reason_of(int code)

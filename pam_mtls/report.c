@@ -84,6 +84,12 @@ static void tell_person(const struct report *report)
 		words = reply->text;
 	prompt_clean(&line, words, 0, DETAIL_MAX);
 	(void)mtls_buf_printf(&line, " (%s)", result_token(report->situation));
+	/* What an administrator needs to find the attempt: mtlsctl explain ID. */
+	if (reply && reply->audit_id && *reply->audit_id) {
+		(void)mtls_buf_append_str(&line, " [id ");
+		prompt_clean(&line, reply->audit_id, ']', FIELD_MAX);
+		(void)mtls_buf_append_str(&line, "]");
+	}
 	const char *text = mtls_buf_cstr(&line);
 	prompt_error(report->prompt, text ? text : result_text(report->situation));
 }

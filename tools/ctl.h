@@ -38,6 +38,7 @@ extern const struct ctl_command ctl_confirm;
 extern const struct ctl_command ctl_disable;
 extern const struct ctl_command ctl_enable;
 extern const struct ctl_command ctl_enroll;
+extern const struct ctl_command ctl_explain;
 extern const struct ctl_command ctl_group;
 extern const struct ctl_command ctl_init;
 extern const struct ctl_command ctl_issue;

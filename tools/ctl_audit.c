@@ -120,6 +120,7 @@ static void print_row(const struct mtls_audit_record *record)
 static int print_record(struct show *show, const struct mtls_audit_record *record)
 {
 	show->shown++;
+	ctl_result_printed();
 	if (show->remember && mtls_strv_add(&show->seen, record->id) < 0)
 		return ctl_error(CMD, "out of memory");
 	if (!show->json) {

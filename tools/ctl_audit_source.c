@@ -23,6 +23,7 @@
 #include "lib/settings/authd.h"
 #include "tools/ctl_audit.h"
 #include "tools/ctl_common.h"
+#include "tools/ctl_term.h"
 
 #define JOURNALCTL     "/usr/bin/journalctl"
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
@@ -234,18 +235,35 @@ int ctl_audit_open(struct ctl_audit *audit, const char *command, const struct ct
 
 /* -------------------------------------------------------------------------------- reading */
 
+/* A remark, no failure: the other lines are read. */
+__attribute__((format(printf, 2, 3))) static void remark(const struct ctl_audit *audit,
+							 const char *fmt, ...)
+{
+	struct mtls_diag text = { 0 };
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text.text, sizeof(text.text), fmt, ap);
+	va_end(ap);
+	(void)fflush(stdout);
+	(void)fprintf(stderr, "mtlsctl %s: %s\n", audit->command, text.text);
+}
+
 static void say_line(struct ctl_audit *audit, const struct mtls_diag *diag, int err)
 {
-	if (audit->broken++ < NAMED_MAX)
-		(void)ctl_error(audit->command, "no record: %s", mtls_diag_text(diag, err));
+	char clean[MTLS_DIAG_MAX];
+
+	if (audit->broken++ >= NAMED_MAX)
+		return;
+	(void)ctl_term_text(mtls_diag_text(diag, err), 0, clean, sizeof(clean));
+	remark(audit, "no record: %s", clean);
 }
 
 void ctl_audit_say_broken(const struct ctl_audit *audit)
 {
 	if (audit->broken)
-		(void)ctl_error(audit->command, "%zu line%s no record%s", audit->broken,
-				audit->broken == 1 ? " was" : "s were",
-				audit->broken == 1 ? "" : "s");
+		remark(audit, "%zu line%s no record%s", audit->broken,
+		       audit->broken == 1 ? " was" : "s were", audit->broken == 1 ? "" : "s");
 }
 
 int ctl_audit_next(struct ctl_audit *audit, const struct mtls_audit_filter *filter,

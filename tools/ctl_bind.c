@@ -11,11 +11,13 @@
 
 #include <gnutls/gnutls.h>
 
+#include "lib/audit/record.h"
 #include "lib/base/file.h"
 #include "lib/base/str.h"
 #include "lib/cert/cert.h"
 #include "lib/name/key.h"
 #include "tools/ctl_accounts.h"
+#include "tools/ctl_bind.h"
 
 #define CERT_FILE_MAX   (256 << 10)
 #define FIRST_HUMAN_UID 1000
@@ -30,6 +32,23 @@ struct change_options {
 	const char *user, *key; /* arguments */
 	const char *cert, *kind;
 	bool dry_run;
+	/* add only */
+	const char *from_audit;
+	bool yes;
+};
+
+static const struct ctl_option add_options[] = {
+	CTL_OPTION(struct change_options, cert, "cert", "FILE",
+		   "a certificate (PEM or DER) instead of KEY"),
+	CTL_OPTION(struct change_options, from_audit, "from-audit", "ID",
+		   "the certificate that was refused in this attempt"),
+	CTL_OPTION(struct change_options, kind, "kind", "spki-sha256|sha256|issuer-serial|subject",
+		   "what of the certificate is bound (spki-sha256: its key, which outlives a "
+		   "renewal)"),
+	CTL_OPTION(struct change_options, dry_run, "dry-run", NULL,
+		   "all checks, but change nothing"),
+	CTL_OPTION(struct change_options, yes, "yes", NULL, "with --from-audit: do not ask"),
+	{ 0 },
 };
 
 static const struct ctl_option change_options[] = {
@@ -60,12 +79,18 @@ static int parse_change(const struct ctl_action *action, int argc, char **argv,
 	int code = ctl_action_parse(action, argc, argv, o, &args, &count);
 	if (code)
 		return code;
-	if (count != (o->cert ? 1 : 2))
-		return ctl_action_usage(action, "USER and one of KEY, --cert are needed");
-	if (o->kind && !o->cert)
-		return ctl_action_usage(action, "--kind belongs to --cert");
+	const bool key = count == 2;
+	if (key + (o->cert != NULL) + (o->from_audit != NULL) != 1)
+		return ctl_action_usage(action, "USER and one of KEY, --cert%s are needed",
+					action->options == add_options ? ", --from-audit" : "");
+	if (o->kind && key)
+		return ctl_action_usage(action, "--kind belongs to a certificate, not to a KEY");
+	if (o->yes && !o->from_audit)
+		return ctl_action_usage(action, "--yes belongs to --from-audit");
+	if (o->from_audit && !mtls_audit_id_valid(o->from_audit))
+		return ctl_action_usage(action, "--from-audit: '%s' is no audit id", o->from_audit);
 	o->user = args[0];
-	o->key = o->cert ? NULL : args[1];
+	o->key = key ? args[1] : NULL;
 	return CTL_OK;
 }
 
@@ -110,12 +135,14 @@ static int key_from_cert(const struct change_options *o, struct mtls_buf *out)
 {
 	_cleanup_(mtls_cert_freep) struct mtls_cert *cert = NULL;
 	const char *kind = o->kind ? o->kind : mtls_key_kind_name(MTLS_KEY_SPKI_SHA256);
-	int code = read_cert(o->cert, &cert);
+	const char *name = o->cert ? o->cert : o->from_audit;
+	int code = o->cert ? read_cert(o->cert, &cert)
+			   : ctl_bind_cert_from_audit(o->from_audit, o->user, &cert);
 	if (code)
 		return code;
 	if (mtls_cert_flags(cert) & MTLS_CERT_IS_CA)
-		return ctl_accounts_fail(
-			CTL_FAILED, "'%s' is the certificate of a CA, not of a person", o->cert);
+		return ctl_accounts_fail(CTL_FAILED,
+					 "'%s' is the certificate of a CA, not of a person", name);
 	int r = key_of(cert, kind, out);
 	if (r == MTLS_E_UNSUPPORTED)
 		return ctl_accounts_fail(CTL_USAGE,
@@ -123,7 +150,7 @@ static int key_from_cert(const struct change_options *o, struct mtls_buf *out)
 					 "issuer-serial, subject",
 					 kind);
 	if (r < 0)
-		return ctl_accounts_fail(CTL_FAILED, "'%s' has no usable %s: %s", o->cert, kind,
+		return ctl_accounts_fail(CTL_FAILED, "'%s' has no usable %s: %s", name, kind,
 					 mtls_strerror(r));
 	return CTL_OK;
 }
@@ -132,7 +159,7 @@ static int canonical_key(const struct change_options *o, struct mtls_buf *out)
 {
 	struct mtls_diag diag = { "" };
 	enum mtls_key_kind kind;
-	if (o->cert)
+	if (!o->key)
 		return key_from_cert(o, out);
 	int r = mtls_key_parse(o->key, strlen(o->key), &kind, out, &diag);
 	if (r < 0)
@@ -200,6 +227,10 @@ static int change(const struct ctl_action *action, int argc, char **argv, bool a
 		code = canonical_key(&o, &buf);
 	if (!code)
 		code = ctl_accounts_open(&accounts, CTL_PATIENCE_MS);
+	if (!code && o.from_audit)
+		code = check_user(&accounts, o.user);
+	if (!code && o.from_audit && !o.yes && !o.dry_run)
+		code = ctl_bind_confirm(o.user);
 	if (code)
 		return code;
 	const char *key = mtls_buf_cstr(&buf);
@@ -298,7 +329,7 @@ static int run_list(const struct ctl_action *action, int argc, char **argv)
 
 /* clang-format off */
 static const struct ctl_action actions[] = {
-	{ "bind", "add", "USER [KEY]", "Binds a certificate to an account", 1, 2, change_options, run_add },
+	{ "bind", "add", "USER [KEY]", "Binds a certificate to an account", 1, 2, add_options, run_add },
 	{ "bind", "remove", "USER [KEY]", "Takes a binding away; it holds from the next login on", 1, 2, change_options, run_remove },
 	{ "bind", "list", "[USER]", "Lists the published bindings, sorted by account", 0, 1, list_options, run_list },
 };

@@ -10,7 +10,7 @@ mtlsctl_SOURCES = \
 	%D%/ctl_accounts.c %D%/ctl_accounts.h \
 	%D%/ctl_action.c %D%/ctl_action.h \
 	%D%/ctl_audit.c %D%/ctl_audit.h %D%/ctl_audit_source.c \
-	%D%/ctl_bind.c \
+	%D%/ctl_bind.c %D%/ctl_bind.h %D%/ctl_bind_audit.c \
 	%D%/ctl_ca.c %D%/ctl_ca.h \
 	%D%/ctl_certs.c %D%/ctl_certs.h \
 	%D%/ctl_check.c %D%/ctl_check.h \
@@ -30,6 +30,8 @@ mtlsctl_SOURCES = \
 	%D%/ctl_enable.c %D%/ctl_enable.h \
 	%D%/ctl_enable_list.c \
 	%D%/ctl_enroll.c \
+	%D%/ctl_explain.c %D%/ctl_explain.h %D%/ctl_explain_audit.c \
+	%D%/ctl_explain_cert.c %D%/ctl_explain_report.c %D%/ctl_explain_user.c \
 	%D%/ctl_group.c \
 	%D%/ctl_init.c \
 	%D%/ctl_issue.c \
@@ -46,6 +48,7 @@ mtlsctl_SOURCES = \
 	%D%/ctl_metrics.c \
 	%D%/ctl_openmetrics.c %D%/ctl_openmetrics.h \
 	%D%/ctl_reload.c \
+	%D%/ctl_lookup.c %D%/ctl_lookup.h \
 	%D%/ctl_snapshot.c %D%/ctl_snapshot.h \
 	%D%/ctl_status.c \
 	%D%/ctl_term.c %D%/ctl_term.h \
@@ -60,7 +63,7 @@ mtlsctl_LDADD = \
 	$(LIBMTLS_AUDIT) $(LIBMTLS_MAPPING) $(LIBMTLS_TRUST) \
 	$(LIBMTLS_VERIFY) $(LIBMTLS_ACCTDB) $(LIBMTLS_CERT) $(LIBMTLS_CONF) $(LIBMTLS_TLS) \
 	$(LIBMTLS_CONTROL) $(LIBMTLS_PAMSTACK) $(LIBMTLS_RESCUE) $(LIBMTLS_ROSTER) $(LIBMTLS_WIRE) \
-	$(LIBMTLS_NAME) $(GNUTLS_LIBS) $(JANSSON_LIBS) $(PAM_LIBS) $(LIBMTLS_BASE)
+	$(LIBMTLS_NAME) $(LIBMTLS_SERVICE) $(GNUTLS_LIBS) $(JANSSON_LIBS) $(PAM_LIBS) $(LIBMTLS_BASE)
 
 TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_units.sh
 EXTRA_DIST += tests/tools/accountd.sh tests/tools/rename_in_snapshot.py

@@ -52,6 +52,7 @@ static const struct task {
 	{ "Find out",
 	  {
 		  &ctl_audit,
+		  &ctl_explain,
 		  &ctl_try,
 	  } },
 	/* clang-format on */

@@ -2,7 +2,7 @@
 noinst_LTLIBRARIES += libmtls_verify.la
 libmtls_verify_la_SOURCES = \
 	%D%/verify.h %D%/verify_impl.h \
-	%D%/anchors.c %D%/bounds.c %D%/path.c %D%/policy.c \
+	%D%/anchors.c %D%/bounds.c %D%/path.c %D%/policy.c %D%/reason.c \
 	%D%/crl.c %D%/crl.h \
 	%D%/memo.c %D%/memo.h %D%/memo_impl.h
 

@@ -117,6 +117,10 @@ struct mtls_memo; /* lib/verify/memo.h */
 int mtls_chain_path(const struct mtls_anchors *anchors, const struct mtls_chain *chain,
 		    struct mtls_memo *memo, struct mtls_path **ret, struct mtls_diag *diag);
 
+/* The reasons that their results mean: CERT_BOUNDS, CERT_REFUSED, ISSUER_UNTRUSTED, INTERNAL. */
+enum mtls_reason mtls_chain_parse_reason(int err);
+enum mtls_reason mtls_chain_path_reason(int err);
+
 /*
  * Verifies the signatures of @path, which was found with the same @anchors: what mtls_chain_path()
  * left out for a path that was remembered.

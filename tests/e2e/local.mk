@@ -32,6 +32,7 @@ E2E_TESTS = \
 	%D%/login_path.py \
 	%D%/phases.py \
 	%D%/broken_trust.py \
+	%D%/explain.py \
 	%D%/matrix.py \
 	%D%/readme_setup.py \
 	%D%/rescue.py \

@@ -9,8 +9,9 @@ ROW = re.compile(r'X\((\w+),\s*(\d+), "([^"]*)",\s*"([^"]*)", "([^"]*)"\)')
 
 
 class Reason:
-    def __init__(self, name, number, token, text):
+    def __init__(self, name, number, token, text, advice):
         self.name, self.number, self.token, self.text = name, int(number), token, text
+        self.advice = advice
 
 
 def load():
@@ -20,7 +21,7 @@ def load():
         rows = ROW.findall(file.read())
     if len(rows) < 40:
         raise RuntimeError("the table of lib/wire/reason.h was not understood")
-    return {row[2]: Reason(*row[:4]) for row in rows}
+    return {row[2]: Reason(*row) for row in rows}
 
 
 def denials():

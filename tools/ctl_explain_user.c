@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A person explained: the account, its bindings, the certificates in its own folder. These are
+ * listed by mtls-signer, which becomes the person before it looks: root follows nobody into his
+ * folder. Owns the signer while it runs; one thread.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/str.h"
+#include "signer/client.h"
+#include "signer/start.h"
+#include "tools/ctl_accounts.h"
+#include "tools/ctl_common.h"
+#include "tools/ctl_explain.h"
+
+#define CMD         "explain"
+#define GROUPS_MAX  4096
+#define HOME_SUFFIX "/.config/mtls"
+#define LIST_MS     10000
+
+/* --------------------------------------------------------------------------------- account */
+
+static void show_account(const struct explain *e, struct explain_report *report, const char *name,
+			 const struct passwd *pw)
+{
+	uint32_t uid = 0;
+
+	if (e->authd)
+		(void)explain_account(e, report, name, &uid);
+	else
+		explain_add(report, EXPLAIN_UNKNOWN, "account", 0, "%s", e->no_authd.text);
+	if (!pw)
+		return;
+	explain_add(report, EXPLAIN_FACT, "", 0, "home %s, shell %s", pw->pw_dir, pw->pw_shell);
+	if (e->pam && pw->pw_uid != 0 && pw->pw_uid < e->pam->min_uid)
+		explain_add(report, EXPLAIN_FAILED, "this machine", MTLS_REASON_MIN_UID,
+			    "uid %u is below min_uid %" PRIu32 " of pam_mtls.conf",
+			    (unsigned int)pw->pw_uid, e->pam->min_uid);
+}
+
+/* -------------------------------------------------------------------------------- bindings */
+
+/* A published binding: whether service x509 gives the name for it, as mtls-authd would be told. */
+static void show_binding(const struct explain *e, struct explain_report *report, const char *name,
+			 struct mtls_acct_str key)
+{
+	static struct mtls_lookup_query query;
+	static struct mtls_lookup_answer answer;
+	struct mtls_diag diag = { 0 };
+	bool holds = false;
+
+	query.count = 0;
+	int r = mtls_lookup_query_add(&query, key.data, key.len)
+			? explain_ask(e, MTLS_LOOKUP_X509, &query, &answer, &diag)
+			: mtls_diag_set(&diag, MTLS_E_LIMIT, "the key is too long");
+	for (uint32_t i = 0; r >= 0 && answer.status == MTLS_LOOKUP_FOUND && i < answer.count; i++)
+		holds = holds || mtls_streq(answer.names[i].text, name);
+	if (r < 0)
+		explain_add(report, EXPLAIN_UNKNOWN, "binding", 0, "%.*s: published; %s",
+			    (int)key.len, key.data, mtls_diag_text(&diag, r));
+	else
+		explain_add(report, holds ? EXPLAIN_PASSED : EXPLAIN_FACT, "binding", 0, "%.*s: %s",
+			    (int)key.len, key.data,
+			    holds ? "published, and mtls-authd is told of it"
+				  : "published, but service x509 does not give it: mtlsctl check");
+}
+
+static size_t show_published(const struct explain *e, struct explain_report *report,
+			     const char *name)
+{
+	_cleanup_(ctl_accounts_done) struct ctl_accounts accounts = { 0 };
+	_cleanup_free_ struct ctl_binding *bindings = NULL;
+	size_t count = 0, own = 0;
+
+	if (ctl_accounts_read(&accounts) != CTL_OK ||
+	    ctl_snapshot_bindings(&accounts.snapshot, &bindings, &count) < 0) {
+		explain_add(report, EXPLAIN_UNKNOWN, "bindings", 0,
+			    "the published accounts cannot be read");
+		return 0;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (!mtls_acct_str_eq(bindings[i].name, name, strlen(name)))
+			continue;
+		show_binding(e, report, name, bindings[i].key);
+		own++;
+	}
+	if (own == 0) {
+		explain_add(report, EXPLAIN_FACT, "bindings", 0, "no published binding names '%s'",
+			    name);
+		explain_hint(report, "mtlsctl bind add %s --cert FILE", name);
+	}
+	return own;
+}
+
+struct left_out {
+	struct explain_report *report;
+	char quoted[MTLS_ACCOUNT_NAME_MAX + 3];
+};
+
+static void take_item(void *ctx, const struct mtls_control_item *item)
+{
+	const struct left_out *left_out = ctx;
+	const char *text = ctl_field(&item->fields, "text");
+
+	if (mtls_streq(item->kind, "dropped") && strstr(text, left_out->quoted))
+		explain_add(left_out->report, EXPLAIN_FACT, "not published", 0, "%s", text);
+}
+
+/* What the publisher left out: only mtls-accountd knows, and only root may ask it. */
+static void show_left_out(struct explain_report *report, const char *name)
+{
+	_cleanup_(ctl_accounts_done) struct ctl_accounts accounts = { 0 };
+	_cleanup_(ctl_message_done) struct ctl_message message = { 0 };
+	_cleanup_(mtls_msg_freep) struct mtls_msg *end = NULL;
+	struct left_out left_out = { .report = report };
+
+	if (geteuid() != 0) {
+		explain_add(report, EXPLAIN_FACT, "not published", 0,
+			    "only root may ask mtls-accountd what it has not published");
+		return;
+	}
+	(void)snprintf(left_out.quoted, sizeof(left_out.quoted), "'%s'", name);
+	ctl_message_init(&message, MTLS_MSG_CONTROL_REQUEST, MTLS_ACCT_VERB_STATUS);
+	if (ctl_accounts_connect(&accounts, LIST_MS) != CTL_OK ||
+	    ctl_ask(&accounts, &message, take_item, &left_out, &end) != CTL_OK)
+		explain_add(report, EXPLAIN_FACT, "not published", 0,
+			    "mtls-accountd could not be asked what it has not published");
+}
+
+/* ---------------------------------------------------------------------------- certificates */
+
+struct keyring {
+	struct signer_process process;
+	struct signer_client *client;
+	struct mtls_diag detail; /* which files were skipped, and why */
+};
+
+static void keyring_done(struct keyring *keyring)
+{
+	signer_client_free(keyring->client);
+	signer_stop(&keyring->process);
+}
+
+static int start_signer(const struct passwd *pw, struct keyring *keyring, struct mtls_diag *diag)
+{
+	_cleanup_free_ gid_t *groups = calloc(GROUPS_MAX, sizeof(*groups));
+	int count = GROUPS_MAX;
+	char folder[PATH_MAX];
+	const char *const argv[] = { "mtls-signer", "--source", "file", "--dir", folder, NULL };
+
+	const int n = snprintf(folder, sizeof(folder), "%s" HOME_SUFFIX, pw->pw_dir);
+	if (!groups || n < 0 || (size_t)n >= sizeof(folder))
+		return mtls_diag_set(diag, -ENOMEM,
+				     "out of memory, or the folder's name is too long");
+	if (getgrouplist(pw->pw_name, pw->pw_gid, groups, &count) < 0)
+		return mtls_diag_set(diag, MTLS_E_LIMIT, "'%s' is in too many groups", pw->pw_name);
+	const struct signer_start start = {
+		.program = MTLS_SIGNER_PATH,
+		.identity = { .uid = pw->pw_uid,
+			      .gid = pw->pw_gid,
+			      .groups = groups,
+			      .group_count = (size_t)count },
+		.argv = argv,
+	};
+	int r = signer_start(&start, &keyring->process, diag);
+	if (r < 0)
+		return r;
+	keyring->client = signer_client_new(MTLS_TAKE_FD(keyring->process.fd));
+	return keyring->client ? 0 : mtls_diag_set(diag, -ENOMEM, "out of memory");
+}
+
+/* One certificate of the person, as a program of the person would offer it. */
+static void judge_credential(const struct explain *e, const struct mtls_signer_credential *c,
+			     struct explain_report *report)
+{
+	_cleanup_(explain_chain_done) struct explain_chain chain = { .count = 0 };
+
+	explain_add(report, EXPLAIN_FACT, "key", 0, "%s, %s", c->label,
+		    c->needs_secret ? "protected by a passphrase" : "without a passphrase");
+	if (!c->needs_secret && e->pam && e->pam->presence != MTLS_PRESENCE_NOT_REQUIRED)
+		explain_add(report, EXPLAIN_FAILED, "presence", MTLS_REASON_KEY_UNPROTECTED,
+			    "the key has no passphrase, and presence = required");
+	if (c->chain_count == 0) {
+		explain_add(report, EXPLAIN_UNKNOWN, "certificate", 0,
+			    "hidden until the passphrase is given: mtlsctl try, as the person");
+		return;
+	}
+	for (size_t i = 0; i < c->chain_count; i++)
+		if (explain_chain_add(&chain, c->chain[i].data, c->chain[i].len) < 0)
+			report->err = -ENOMEM;
+	explain_certificate(e, &chain, report);
+}
+
+static bool may_look(const struct passwd *pw)
+{
+	return pw->pw_uid != 0 && (geteuid() == 0 || geteuid() == pw->pw_uid);
+}
+
+/* False: said in @report why there is no list. */
+static bool list_keys(const struct passwd *pw, struct keyring *keyring,
+		      struct explain_report *report)
+{
+	struct mtls_diag diag = { 0 };
+
+	if (!may_look(pw)) {
+		explain_add(report, EXPLAIN_UNKNOWN, "certificates", 0,
+			    pw->pw_uid == 0 ? "root has no certificates of its own here"
+					    : "only root and the person may look at %s" HOME_SUFFIX,
+			    pw->pw_dir);
+		return false;
+	}
+	if (start_signer(pw, keyring, &diag) < 0) {
+		explain_add(report, EXPLAIN_UNKNOWN, "certificates", 0, "%s", diag.text);
+		return false;
+	}
+	const enum mtls_reason reason =
+		signer_client_list(keyring->client, LIST_MS, &keyring->detail);
+	if (keyring->detail.text[0])
+		explain_add(report, EXPLAIN_FACT, "certificates", 0, "not used: %s",
+			    keyring->detail.text);
+	if (reason == MTLS_REASON_ALLOWED && signer_client_count(keyring->client))
+		return true;
+	explain_add(report, EXPLAIN_FAILED, "certificates",
+		    reason == MTLS_REASON_ALLOWED ? MTLS_REASON_NO_CREDENTIAL : reason,
+		    "there is none in %s" HOME_SUFFIX, pw->pw_dir);
+	explain_hint(report, "mtlsctl issue %s", pw->pw_name);
+	return false;
+}
+
+/* ----------------------------------------------------------------------------------- shown */
+
+struct outcome {
+	bool json;
+	json_t *certificates;
+	bool enters, unknown;
+};
+
+static void show_credential(struct outcome *out, const struct explain_report *report, size_t number,
+			    size_t count)
+{
+	const int code = explain_exit_code(report);
+
+	out->enters = out->enters || code == CTL_OK;
+	out->unknown = out->unknown || code == CTL_FAILED;
+	if (out->json) {
+		(void)json_array_append_new(out->certificates, explain_json(report));
+		return;
+	}
+	(void)printf("\nCertificate %zu of %zu\n", number, count);
+	explain_print(report, true);
+}
+
+static int verdict_of(const struct outcome *out, const struct explain_report *person)
+{
+	if (explain_reason(person) != MTLS_REASON_ALLOWED)
+		return CTL_DENIED;
+	if (out->enters)
+		return CTL_OK;
+	return out->unknown || explain_unknown(person) ? CTL_FAILED : CTL_DENIED;
+}
+
+static int show_person(struct explain *e, const char *name, const struct passwd *pw,
+		       struct outcome *out)
+{
+	_cleanup_(keyring_done) struct keyring keyring = { .process = SIGNER_PROCESS_NONE };
+	_cleanup_(explain_report_done) struct explain_report person = { 0 };
+
+	show_account(e, &person, name, pw);
+	(void)show_published(e, &person, name);
+	show_left_out(&person, name);
+	const bool listed = pw && list_keys(pw, &keyring, &person);
+	if (!out->json)
+		explain_print(&person, false);
+	const size_t count = listed ? signer_client_count(keyring.client) : 0;
+	for (size_t i = 0; i < count; i++) {
+		_cleanup_(explain_report_done) struct explain_report own = { 0 };
+		judge_credential(e, signer_client_credential(keyring.client, i), &own);
+		show_credential(out, &own, i + 1, count);
+	}
+	const int code = verdict_of(out, &person);
+	if (!out->json) {
+		(void)printf("\n'%s' %s\n", name,
+			     code == CTL_OK ? "would enter"
+			     : code == CTL_DENIED
+				     ? "would not enter"
+				     : "may enter or not: not everything could be looked at");
+		return code;
+	}
+	return explain_print_json(json_pack("{s:s, s:s, s:o, s:O}", "user", name, "verdict",
+					    code == CTL_OK       ? "allowed"
+					    : code == CTL_DENIED ? "denied"
+								 : "unknown",
+					    "person", explain_json(&person), "certificates",
+					    out->certificates),
+				  code);
+}
+
+int explain_user(struct explain *e, const char *name, bool json)
+{
+	struct outcome out = { .json = json, .certificates = json ? json_array() : NULL };
+	const struct passwd *found = getpwnam(name);
+	struct passwd pw;
+	_cleanup_free_ char *home = found ? strdup(found->pw_dir) : NULL;
+	_cleanup_free_ char *shell = found ? strdup(found->pw_shell) : NULL;
+	_cleanup_free_ char *own_name = strdup(name);
+
+	if (!own_name || (found && (!home || !shell)))
+		return ctl_error(CMD, "out of memory");
+	if (found)
+		/* getpwnam()'s memory is used again by what follows. */
+		pw = (struct passwd){ .pw_name = own_name,
+				      .pw_uid = found->pw_uid,
+				      .pw_gid = found->pw_gid,
+				      .pw_dir = home,
+				      .pw_shell = shell };
+	if (!e->user)
+		e->user = name;
+	explain_load(e);
+	int code = show_person(e, name, found ? &pw : NULL, &out);
+	json_decref(out.certificates);
+	return code;
+}
