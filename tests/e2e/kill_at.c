@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define VISIBLE __attribute__((visibility("default")))
@@ -45,7 +46,9 @@ int unlink(const char *path)
 {
 	int (*next)(const char *);
 
-	step();
+	/* The folder of a trial has many files, and nothing depends on it. */
+	if (!strstr(path, "/trial."))
+		step();
 	*(void **)&next = dlsym(RTLD_NEXT, "unlink");
 	return next(path);
 }

@@ -39,7 +39,8 @@ E2E_TESTS = \
 	%D%/rescue_ctl.py \
 	%D%/rescue_faults.py \
 	%D%/way_back.py \
-	%D%/enable.py
+	%D%/enable.py \
+	%D%/enable_killed.py
 
 EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clean_machine.sh \
 	tests/results.py tests/mutants \

@@ -17,10 +17,16 @@ from lib.world import PROGRAMS, TROUBLE, write
 
 PHRASE = "correct horse"
 PASSWORD = "the old password"
+SUDO = "/etc/pam.d/sudo"
 ASK_PASSWORD = r"\[sudo\] password[^\n]*: ?"
 # What Debian gives: root's path, and the one of everybody else.
 ROOT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 PERSON = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games"}
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 class Readme:
@@ -55,6 +61,7 @@ def typed(line, user="root", answers=()):
 class Walk:
     def __init__(self, out):
         self.out = out
+        self.stock = read(SUDO)
         self.readme = Readme(os.path.join(environment("top_srcdir"), "README.md"))
 
     def step(self, number, name, user="root", answers=()):
@@ -111,18 +118,31 @@ def install(walk):
 
 def in_and_back(walk, by_password):
     """Step 7 and the way back."""
+    before = walk.stock
     line = re.search(r"^7\.[^`]*`([^`]+)`", walk.readme.text, re.M).group(1)
     done = typed(line, "bob", [(SECRET, PHRASE, True)])
-    walk.asked(f"step 7: {line}", "uid=0(root)" in done.text, done)
+    walk.asked(f"step 7: {line}", "'sudo' stays: 'bob' entered by certificate" in done.text, done)
     walk.asked("step 7 asks for no password", not re.search(ASK_PASSWORD, done.text), done)
+    line = "sudo -k; sudo id"
+    done = typed(line, "bob", [(SECRET, PHRASE, True)])
+    walk.asked("sudo by certificate", "uid=0(root)" in done.text, done)
     done = typed(line, "bob", [(SECRET, "", True)] + by_password)
     walk.asked("an empty passphrase falls through to the password", "uid=0(root)" in done.text, done)
     back = walk.readme.quoted("**The way back**")
     done = typed(back)
     walk.asked(f"the way back: {back}", done.status == 0, done)
+    walk.out.result(read(SUDO) == before, "the file is what it was", read(SUDO))
     done = typed(line, "bob", by_password)
     walk.asked("afterwards sudo asks for the password and nothing else",
                "uid=0(root)" in done.text and not re.search(SECRET, done.text), done)
+
+
+def shown_first(walk):
+    """What step 6 says of --dry-run."""
+    line = walk.readme.quoted("6. Let sudo take the certificate")
+    done = typed(line)
+    walk.asked(f"step 6: {line}", done.status == 0 and "+auth\tsufficient\tpam_mtls.so" in done.text and
+               read(SUDO) == walk.stock, done)
 
 
 def accounts(walk):
@@ -165,7 +185,8 @@ def test(out):
     walk.asked(f"step 5 as bob: {walk.readme.steps[5][0]}", dry.status == 0, dry)
     check = walk.readme.steps[5][1]
     walk.good(f"step 5 as root: {check}", typed(check))
-    walk.step(6, "PAM")
+    shown_first(walk)
+    walk.step(6, "PAM", answers=[(SECRET, PHRASE, True)])
     walk.good(f"{check}, now with a service", typed(check))
     in_and_back(walk, [(ASK_PASSWORD, PASSWORD, True)])
     accounts(walk)
@@ -178,4 +199,5 @@ def test(out):
 
 if __name__ == "__main__":
     private.enter()
+    os.setsid()  # a developer's terminal is no session of what is tested
     sys.exit(tap.run(test))
