@@ -44,6 +44,7 @@ extern const struct ctl_command ctl_init;
 extern const struct ctl_command ctl_issue;
 extern const struct ctl_command ctl_metrics;
 extern const struct ctl_command ctl_reload;
+extern const struct ctl_command ctl_renew;
 extern const struct ctl_command ctl_rescue;
 extern const struct ctl_command ctl_status;
 extern const struct ctl_command ctl_try;

@@ -87,11 +87,11 @@ static int fill_file(const struct ctl_credential_plan *plan, const struct ctl_pa
 		     struct mtls_diag *diag)
 {
 	if (plan->request)
-		return ctl_pem_crt(pair, out, diag);
+		return ctl_pem_crt(pair->crt, out, diag);
 	if (plan->format == CTL_FORMAT_PKCS12)
 		return ctl_pkcs12(pair, ca->crt, plan->cn, secret, out, diag);
 	int r = ctl_pem_key(pair, secret, out, diag);
-	return r < 0 ? r : ctl_pem_crt(pair, out, diag);
+	return r < 0 ? r : ctl_pem_crt(pair->crt, out, diag);
 }
 
 int ctl_credential_make(const struct ctl_credential_plan *plan, struct mtls_buf *secret,

@@ -118,7 +118,7 @@ static int sign_request(void *ctx, struct mtls_buf *out, struct mtls_diag *diag)
 		return mtls_diag_set(diag, -ENOMEM, "out of memory");
 	int rc = gnutls_x509_privkey_import2(key, &text, GNUTLS_X509_FMT_PEM,
 					     locked ? mtls_buf_cstr(&en->secret) : NULL, 0);
-	r = rc >= 0 ? ctl_request_make(key, en->plan.cn, out, diag)
+	r = rc >= 0 ? ctl_request_make(key, en->plan.cn, NULL, out, diag)
 		    : mtls_diag_set(diag, MTLS_E_SECRET,
 				    "the private key in '%s' cannot be read%s: %s", en->key,
 				    locked ? " (is the passphrase right?)" : "",

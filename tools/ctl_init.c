@@ -245,7 +245,7 @@ static int make_pair(struct init *in, enum pair_index i, struct mtls_diag *diag)
 	if (r >= 0)
 		r = ctl_pem_key(&in->pair[i], NULL, &key, diag);
 	if (r >= 0)
-		r = ctl_pem_crt(&in->pair[i], &crt, diag);
+		r = ctl_pem_crt(in->pair[i].crt, &crt, diag);
 	if (r >= 0)
 		r = write_new(in, pairs[i].key, &key, pairs[i].key_mode, diag);
 	if (r >= 0)

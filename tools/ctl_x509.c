@@ -36,8 +36,7 @@ static int make_key(struct ctl_pair *pair)
 					    GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
 }
 
-/* Positive, never zero, 20 octets on the wire: the first one is 0x40-0x7f. */
-static int set_serial(gnutls_x509_crt_t crt)
+int ctl_crt_set_serial(gnutls_x509_crt_t crt)
 {
 	unsigned char serial[SERIAL_LEN];
 
@@ -136,7 +135,7 @@ static int fill(struct ctl_pair *pair, const struct ctl_certificate *what,
 		rc = what->request ? set_requested_key(pair->crt, what->request)
 				   : gnutls_x509_crt_set_key(pair->crt, pair->key);
 	if (rc >= 0)
-		rc = set_serial(pair->crt);
+		rc = ctl_crt_set_serial(pair->crt);
 	if (rc < 0)
 		return rc;
 	*ret_step = "set the name in the certificate";
@@ -231,11 +230,11 @@ int ctl_pem_key(const struct ctl_pair *pair, const char *passphrase, struct mtls
 	return rc < 0 ? failed(rc, "write the private key", diag) : append_datum(&pem, out, diag);
 }
 
-int ctl_pem_crt(const struct ctl_pair *pair, struct mtls_buf *out, struct mtls_diag *diag)
+int ctl_pem_crt(gnutls_x509_crt_t crt, struct mtls_buf *out, struct mtls_diag *diag)
 {
 	gnutls_datum_t pem = { 0 };
 
-	int rc = gnutls_x509_crt_export2(pair->crt, GNUTLS_X509_FMT_PEM, &pem);
+	int rc = gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_PEM, &pem);
 	return rc < 0 ? failed(rc, "write the certificate", diag) : append_datum(&pem, out, diag);
 }
 

@@ -3,6 +3,7 @@
 #ifndef MTLS_TOOLS_CTL_X509_H
 #define MTLS_TOOLS_CTL_X509_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -51,7 +52,7 @@ int ctl_pair_load(const struct mtls_buf *crt_pem, const struct mtls_buf *key_pem
 /* Append PEM text. @passphrase NULL: PKCS#8 in the clear; else PBES2 with AES-256. */
 int ctl_pem_key(const struct ctl_pair *pair, const char *passphrase, struct mtls_buf *out,
 		struct mtls_diag *diag);
-int ctl_pem_crt(const struct ctl_pair *pair, struct mtls_buf *out, struct mtls_diag *diag);
+int ctl_pem_crt(gnutls_x509_crt_t crt, struct mtls_buf *out, struct mtls_diag *diag);
 
 /*
  * Appends a PKCS#12 file of key, certificate and, if there is one, its @issuer: PBES2 with AES-256,
@@ -61,17 +62,39 @@ int ctl_pkcs12(const struct ctl_pair *pair, gnutls_x509_crt_t issuer, const char
 	       const char *passphrase, struct mtls_buf *out, struct mtls_diag *diag);
 
 /*
- * Certificate requests (PKCS#10). _make appends DER, signed by @key; its name is of no account.
+ * Certificate requests (PKCS#10). _make appends DER, signed by @key, with these dNSNames (NULL:
+ * none; else NULL-terminated).
  * _read takes PEM or DER and checks the signature: who made it holds the key. 0, MTLS_E_SYNTAX,
  * MTLS_E_CRYPTO.
  */
-int ctl_request_make(gnutls_x509_privkey_t key, const char *common_name, struct mtls_buf *out,
-		     struct mtls_diag *diag);
+int ctl_request_make(gnutls_x509_privkey_t key, const char *common_name,
+		     const char *const *dns_names, struct mtls_buf *out, struct mtls_diag *diag);
 int ctl_request_read(const uint8_t *data, size_t len, gnutls_x509_crq_t *ret,
 		     struct mtls_diag *diag);
 
 /* Appends an empty CRL of @issuer, number 1, that holds until the issuer's certificate ends. */
 int ctl_pem_empty_crl(const struct ctl_pair *issuer, time_t now, struct mtls_buf *out,
 		      struct mtls_diag *diag);
+
+/* A random serial: positive, never zero, 20 octets on the wire (the first is 0x40-0x7f). A code of
+ * GnuTLS. */
+int ctl_crt_set_serial(gnutls_x509_crt_t crt);
+
+/* Two thirds of the time from @start to @end are over. */
+bool ctl_is_due(time_t start, time_t end, time_t now);
+
+/*
+ * A certificate like @old, same key, names and extensions, with a new serial and other times, cut
+ * at the issuer's end. MTLS_E_UNTRUSTED: @issuer has not signed @old; MTLS_E_CRYPTO.
+ */
+int ctl_crt_again(gnutls_x509_crt_t old, const struct ctl_pair *issuer, time_t not_before,
+		  time_t not_after, gnutls_x509_crt_t *ret, struct mtls_diag *diag);
+
+/*
+ * A CRL like @old, for as long as it was for, cut at the issuer's end, with the next number, as
+ * PEM. @ret_end is its nextUpdate. MTLS_E_UNTRUSTED: @issuer has not signed it.
+ */
+int ctl_crl_again(gnutls_x509_crl_t old, const struct ctl_pair *issuer, time_t now,
+		  struct mtls_buf *out, time_t *ret_end, struct mtls_diag *diag);
 
 #endif

@@ -114,8 +114,8 @@ static void crq_deinitp(gnutls_x509_crq_t *crq)
 		gnutls_x509_crq_deinit(*crq);
 }
 
-int ctl_request_make(gnutls_x509_privkey_t key, const char *common_name, struct mtls_buf *out,
-		     struct mtls_diag *diag)
+int ctl_request_make(gnutls_x509_privkey_t key, const char *common_name,
+		     const char *const *dns_names, struct mtls_buf *out, struct mtls_diag *diag)
 {
 	_cleanup_(crq_deinitp) gnutls_x509_crq_t crq = NULL;
 	gnutls_datum_t der = { NULL, 0 };
@@ -126,6 +126,10 @@ int ctl_request_make(gnutls_x509_privkey_t key, const char *common_name, struct 
 	if (rc >= 0)
 		rc = gnutls_x509_crq_set_dn_by_oid(crq, GNUTLS_OID_X520_COMMON_NAME, 0, common_name,
 						   (unsigned int)strlen(common_name));
+	for (; rc >= 0 && dns_names && *dns_names; dns_names++)
+		rc = gnutls_x509_crq_set_subject_alt_name(crq, GNUTLS_SAN_DNSNAME, *dns_names,
+							  (unsigned int)strlen(*dns_names),
+							  GNUTLS_FSAN_APPEND);
 	if (rc >= 0)
 		rc = gnutls_x509_crq_set_key(crq, key);
 	if (rc >= 0)

@@ -33,6 +33,7 @@ mtlsctl_SOURCES = \
 	%D%/ctl_explain.c %D%/ctl_explain.h %D%/ctl_explain_audit.c \
 	%D%/ctl_explain_cert.c %D%/ctl_explain_report.c %D%/ctl_explain_user.c \
 	%D%/ctl_group.c \
+	%D%/ctl_handshake.c %D%/ctl_handshake.h \
 	%D%/ctl_init.c \
 	%D%/ctl_issue.c \
 	%D%/ctl_judge.c %D%/ctl_judge.h \
@@ -43,6 +44,12 @@ mtlsctl_SOURCES = \
 	%D%/ctl_pam_trial.c %D%/ctl_pam_trial.h \
 	%D%/ctl_person.c %D%/ctl_person.h \
 	%D%/ctl_proc.c %D%/ctl_proc.h \
+	%D%/ctl_program.c %D%/ctl_program.h \
+	%D%/ctl_renew.c %D%/ctl_renew.h \
+	%D%/ctl_renew_command.c \
+	%D%/ctl_renew_crl.c \
+	%D%/ctl_renew_person.c \
+	%D%/ctl_renew_server.c \
 	%D%/ctl_rescue.c \
 	%D%/ctl_json.c %D%/ctl_json.h \
 	%D%/ctl_metrics.c \
@@ -57,9 +64,10 @@ mtlsctl_SOURCES = \
 	%D%/ctl_try.c \
 	%D%/ctl_words.c %D%/ctl_words.h \
 	%D%/ctl_x509.c %D%/ctl_x509.h \
+	%D%/ctl_x509_again.c \
 	%D%/ctl_x509_forms.c
 mtlsctl_LDADD = \
-	$(LIBMTLS_CLIENT) $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) \
+	$(LIBMTLS_CLIENT) libmtls_signer_core.la $(LIBMTLS_TLS_CONTENT) $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) \
 	$(LIBMTLS_AUDIT) $(LIBMTLS_MAPPING) $(LIBMTLS_TRUST) \
 	$(LIBMTLS_VERIFY) $(LIBMTLS_ACCTDB) $(LIBMTLS_CERT) $(LIBMTLS_CONF) $(LIBMTLS_TLS) \
 	$(LIBMTLS_CONTROL) $(LIBMTLS_PAMSTACK) $(LIBMTLS_RESCUE) $(LIBMTLS_ROSTER) $(LIBMTLS_WIRE) \

@@ -39,6 +39,7 @@ static const struct task {
 	  {
 		  &ctl_enroll,
 		  &ctl_issue,
+		  &ctl_renew,
 		  &ctl_account,
 		  &ctl_group,
 		  &ctl_bind,

@@ -77,6 +77,15 @@ static const struct mtls_conf_item items[] = {
 	  .offset = FIELD(private_key),
 	  .def = MTLS_SYSCONFDIR "/private/server.key",
 	  .help = "The server's private key, PEM, without a passphrase." },
+	{ .key = "renew_command",
+	  .type = MTLS_CONF_STRINGS,
+	  .offset = FIELD(renew_command),
+	  .help = "The program, and its arguments, that gets a new certificate for private_key "
+		  "where "
+		  "the server's certificate is not of the CA of 'mtlsctl init'; see mtlsctl renew "
+		  "in "
+		  "mtlsctl(8). It runs as root, without a shell." },
+	TIMEOUT(renew_timeout, "2min", "How long renew_command may take."),
 	NUMBER(min_uid, "1000", 1, 2147483647,
 	       "Bindings to accounts with a lower uid are refused."),
 	NUMBER(workers, "0", 0, 64,
@@ -204,6 +213,11 @@ static int check(const struct mtls_conf_source *source, struct mtls_settings_aut
 {
 	bool have_user = false;
 
+	if (settings->renew_command && settings->renew_command[0][0] != '/')
+		return mtls_diag_set(diag, MTLS_E_CONFIG,
+				     "%s: found renew_command = { \"%s\" }, expected an absolute "
+				     "path first",
+				     source->name, settings->renew_command[0]);
 	for (size_t i = 0; i < settings->ca_count; i++) {
 		struct mtls_settings_ca *ca = &settings->cas[i];
 		have_user |= !ca->host_role;

@@ -35,6 +35,8 @@ struct mtls_settings_authd {
 	char *user;           /* default mtls-authd: what the daemon becomes */
 	char *certificate;    /* PEM chain; default SYSCONFDIR/server.pem */
 	char *private_key;    /* default SYSCONFDIR/private/server.key */
+	char **renew_command; /* optional: argv of a program; the first is an absolute path */
+	uint32_t renew_timeout_ms; /* default 120000 */
 	struct mtls_settings_ca *cas;
 	size_t ca_count;               /* at least one of role user */
 	uint32_t min_uid;              /* default 1000: bindings to accounts below are refused */

@@ -34,6 +34,7 @@ E2E_TESTS = \
 	%D%/broken_trust.py \
 	%D%/explain.py \
 	%D%/matrix.py \
+	%D%/renew.py \
 	%D%/readme_setup.py \
 	%D%/rescue.py \
 	%D%/rescue_ctl.py \

@@ -29,6 +29,22 @@ class Initiated(World):
             run("useradd", "-m", "-s", "/bin/sh", name)
             run("usermod", "-p", "!", name)
 
+    def authority(self, kind):
+        """The CA for "user" or "server" that init made, for certificates that mtlsctl would not make."""
+        ca = pki.Authority.__new__(pki.Authority)
+        ca.base, ca.name = self.pki.base, f"init-{kind}"
+        ca.path = os.path.join(ca.base, ca.name)
+        ca.folder, ca.pem, ca.key = ca.path + ".d", ca.path + ".pem", ca.path + ".key"
+        if not os.path.exists(ca.folder):
+            os.makedirs(ca.folder + "/issued")
+            pki.write(ca.folder + "/index.txt", "")
+            pki.write(ca.folder + "/crlnumber", "7E\n")
+            text = pki.CONFIG.format(folder=ca.folder, name=ca.path)
+            pki.write(ca.folder + "/ca.cnf", text.replace("[any]", "crlnumber = $dir/crlnumber\n[any]"))
+            shutil.copy(self.at(f"{kind}-ca/ca.pem"), ca.pem)
+            shutil.copy(self.at(f"private/{kind}-ca.key"), ca.key)
+        return ca
+
     def at(self, name):
         return os.path.join(self.conf, name)
 
