@@ -39,12 +39,17 @@ def why_no_mutant(token, all_mutants):
 
 def why_mutant_wrong(mutant, denials):
     unknown = [token for token in mutant.reasons if token not in denials]
-    if unknown or not mutant.reasons:
-        return f"reasons that do not exist: {unknown}" if unknown else "names no reason"
+    if unknown:
+        return f"reasons that do not exist: {unknown}"
+    # The ways back have no reasons: they are not the daemon's business.
+    if not mutant.reasons and not mutant.name.startswith(("rescue-", "bootword-")):
+        return "names no reason"
     if mutant.row and mutant.row not in {row.name for row in rows.ROWS}:
         return f"'{mutant.row}' is no row"
     if mutant.unit and not os.path.exists(os.path.join(TOP, mutant.unit + ".c")):
         return f"{mutant.unit}.c does not exist"
+    if mutant.test and not os.path.exists(os.path.join(TOP, mutant.test[0])):
+        return f"{mutant.test[0]} does not exist"
     return ""
 
 

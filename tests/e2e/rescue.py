@@ -9,7 +9,7 @@ from lib import private, tap
 from lib.private import PROGRAMS
 from lib.records import Tail
 from lib.rescue import (ASK_PASSWORD, ASKED, FILE, FOLDER, PASSWORD, STRANGERS, Host, Login, Suite, alone,
-                        forget_tries, fresh, machine, stack)
+                        at_console, forget_tries, fresh, machine, stack)
 from lib.terminal import converse
 from lib.world import pwd_entry, run, write
 
@@ -64,6 +64,10 @@ def refused(t):
     write("/etc/pam.d/login", stack(""))
     done = Login("root", codes[0], PASSWORD)
     t.check(not done.asked and done.entered, "a pts is no console, by default", done)
+    done = at_console("root", codes[1])
+    t.check(done.asked and done.entered, "tty1 is a console, by default", done)
+    done = at_console("bob", codes[2], PASSWORD)
+    t.check(not done.asked and done.entered, "tty1, another account", done)
     write("/etc/pam.d/login", stack("ttys=pts/*"))
     # All of them are still good.
     forget_tries()

@@ -11,6 +11,9 @@ A mutant is a patch of the sources. Lines before its diff say what must happen:
                             least one host, while the passing set-up still enters
     Unit: tests/unit/x      or, for what no host can show: a test program that must fail, and that
                             passes without the mutant
+    Test: tests/e2e/x.py: RESULT
+                            or, for what the matrix has no row for: the result of that name, of a script
+                            of `make check`, must be "not ok"; it is "ok" without the mutant
 
 Each is built from a copy of source and build folder, so only what it touches is compiled. A mutant that
 does not apply, does not build, breaks the passing login, or survives is a failure. Needs root.
@@ -23,7 +26,7 @@ import sys
 import tempfile
 import time
 
-HEADER = re.compile(r"^(Reason|Row|Unit): (.*)$")
+HEADER = re.compile(r"^(Reason|Row|Unit|Test): (.*)$")
 COPIED = ("quickstart", "configure", "Makefile.in", "aclocal.m4", "config.h.in")
 
 
@@ -31,14 +34,14 @@ class Mutant:
     def __init__(self, path):
         self.path = path
         self.name = os.path.basename(path)[:-len(".patch")]
-        self.reasons, self.row, self.unit = [], None, None
+        self.reasons, self.row, self.unit, self.test = [], None, None, None
         with open(path, encoding="utf-8") as file:
             for line in file:
                 if line.startswith(("diff ", "--- ")):
                     break
                 self._header(HEADER.match(line.rstrip("\n")))
-        if bool(self.row) == bool(self.unit):
-            raise RuntimeError(f"{path}: needs exactly one of Row: and Unit:")
+        if [bool(self.row), bool(self.unit), bool(self.test)].count(True) != 1:
+            raise RuntimeError(f"{path}: needs exactly one of Row:, Unit: and Test:")
 
     def _header(self, match):
         if not match:
@@ -48,6 +51,8 @@ class Mutant:
             self.reasons.append(value)
         elif key == "Row":
             self.row = value
+        elif key == "Test":
+            self.test = tuple(value.split(": ", 1))
         else:
             self.unit = value
 
@@ -110,6 +115,16 @@ class Copy:
                    CMOCKA_MESSAGE_OUTPUT="TAP")
         return call([os.path.join(self.build, name)], self.log, env=env, cwd=self.build, timeout=300)
 
+    def script(self, name):
+        """{result: whether it is ok} of a script of `make check`."""
+        self.make("check", f"TESTS={name}")
+        try:
+            with open(os.path.join(self.build, os.path.splitext(name)[0] + ".log"), encoding="utf-8") as file:
+                found = re.findall(r"^(not )?ok \d+ - (.*)$", file.read(), re.M)
+        except FileNotFoundError:
+            return {}
+        return {result: not failed for failed, result in found}
+
     def tail(self):
         with open(self.log, encoding="utf-8", errors="replace") as file:
             return "".join(f"# {line}" for line in file.readlines()[-30:])
@@ -124,6 +139,10 @@ def try_mutant(mutant, copy):
         if copy.make("all") or copy.make(mutant.unit):
             return "does not build"
         return "" if copy.unit(mutant.unit) else f"survives {mutant.unit}"
+    if mutant.test:
+        script, result = mutant.test
+        return {True: f"survives '{result}'", False: ""}.get(
+            copy.script(script).get(result), f"no result '{result}' of {script}")
     if copy.make("all") or copy.make("demo-ready"):
         return "does not build"
     status = copy.row(mutant.row)

@@ -102,6 +102,18 @@ class Login:
         return re.search(rf"ENTERED uid=\d+ name={self.user}\b", self.text) is not None
 
 
+# A terminal whose name is a console's: what is opened by a bind mount has the mount's name. (A pseudo-terminal
+# cannot be the real one, and `login` asks the kernel for the name.)
+CONSOLE = ("sh", "-c", ": >/dev/tty1; mount --bind \"$(tty)\" /dev/tty1 && exec login </dev/tty1 >/dev/tty1 2>&1")
+
+
+def at_console(user, code="", password=""):
+    """`login` at tty1."""
+    done = Login(user, code, password, command=CONSOLE)
+    run("umount", "/dev/tty1")
+    return done
+
+
 class Host:
     """One run of the PAM host; as root at tty1, but for what is said otherwise."""
 
