@@ -41,7 +41,8 @@ E2E_TESTS = \
 	%D%/rescue_faults.py \
 	%D%/way_back.py \
 	%D%/enable.py \
-	%D%/enable_killed.py
+	%D%/enable_killed.py \
+	%D%/guides.py
 
 EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clean_machine.sh \
 	tests/results.py tests/mutants \
@@ -54,14 +55,15 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	%D%/lib/authd.py \
 	%D%/lib/control.py \
 	%D%/lib/enable.py \
+	%D%/lib/guide.py \
 	%D%/lib/hosts.py \
 	%D%/lib/initiated.py \
 	%D%/lib/machine.py \
 	%D%/lib/private.py \
 	%D%/lib/reasons.py \
 	%D%/lib/records.py \
-	%D%/lib/service.py \
 	%D%/lib/rescue.py \
+	%D%/lib/service.py \
 	%D%/lib/tap.py \
 	%D%/lib/terminal.py \
 	%D%/lib/world.py
