@@ -76,6 +76,7 @@ static void handle_closed(uv_handle_t *handle)
 	mtls_path_free(conn->path);
 	free(conn->chain_diag);
 	free(conn->out);
+	tlsio_done(&conn->io);
 	if (conn->prev)
 		conn->prev->next = conn->next;
 	else

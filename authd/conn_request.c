@@ -65,8 +65,10 @@ static void reply(struct conn *conn, enum conn_state state)
 	 * The record comes first: a crash between the two leaves no login without one. A record
 	 * that cannot be written is counted and logged; a full disk must not lock everybody out.
 	 */
-	if (state == CONN_REPLY)
+	if (state == CONN_REPLY) {
 		conn_audit(conn, conn->request->reason, conn->request->detail.text);
+		tlsio_hold(&conn->io);
+	}
 	conn_enter(conn, state);
 	conn_send(conn);
 }

@@ -1,21 +1,128 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* GnuTLS on a uv_poll handle. Owned by one connection of one worker. */
+/*
+ * GnuTLS on a uv_poll handle. Owned by one connection of one worker. The descriptor is read ahead:
+ * GnuTLS asks for the five octets of a record's head and then for its body, which would be sixteen
+ * system calls a login.
+ */
 #include <config.h>
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #include "authd/tlsio.h"
 #include "lib/base/err.h"
 #include "lib/tls/tls.h"
 
-#define WARNINGS_MAX 8 /* non-fatal codes in a row before we give up */
+#define WARNINGS_MAX 8    /* non-fatal codes in a row before we give up */
+#define AHEAD_MAX    4096 /* a client's flight with two certificates fits */
+
+/* -------------------------------------------------------------------------- transport */
+
+/* recv(2), but a descriptor that is known to be empty is not asked. */
+static ssize_t receive(struct tlsio *io, void *data, size_t size)
+{
+	if (io->drained) {
+		errno = EAGAIN;
+		return -1;
+	}
+	ssize_t n = recv(io->fd, data, size, MSG_DONTWAIT);
+	/* Fewer than asked for: level-triggered polling tells of those that come now. */
+	io->drained = n > 0 && (size_t)n < size;
+	return n;
+}
+
+static ssize_t take_ahead(struct tlsio *io, void *data, size_t size)
+{
+	const size_t n = size < io->ahead_len ? size : io->ahead_len;
+
+	memcpy(data, io->ahead + io->ahead_at, n);
+	io->ahead_at += n;
+	io->ahead_len -= n;
+	if (io->ahead_len == 0) {
+		free(io->ahead);
+		io->ahead = NULL;
+	}
+	return (ssize_t)n;
+}
+
+static ssize_t pull(gnutls_transport_ptr_t ptr, void *data, size_t size)
+{
+	struct tlsio *io = ptr;
+
+	if (io->ahead)
+		return take_ahead(io, data, size);
+	if (size >= AHEAD_MAX || io->drained)
+		return receive(io, data, size);
+	io->ahead = malloc(AHEAD_MAX);
+	if (!io->ahead)
+		return receive(io, data, size);
+	ssize_t n = receive(io, io->ahead, AHEAD_MAX);
+	if (n <= 0) {
+		const int err = errno;
+		free(io->ahead);
+		io->ahead = NULL;
+		errno = err;
+		return n;
+	}
+	io->ahead_at = 0;
+	io->ahead_len = (size_t)n;
+	return take_ahead(io, data, size);
+}
+
+/* GnuTLS asks this only where it has a timeout of its own; we never wait. */
+static int pull_timeout(gnutls_transport_ptr_t ptr, unsigned int ms)
+{
+	const struct tlsio *io = ptr;
+
+	(void)ms;
+	return io->ahead ? 1 : 0;
+}
+
+static ssize_t push(gnutls_transport_ptr_t ptr, const giovec_t *iov, int count)
+{
+	struct tlsio *io = ptr;
+	union {
+		const giovec_t *in;
+		struct iovec *out;
+	} pieces = { .in = iov };
+	const struct msghdr message = { .msg_iov = pieces.out, .msg_iovlen = (size_t)count };
+
+	return sendmsg(io->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT | (io->held ? MSG_MORE : 0));
+}
+
+void tlsio_attach(struct tlsio *io, gnutls_session_t session)
+{
+	io->session = session;
+	gnutls_transport_set_ptr(session, io);
+	gnutls_transport_set_pull_function(session, pull);
+	gnutls_transport_set_pull_timeout_function(session, pull_timeout);
+	gnutls_transport_set_vec_push_function(session, push);
+}
+
+void tlsio_hold(struct tlsio *io)
+{
+	io->held = true;
+}
+
+void tlsio_done(struct tlsio *io)
+{
+	free(io->ahead);
+	io->ahead = NULL;
+}
+
+/* ------------------------------------------------------------------------------- polling */
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct tlsio *io = poll->data;
 
-	(void)status; /* a broken descriptor shows itself at the next read or write */
 	(void)events;
+	/* A broken descriptor shows itself at the next read or write; libuv has let go of it. */
+	if (status < 0)
+		io->waiting = 0;
+	io->drained = false;
 	io->ready(io->ctx);
 }
 
@@ -32,28 +139,28 @@ int tlsio_init(struct tlsio *io, uv_loop_t *loop, int fd, void (*ready)(void *ct
 	return 0;
 }
 
-void tlsio_attach(struct tlsio *io, gnutls_session_t session)
+/* Arming anew for the same events costs two system calls. */
+static void wait_for(struct tlsio *io, int events)
 {
-	io->session = session;
-	gnutls_transport_set_int(session, io->fd);
+	if (io->waiting == events)
+		return;
+	if (uv_poll_start(&io->poll, events, on_poll) == 0)
+		io->waiting = events;
 }
 
 void tlsio_wait_readable(struct tlsio *io)
 {
-	(void)uv_poll_start(&io->poll, UV_READABLE | UV_DISCONNECT, on_poll);
-}
-
-void tlsio_stop(struct tlsio *io)
-{
-	(void)uv_poll_stop(&io->poll);
+	wait_for(io, UV_READABLE | UV_DISCONNECT);
 }
 
 /* -EAGAIN with the poll armed, or the code as ours. */
 static int blocked_or_failed(struct tlsio *io, int code)
 {
 	if (code == GNUTLS_E_AGAIN) {
-		int events = gnutls_record_get_direction(io->session) ? UV_WRITABLE : UV_READABLE;
-		(void)uv_poll_start(&io->poll, events, on_poll);
+		if (gnutls_record_get_direction(io->session))
+			wait_for(io, UV_WRITABLE);
+		else
+			tlsio_wait_readable(io);
 		return -EAGAIN;
 	}
 	io->code = code;
@@ -117,5 +224,5 @@ int tlsio_bye(struct tlsio *io)
 
 bool tlsio_pending(const struct tlsio *io)
 {
-	return gnutls_record_check_pending(io->session) > 0;
+	return io->ahead || gnutls_record_check_pending(io->session) > 0;
 }
