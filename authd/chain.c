@@ -29,7 +29,7 @@ enum mtls_reason chain_judge(gnutls_session_t session, const struct mtls_anchors
 		der[i] = chain[i].data;
 		len[i] = chain[i].size;
 	}
-	int r = mtls_chain_parse(bounds, der, len, count, &parsed, diag);
+	int r = mtls_chain_parse(bounds, der, len, count, memo, &parsed, diag);
 	if (r < 0)
 		return mtls_chain_parse_reason(r);
 	return mtls_chain_path_reason(mtls_chain_path(anchors, parsed, memo, ret_path, diag));

@@ -98,10 +98,14 @@ void conn_prepare(gnutls_certificate_credentials_t credentials)
  * Who shows somebody else's chain and cannot sign waits as long for the refusal as without a memo:
  * else the time would tell strangers whose certificates were used here lately.
  */
-static void verify_after_all(const struct conn *conn)
+static void judge_after_all(const struct conn *conn)
 {
-	if (conn->path && conn->path->remembered)
-		(void)mtls_path_signatures_valid(conn->env->config->anchors, conn->path);
+	const struct configuration *config = conn->env->config;
+	_cleanup_(mtls_path_freep) struct mtls_path *again = NULL;
+
+	if (conn->path && conn->path->quicker)
+		(void)chain_judge(conn->session, config->anchors, &config->bounds, NULL, &again,
+				  NULL);
 }
 
 static void handshake_failed(struct conn *conn)
@@ -117,7 +121,7 @@ static void handshake_failed(struct conn *conn)
 		conn_close(conn);
 		return;
 	}
-	verify_after_all(conn);
+	judge_after_all(conn);
 	conn_count(conn, COUNTER_BAD_TLS);
 	conn_audit(conn, reason, detail);
 	if (conn->io.code != GNUTLS_E_FATAL_ALERT_RECEIVED)

@@ -117,7 +117,8 @@ static void check_bounds(struct subject *s, const struct explain_chain *chain)
 	}
 	for (size_t i = 0; i < chain->count; i++)
 		der[i] = chain->der[i];
-	int r = mtls_chain_parse(&s->e->bounds, der, chain->len, chain->count, &s->chain, &diag);
+	int r = mtls_chain_parse(&s->e->bounds, der, chain->len, chain->count, NULL, &s->chain,
+				 &diag);
 	(void)snprintf(good, sizeof(good), "%zu certificate%s, of accepted sizes and key types",
 		       chain->count, chain->count == 1 ? "" : "s");
 	say(s, mtls_chain_parse_reason(r), "bounds", good, mtls_diag_text(&diag, r));

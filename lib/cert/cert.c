@@ -2,7 +2,7 @@
 /*
  * A certificate, parsed once. Two parsers must agree on it: GnuTLS, which will verify it, and our
  * strict reader, which takes what mapping and policy rest on (serial, names, public key,
- * extensions) from the exact bytes. Immutable after creation; any thread.
+ * extensions) from the exact bytes. Immutable after creation, but for the GnuTLS object.
  */
 #include <config.h>
 
@@ -118,17 +118,23 @@ static int slice(struct mtls_cert *cert)
 static int import_crt(struct mtls_cert *cert, struct mtls_diag *diag)
 {
 	const gnutls_datum_t der = { .data = cert->der, .size = (unsigned int)cert->der_len };
+	gnutls_x509_crt_t crt;
 
-	if (gnutls_x509_crt_init(&cert->crt) < 0) {
-		cert->crt = NULL;
+	if (gnutls_x509_crt_init(&crt) < 0)
 		return -ENOMEM;
+	int rc = gnutls_x509_crt_import(crt, &der, GNUTLS_X509_FMT_DER);
+	if (rc >= 0) {
+		cert->crt = crt;
+		return 0;
 	}
-	int rc = gnutls_x509_crt_import(cert->crt, &der, GNUTLS_X509_FMT_DER);
+	gnutls_x509_crt_deinit(crt);
 	if (rc == GNUTLS_E_MEMORY_ERROR)
 		return -ENOMEM;
-	if (rc < 0)
-		return mtls_diag_set(diag, MTLS_E_SYNTAX, "not a certificate: %s",
-				     gnutls_strerror(rc));
+	return mtls_diag_set(diag, MTLS_E_SYNTAX, "not a certificate: %s", gnutls_strerror(rc));
+}
+
+static int read_times(struct mtls_cert *cert, struct mtls_diag *diag)
+{
 	cert->not_before = gnutls_x509_crt_get_activation_time(cert->crt);
 	cert->not_after = gnutls_x509_crt_get_expiration_time(cert->crt);
 	if (cert->not_before == -1 || cert->not_after == -1)
@@ -261,6 +267,8 @@ static int read_fields(struct mtls_cert *cert, struct mtls_diag *diag)
 	if (slice(cert) < 0)
 		return mtls_diag_set(diag, MTLS_E_SYNTAX, "not the DER of a certificate");
 	int err = import_crt(cert, diag);
+	if (err == 0)
+		err = read_times(cert, diag);
 	if (err < 0)
 		return err;
 	read_key(cert);
@@ -374,7 +382,16 @@ const char *mtls_cert_label(const struct mtls_cert *cert)
 	return cert->label;
 }
 
-gnutls_x509_crt_t mtls_cert_crt(const struct mtls_cert *cert)
+gnutls_x509_crt_t mtls_cert_crt(struct mtls_cert *cert)
 {
+	if (!cert->crt && import_crt(cert, NULL) < 0)
+		return NULL;
 	return cert->crt;
+}
+
+void mtls_cert_forget_crt(struct mtls_cert *cert)
+{
+	if (cert->crt)
+		gnutls_x509_crt_deinit(cert->crt);
+	cert->crt = NULL;
 }

@@ -21,7 +21,7 @@ struct mtls_cert {
 	atomic_uint owners;
 	uint8_t *der; /* owned; the slices below point into it */
 	size_t der_len;
-	gnutls_x509_crt_t crt; /* owned */
+	gnutls_x509_crt_t crt; /* owned; NULL while nobody needs it */
 	struct mtls_der serial, raw_subject, raw_issuer, spki, extensions;
 	char *subject, *issuer, *label; /* owned */
 	uint8_t sha256[32], spki_sha256[32];
@@ -31,8 +31,11 @@ struct mtls_cert {
 	unsigned int key_bits;
 };
 
-/* Borrowed; as long as @cert. */
-gnutls_x509_crt_t mtls_cert_crt(const struct mtls_cert *cert);
+/* Borrowed, until mtls_cert_forget_crt(); made if it is not there; NULL without memory. */
+gnutls_x509_crt_t mtls_cert_crt(struct mtls_cert *cert);
+
+/* Nine tenths of a certificate's memory, which only signatures need. */
+void mtls_cert_forget_crt(struct mtls_cert *cert);
 
 /*
  * The canonical form of @name (a DER Name) appended to @out; nothing for an empty name. 0,

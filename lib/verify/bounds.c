@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "lib/cert/cert_impl.h"
+#include "lib/verify/memo_impl.h"
 #include "lib/verify/verify_impl.h"
 
 int mtls_verify_bound_sizes(const struct mtls_verify_bounds *bounds, const size_t *len,
@@ -53,9 +54,21 @@ int mtls_verify_bound_one(const struct mtls_verify_bounds *bounds, const struct 
 	}
 }
 
+static int take_cert(struct mtls_chain *chain, struct mtls_memo *memo, const uint8_t *der,
+		     size_t len, struct mtls_diag *diag)
+{
+	struct mtls_cert **cert = &chain->certs[chain->count++];
+
+	*cert = memo ? mtls_memo_cert(memo, der, len) : NULL;
+	if (!*cert)
+		return mtls_cert_from_der(der, len, cert, diag);
+	chain->quicker = true;
+	return 0;
+}
+
 int mtls_chain_parse(const struct mtls_verify_bounds *bounds, const uint8_t *const *der,
-		     const size_t *len, size_t count, struct mtls_chain **ret,
-		     struct mtls_diag *diag)
+		     const size_t *len, size_t count, struct mtls_memo *memo,
+		     struct mtls_chain **ret, struct mtls_diag *diag)
 {
 	int err = mtls_verify_bound_sizes(bounds, len, count, diag);
 	if (err < 0)
@@ -63,9 +76,8 @@ int mtls_chain_parse(const struct mtls_verify_bounds *bounds, const uint8_t *con
 	_cleanup_(mtls_chain_freep) struct mtls_chain *chain = calloc(1, sizeof(*chain));
 	if (!chain)
 		return -ENOMEM;
-	for (; err == 0 && chain->count < count; chain->count++) {
-		const size_t i = chain->count;
-		err = mtls_cert_from_der(der[i], len[i], &chain->certs[i], diag);
+	for (size_t i = 0; err == 0 && i < count; i++) {
+		err = take_cert(chain, memo, der[i], len[i], diag);
 		if (err == 0)
 			err = mtls_verify_bound_one(bounds, chain->certs[i], diag);
 	}
@@ -89,5 +101,5 @@ int mtls_verify_bounds(const struct mtls_verify_bounds *bounds, const uint8_t *c
 {
 	_cleanup_(mtls_chain_freep) struct mtls_chain *chain = NULL;
 
-	return mtls_chain_parse(bounds, der, len, count, &chain, diag);
+	return mtls_chain_parse(bounds, der, len, count, NULL, &chain, diag);
 }

@@ -357,12 +357,13 @@ static gnutls_datum_t datum(const struct mtls_der *der)
 static bool verify_signature(const struct mtls_crl *crl, const struct mtls_cert *issuer)
 {
 	const gnutls_datum_t tbs = datum(&crl->tbs), signature = datum(&crl->signature);
+	const gnutls_datum_t spki = datum(&issuer->spki);
 	gnutls_pubkey_t key;
 
 	if (gnutls_pubkey_init(&key) < 0)
 		return false;
 	const bool valid =
-		gnutls_pubkey_import_x509(key, mtls_cert_crt(issuer), 0) >= 0 &&
+		gnutls_pubkey_import(key, &spki, GNUTLS_X509_FMT_DER) >= 0 &&
 		gnutls_pubkey_verify_data2(key, crl->algorithm, 0, &tbs, &signature) >= 0;
 	gnutls_pubkey_deinit(key);
 	return valid;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The memo: a hash table of entries in one array, threaded on a list in the order of their last
- * use. Entry 0 stands for "none", so that memory which was never used is never touched.
+ * The memo: two hash tables of the same kind, each with its entries in one array, threaded on a
+ * list in the order of their last use. Entry 0 stands for "none", so that memory which was never
+ * used is never touched.
  */
 #include <config.h>
 
@@ -12,6 +13,7 @@
 #include <gnutls/crypto.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/cert/cert_impl.h"
 #include "lib/verify/memo_impl.h"
 
 #define NONE       0
@@ -21,37 +23,142 @@
 
 struct entry {
 	uint8_t key[MTLS_MEMO_KEY_LEN];
-	uint32_t next;         /* in its bucket */
-	uint32_t newer, older; /* by last use */
+	uint32_t next;          /* in its bucket */
+	uint32_t newer, older;  /* by last use */
+	struct mtls_cert *cert; /* a reference; NULL in the table of paths */
+};
+
+struct table {
+	uint32_t size, count;
+	uint32_t newest, oldest;
+	uint32_t mask;         /* number of buckets - 1 */
+	uint32_t *buckets;     /* owned */
+	struct entry *entries; /* owned; size + 1 */
 };
 
 struct mtls_memo {
 	uint64_t generation;
-	uint32_t size, count;
-	uint32_t newest, oldest;
-	uint32_t mask;          /* number of buckets - 1 */
-	uint32_t *buckets;      /* owned */
-	struct entry entries[]; /* size + 1 */
+	struct table paths, certs;
 };
 
-int mtls_memo_new(uint32_t entries, uint64_t generation, struct mtls_memo **ret)
+/* ------------------------------------------------------------------------------- tables */
+
+static int init_table(struct table *table, uint32_t entries)
 {
 	uint32_t buckets = 1;
 
-	if (entries == 0 || entries > MTLS_MEMO_ENTRIES_MAX)
-		return -EINVAL;
 	while (buckets < entries)
 		buckets *= 2;
-	_cleanup_(mtls_memo_freep) struct mtls_memo *memo =
-		calloc(1, sizeof(*memo) + (entries + 1) * sizeof(memo->entries[0]));
-	if (!memo)
-		return -ENOMEM;
-	memo->buckets = calloc(buckets, sizeof(memo->buckets[0]));
-	if (!memo->buckets)
+	table->size = entries;
+	table->mask = buckets - 1;
+	table->buckets = calloc(buckets, sizeof(table->buckets[0]));
+	table->entries = calloc((size_t)entries + 1, sizeof(table->entries[0]));
+	return table->buckets && table->entries ? 0 : -ENOMEM;
+}
+
+static void free_table(struct table *table)
+{
+	for (uint32_t i = 1; i <= table->count; i++)
+		mtls_cert_free(table->entries[i].cert);
+	free(table->buckets);
+	free(table->entries);
+}
+
+static uint32_t *bucket_of(const struct table *table, const uint8_t *key)
+{
+	uint32_t number;
+
+	memcpy(&number, key, sizeof(number));
+	return &table->buckets[number & table->mask];
+}
+
+static uint32_t find(const struct table *table, const uint8_t *key)
+{
+	uint32_t at = *bucket_of(table, key);
+
+	while (at != NONE && memcmp(table->entries[at].key, key, MTLS_MEMO_KEY_LEN) != 0)
+		at = table->entries[at].next;
+	return at;
+}
+
+static void take_off_list(struct table *table, uint32_t at)
+{
+	const struct entry *entry = &table->entries[at];
+
+	if (entry->newer != NONE)
+		table->entries[entry->newer].older = entry->older;
+	else
+		table->newest = entry->older;
+	if (entry->older != NONE)
+		table->entries[entry->older].newer = entry->newer;
+	else
+		table->oldest = entry->newer;
+}
+
+static void put_first(struct table *table, uint32_t at)
+{
+	struct entry *entry = &table->entries[at];
+
+	entry->newer = NONE;
+	entry->older = table->newest;
+	if (table->newest != NONE)
+		table->entries[table->newest].newer = at;
+	else
+		table->oldest = at;
+	table->newest = at;
+}
+
+/* A place for one more: a new one, or that of the entry which was not used for longest. */
+static uint32_t make_room(struct table *table)
+{
+	if (table->count < table->size)
+		return ++table->count;
+	const uint32_t at = table->oldest;
+	uint32_t *link = bucket_of(table, table->entries[at].key);
+	while (*link != at)
+		link = &table->entries[*link].next;
+	*link = table->entries[at].next;
+	take_off_list(table, at);
+	mtls_cert_free(table->entries[at].cert);
+	return at;
+}
+
+/* @cert: a reference that changes owner, or NULL. */
+static void insert(struct table *table, const uint8_t *key, struct mtls_cert *cert)
+{
+	const uint32_t at = make_room(table);
+	struct entry *entry = &table->entries[at];
+	uint32_t *bucket = bucket_of(table, key);
+
+	memcpy(entry->key, key, MTLS_MEMO_KEY_LEN);
+	entry->cert = cert;
+	entry->next = *bucket;
+	*bucket = at;
+	put_first(table, at);
+}
+
+/* NULL if it is not there; what is there is now the one used last. */
+static const struct entry *use(struct table *table, const uint8_t *key)
+{
+	const uint32_t at = find(table, key);
+
+	if (at == NONE)
+		return NULL;
+	take_off_list(table, at);
+	put_first(table, at);
+	return &table->entries[at];
+}
+
+/* --------------------------------------------------------------------------------- memo */
+
+int mtls_memo_new(uint32_t entries, uint64_t generation, struct mtls_memo **ret)
+{
+	if (entries == 0 || entries > MTLS_MEMO_ENTRIES_MAX)
+		return -EINVAL;
+	_cleanup_(mtls_memo_freep) struct mtls_memo *memo = calloc(1, sizeof(*memo));
+	if (!memo || init_table(&memo->paths, entries) < 0 || init_table(&memo->certs, entries) < 0)
 		return -ENOMEM;
 	memo->generation = generation;
-	memo->size = entries;
-	memo->mask = buckets - 1;
 	*ret = MTLS_TAKE(memo);
 	return 0;
 }
@@ -60,13 +167,14 @@ void mtls_memo_free(struct mtls_memo *memo)
 {
 	if (!memo)
 		return;
-	free(memo->buckets);
+	free_table(&memo->paths);
+	free_table(&memo->certs);
 	free(memo);
 }
 
 uint32_t mtls_memo_count(const struct mtls_memo *memo)
 {
-	return memo->count;
+	return memo->paths.count;
 }
 
 static uint8_t *append(uint8_t *at, const void *data, size_t len)
@@ -92,84 +200,31 @@ bool mtls_memo_key(const struct mtls_memo *memo, enum mtls_role role,
 	return gnutls_hash_fast(GNUTLS_DIG_SHA256, content, CONTENT(count), ret_key) >= 0;
 }
 
-static uint32_t *bucket_of(struct mtls_memo *memo, const uint8_t *key)
-{
-	uint32_t number;
-
-	memcpy(&number, key, sizeof(number));
-	return &memo->buckets[number & memo->mask];
-}
-
-static uint32_t find(struct mtls_memo *memo, const uint8_t *key)
-{
-	uint32_t at = *bucket_of(memo, key);
-
-	while (at != NONE && memcmp(memo->entries[at].key, key, MTLS_MEMO_KEY_LEN) != 0)
-		at = memo->entries[at].next;
-	return at;
-}
-
-static void take_off_list(struct mtls_memo *memo, uint32_t at)
-{
-	const struct entry *entry = &memo->entries[at];
-
-	if (entry->newer != NONE)
-		memo->entries[entry->newer].older = entry->older;
-	else
-		memo->newest = entry->older;
-	if (entry->older != NONE)
-		memo->entries[entry->older].newer = entry->newer;
-	else
-		memo->oldest = entry->newer;
-}
-
-static void put_first(struct mtls_memo *memo, uint32_t at)
-{
-	struct entry *entry = &memo->entries[at];
-
-	entry->newer = NONE;
-	entry->older = memo->newest;
-	if (memo->newest != NONE)
-		memo->entries[memo->newest].newer = at;
-	else
-		memo->oldest = at;
-	memo->newest = at;
-}
-
-/* A place for one more: a new one, or that of the entry which was not used for longest. */
-static uint32_t make_room(struct mtls_memo *memo)
-{
-	if (memo->count < memo->size)
-		return ++memo->count;
-	const uint32_t at = memo->oldest;
-	uint32_t *link = bucket_of(memo, memo->entries[at].key);
-	while (*link != at)
-		link = &memo->entries[*link].next;
-	*link = memo->entries[at].next;
-	take_off_list(memo, at);
-	return at;
-}
-
-static void insert(struct mtls_memo *memo, const uint8_t *key)
-{
-	const uint32_t at = make_room(memo);
-	uint32_t *bucket = bucket_of(memo, key);
-
-	memcpy(memo->entries[at].key, key, MTLS_MEMO_KEY_LEN);
-	memo->entries[at].next = *bucket;
-	*bucket = at;
-	put_first(memo, at);
-}
-
 bool mtls_memo_knows(struct mtls_memo *memo, const uint8_t *key)
 {
-	const uint32_t at = find(memo, key);
+	return use(&memo->paths, key);
+}
 
-	if (at == NONE)
-		return false;
-	take_off_list(memo, at);
-	put_first(memo, at);
-	return true;
+struct mtls_cert *mtls_memo_cert(struct mtls_memo *memo, const uint8_t *der, size_t len)
+{
+	uint8_t key[MTLS_MEMO_KEY_LEN];
+
+	if (len > MTLS_MEMO_CERT_MAX || gnutls_hash_fast(GNUTLS_DIG_SHA256, der, len, key) < 0)
+		return NULL;
+	const struct entry *entry = use(&memo->certs, key);
+	return entry ? mtls_cert_ref(entry->cert) : NULL;
+}
+
+static void remember_cert(struct mtls_memo *memo, struct mtls_cert *cert)
+{
+	size_t len;
+
+	(void)mtls_cert_der(cert, &len);
+	if (len > MTLS_MEMO_CERT_MAX)
+		return;
+	mtls_cert_forget_crt(cert);
+	if (find(&memo->certs, mtls_cert_sha256(cert)) == NONE)
+		insert(&memo->certs, mtls_cert_sha256(cert), mtls_cert_ref(cert));
 }
 
 void mtls_memo_remember(struct mtls_memo *memo, const struct mtls_path *path)
@@ -181,7 +236,10 @@ void mtls_memo_remember(struct mtls_memo *memo, const struct mtls_path *path)
 		return;
 	for (size_t i = 0; i < path->count; i++)
 		certs[i] = path->certs[i];
-	if (!mtls_memo_key(memo, path->role, certs, path->count, key) || find(memo, key) != NONE)
+	if (!mtls_memo_key(memo, path->role, certs, path->count, key))
 		return;
-	insert(memo, key);
+	if (find(&memo->paths, key) == NONE)
+		insert(&memo->paths, key, NULL);
+	for (size_t i = 0; i + 1 < path->count; i++)
+		remember_cert(memo, path->certs[i]);
 }

@@ -18,4 +18,7 @@ bool mtls_memo_key(const struct mtls_memo *memo, enum mtls_role role,
 /* Whether a path with that key was remembered; it is then the one used last. */
 bool mtls_memo_knows(struct mtls_memo *memo, const uint8_t *key);
 
+/* The certificate with exactly these bytes, one more reference; NULL if it was not remembered. */
+struct mtls_cert *mtls_memo_cert(struct mtls_memo *memo, const uint8_t *der, size_t len);
+
 #endif

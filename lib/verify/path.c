@@ -51,16 +51,6 @@ bool mtls_verify_same(const struct mtls_cert *a, const struct mtls_cert *b)
 	return memcmp(mtls_cert_sha256(a), mtls_cert_sha256(b), 32) == 0;
 }
 
-/* Both must say yes: the return code is 0 for a bad chain too, and status alone may be unset. */
-static bool signatures_valid(const struct mtls_verify_anchor *anchor, gnutls_x509_crt_t *crts,
-			     size_t count)
-{
-	unsigned int status = GNUTLS_CERT_INVALID;
-	int rc = gnutls_x509_trust_list_verify_crt2(anchor->list, crts, (unsigned int)count, NULL,
-						    0, MTLS_VERIFY_FLAGS, &status, NULL);
-	return rc == 0 && status == 0;
-}
-
 static bool is_remembered(const struct search *search, const struct mtls_verify_anchor *anchor)
 {
 	const struct mtls_cert *certs[MTLS_PATH_MAX];
@@ -78,13 +68,21 @@ static bool is_remembered(const struct search *search, const struct mtls_verify_
 	       mtls_memo_knows(search->memo, key);
 }
 
-static bool candidate_valid(const struct search *search, const struct mtls_verify_anchor *anchor)
+/* Both must say yes: the return code is 0 for a bad chain too, and status alone may be unset. */
+static bool signatures_valid(const struct search *search, const struct mtls_verify_anchor *anchor)
 {
 	gnutls_x509_crt_t crts[MTLS_CHAIN_MAX];
+	unsigned int status = GNUTLS_CERT_INVALID;
 
-	for (size_t i = 0; i < search->length; i++)
+	for (size_t i = 0; i < search->length; i++) {
 		crts[i] = mtls_cert_crt(search->sent[search->chain[i]]);
-	return signatures_valid(anchor, crts, search->length);
+		if (!crts[i])
+			return false;
+	}
+	int rc =
+		gnutls_x509_trust_list_verify_crt2(anchor->list, crts, (unsigned int)search->length,
+						   NULL, 0, MTLS_VERIFY_FLAGS, &status, NULL);
+	return rc == 0 && status == 0;
 }
 
 /* 1: found; 0: no; MTLS_E_LIMIT. */
@@ -103,7 +101,7 @@ static int try_anchors(struct search *search, struct found *ret)
 		if (++search->attempts > ATTEMPTS_MAX)
 			return MTLS_E_LIMIT;
 		const bool remembered = is_remembered(search, anchor);
-		if (!remembered && !candidate_valid(search, anchor))
+		if (!remembered && !signatures_valid(search, anchor))
 			continue;
 		*ret = (struct found){ .length = search->length,
 				       .anchor = anchor,
@@ -205,7 +203,11 @@ int mtls_chain_path(const struct mtls_anchors *anchors, const struct mtls_chain 
 	int err = refuse_anchor_as_leaf(&search, diag);
 	if (err == 0)
 		err = find_role(&search, &found, diag);
-	return err < 0 ? err : make_path(&search, &found, ret);
+	if (err == 0)
+		err = make_path(&search, &found, ret);
+	if (err == 0)
+		(*ret)->quicker = found.remembered || chain->quicker;
+	return err;
 }
 
 int mtls_verify_path(const struct mtls_anchors *anchors, const struct mtls_verify_bounds *bounds,
@@ -214,21 +216,8 @@ int mtls_verify_path(const struct mtls_anchors *anchors, const struct mtls_verif
 {
 	_cleanup_(mtls_chain_freep) struct mtls_chain *chain = NULL;
 
-	int err = mtls_chain_parse(bounds, der, len, count, &chain, diag);
+	int err = mtls_chain_parse(bounds, der, len, count, NULL, &chain, diag);
 	return err < 0 ? err : mtls_chain_path(anchors, chain, NULL, ret, diag);
-}
-
-bool mtls_path_signatures_valid(const struct mtls_anchors *anchors, const struct mtls_path *path)
-{
-	gnutls_x509_crt_t crts[MTLS_PATH_MAX];
-	const size_t last = path->count - 1;
-
-	for (size_t i = 0; i < last; i++)
-		crts[i] = mtls_cert_crt(path->certs[i]);
-	for (size_t i = 0; i < anchors->anchor_count; i++)
-		if (anchors->anchors[i].cert == path->certs[last])
-			return signatures_valid(&anchors->anchors[i], crts, last);
-	return false;
 }
 
 void mtls_path_free(struct mtls_path *path)

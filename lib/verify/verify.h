@@ -87,13 +87,15 @@ int mtls_verify_bounds(const struct mtls_verify_bounds *bounds, const uint8_t *c
 /* A chain as a peer sent it, parsed once, within the bounds. */
 struct mtls_chain;
 
+struct mtls_memo; /* lib/verify/memo.h */
+
 /*
  * Parses a chain and holds it against @bounds: the errors of mtls_verify_bounds(). The bytes are
- * copied.
+ * copied. A certificate that @memo (or NULL) has is not parsed again.
  */
 int mtls_chain_parse(const struct mtls_verify_bounds *bounds, const uint8_t *const *der,
-		     const size_t *len, size_t count, struct mtls_chain **ret,
-		     struct mtls_diag *diag);
+		     const size_t *len, size_t count, struct mtls_memo *memo,
+		     struct mtls_chain **ret, struct mtls_diag *diag);
 void mtls_chain_free(struct mtls_chain *chain);
 MTLS_DEFINE_CLEANUP(struct mtls_chain *, mtls_chain_free)
 
@@ -104,9 +106,8 @@ struct mtls_path {
 	enum mtls_role role;
 	const char *ca_name; /* borrowed from the anchors */
 	bool remembered;     /* its signatures were verified earlier, and not this time */
+	bool quicker;        /* the memo saved some of the work */
 };
-
-struct mtls_memo; /* lib/verify/memo.h */
 
 /*
  * Finds a path of valid signatures from the first certificate of @chain through any of the others
@@ -120,12 +121,6 @@ int mtls_chain_path(const struct mtls_anchors *anchors, const struct mtls_chain 
 /* The reasons that their results mean: CERT_BOUNDS, CERT_REFUSED, ISSUER_UNTRUSTED, INTERNAL. */
 enum mtls_reason mtls_chain_parse_reason(int err);
 enum mtls_reason mtls_chain_path_reason(int err);
-
-/*
- * Verifies the signatures of @path, which was found with the same @anchors: what mtls_chain_path()
- * left out for a path that was remembered.
- */
-bool mtls_path_signatures_valid(const struct mtls_anchors *anchors, const struct mtls_path *path);
 
 /* mtls_chain_parse() and mtls_chain_path() without a memo, with the errors of both. */
 int mtls_verify_path(const struct mtls_anchors *anchors, const struct mtls_verify_bounds *bounds,

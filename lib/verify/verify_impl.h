@@ -48,8 +48,9 @@ struct mtls_anchors {
 };
 
 struct mtls_chain {
-	struct mtls_cert *certs[MTLS_CHAIN_MAX]; /* owned */
+	struct mtls_cert *certs[MTLS_CHAIN_MAX]; /* counted references */
 	size_t count;
+	bool quicker; /* the memo had one of them */
 };
 
 const struct mtls_verify_ca *mtls_anchors_find_ca(const struct mtls_anchors *anchors,

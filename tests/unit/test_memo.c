@@ -95,7 +95,7 @@ static struct mtls_path *ask(const struct mtls_anchors *anchors, struct mtls_mem
 		der[i] = sent[i]->der.data;
 		len[i] = sent[i]->der.size;
 	}
-	assert_int_equal(mtls_chain_parse(&bounds, der, len, count, &chain, NULL), 0);
+	assert_int_equal(mtls_chain_parse(&bounds, der, len, count, memo, &chain, NULL), 0);
 	int err = mtls_chain_path(anchors, chain, memo, &path, NULL);
 	assert_true(err == 0 || err == MTLS_E_CERT);
 	return path;
@@ -273,7 +273,7 @@ static void every_byte_counts(void **state)
 		const uint8_t *der = direct->der.data;
 		const size_t len = direct->der.size;
 		direct->der.data[i] ^= 1;
-		if (mtls_chain_parse(&bounds, &der, &len, 1, &chain, NULL) == 0 &&
+		if (mtls_chain_parse(&bounds, &der, &len, 1, memo, &chain, NULL) == 0 &&
 		    mtls_chain_path(anchors, chain, memo, &path, NULL) == 0)
 			fail_msg("octet %zu changed, and it was accepted", i);
 		direct->der.data[i] ^= 1;
@@ -281,22 +281,55 @@ static void every_byte_counts(void **state)
 	assert_true(meet(anchors, memo, direct, NULL));
 }
 
-/* What was skipped for a remembered path can be made up for, and is not taken on trust. */
-static void signatures_can_be_verified_later(void **state)
+/* What is known of a certificate does not hold for its bounds: another configuration has others. */
+static void bounds_are_looked_at_anew(void **state)
 {
+	struct certgen *rsa = certgen_new(
+		&(struct certgen_options){ .dn = "CN=rsa", LOGIN, .key = CERTGEN_RSA3072 }, root);
 	_cleanup_(mtls_anchors_freep) struct mtls_anchors *anchors =
 		anchors_of(MTLS_ROLE_USER, root);
-	_cleanup_(mtls_anchors_freep) struct mtls_anchors *others =
-		anchors_of(MTLS_ROLE_USER, other);
-	_cleanup_(mtls_path_freep) struct mtls_path *path = ask(anchors, NULL, leaf, middle);
-	_cleanup_(mtls_path_freep) struct mtls_path *second = ask(anchors, NULL, direct, NULL);
+	_cleanup_(mtls_memo_freep) struct mtls_memo *memo = NULL;
+	struct mtls_verify_bounds narrow = bounds;
+	struct mtls_chain *chain = NULL;
+	const uint8_t *der = rsa->der.data;
+	const size_t len = rsa->der.size;
 	(void)state;
-	assert_true(mtls_path_signatures_valid(anchors, path));
-	assert_false(mtls_path_signatures_valid(others, path));
-	struct mtls_cert *own = path->certs[1];
-	path->certs[1] = second->certs[0];
-	assert_false(mtls_path_signatures_valid(anchors, path));
-	path->certs[1] = own;
+	narrow.max_rsa_bits = 2048;
+	assert_int_equal(mtls_memo_new(8, 1, &memo), 0);
+	assert_false(meet(anchors, memo, rsa, NULL));
+	assert_true(meet(anchors, memo, rsa, NULL));
+	assert_int_equal(mtls_chain_parse(&narrow, &der, &len, 1, memo, &chain, NULL),
+			 MTLS_E_LIMIT);
+	narrow.max_certs = 0;
+	assert_int_equal(mtls_chain_parse(&narrow, &der, &len, 1, memo, &chain, NULL),
+			 MTLS_E_LIMIT);
+	assert_null(chain);
+	certgen_free(rsa);
+}
+
+/* A certificate is parsed once; one that is longer than others every time. */
+static void certificates_are_parsed_once(void **state)
+{
+	static uint8_t padding[MTLS_MEMO_CERT_MAX];
+	const struct certgen_options options = {
+		.dn = "CN=long", LOGIN, .ext = { { "1.2.3", padding, sizeof(padding), false } }
+	};
+	struct certgen *rows[] = { certgen_new(&options, root), direct };
+	_cleanup_(mtls_anchors_freep) struct mtls_anchors *anchors =
+		anchors_of(MTLS_ROLE_USER, root);
+	_cleanup_(mtls_memo_freep) struct mtls_memo *memo = NULL;
+	(void)state;
+	assert_int_equal(mtls_memo_new(8, 1, &memo), 0);
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		assert_null(mtls_memo_cert(memo, rows[i]->der.data, rows[i]->der.size));
+		assert_false(meet(anchors, memo, rows[i], NULL));
+		struct mtls_cert *cert = mtls_memo_cert(memo, rows[i]->der.data, rows[i]->der.size);
+		assert_int_equal(cert != NULL, rows[i] == direct);
+		assert_null(mtls_memo_cert(memo, rows[i]->der.data, rows[i]->der.size - 1));
+		mtls_cert_free(cert);
+		assert_true(meet(anchors, memo, rows[i], NULL));
+	}
+	certgen_free(rows[0]);
 }
 
 /* ------------------------------------------------------------ with and without: one answer */
@@ -328,7 +361,7 @@ static struct mtls_anchors *make_set(uint32_t set)
 
 static void compare(const struct mtls_anchors *anchors, struct mtls_memo *memo)
 {
-	_cleanup_(mtls_chain_freep) struct mtls_chain *chain = NULL;
+	_cleanup_(mtls_chain_freep) struct mtls_chain *chain = NULL, *plain = NULL;
 	_cleanup_(mtls_path_freep) struct mtls_path *with = NULL, *without = NULL;
 	const uint8_t *der[SENT];
 	size_t len[SENT];
@@ -339,8 +372,9 @@ static void compare(const struct mtls_anchors *anchors, struct mtls_memo *memo)
 		der[i] = cert->der.data;
 		len[i] = cert->der.size;
 	}
-	assert_int_equal(mtls_chain_parse(&bounds, der, len, count, &chain, NULL), 0);
-	int want = mtls_chain_path(anchors, chain, NULL, &without, NULL);
+	assert_int_equal(mtls_chain_parse(&bounds, der, len, count, NULL, &plain, NULL), 0);
+	assert_int_equal(mtls_chain_parse(&bounds, der, len, count, memo, &chain, NULL), 0);
+	int want = mtls_chain_path(anchors, plain, NULL, &without, NULL);
 	int got = mtls_chain_path(anchors, chain, memo, &with, NULL);
 	if (got != want)
 		fail_msg("with a memo %d, without %d; seed %u", got, want, seed);
@@ -388,7 +422,8 @@ int main(void)
 		cmocka_unit_test(each_step_counts),
 		cmocka_unit_test(the_generation_counts),
 		cmocka_unit_test(every_byte_counts),
-		cmocka_unit_test(signatures_can_be_verified_later),
+		cmocka_unit_test(bounds_are_looked_at_anew),
+		cmocka_unit_test(certificates_are_parsed_once),
 		cmocka_unit_test(no_answer_depends_on_it),
 	};
 	return cmocka_run_group_tests(tests, make_certs, free_certs);
