@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/str.h"
@@ -29,6 +30,7 @@
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 #define ARGUMENTS_MAX  16
 #define ARGUMENT_MAX   128
+#define OVERLAP        2 /* seconds that two readers of the journal share */
 #define NAMED_MAX      5 /* broken lines that are named one by one */
 
 /* What is older in the file than --since by more than this ends the search: clocks are set. */
@@ -89,12 +91,14 @@ static void make_arguments(struct arguments *arguments, const struct ctl_audit *
 	add(arguments, "--output=cat");
 	add(arguments, "--output-fields=MTLS_AUDIT");
 	if (ask->following) {
+		/* A little of what is there, too: it may come while journalctl starts. */
 		add(arguments, "--follow");
-		add(arguments, "--lines=0");
+		add(arguments, "--no-tail");
+		add(arguments, "--since=@%" PRId64, (int64_t)time(NULL) - OVERLAP);
 	} else if (ask->backwards) {
 		add(arguments, "--reverse");
 	}
-	if (filter->since_us >= DISORDER_US)
+	if (!ask->following && filter->since_us >= DISORDER_US)
 		add(arguments, "--since=@%" PRId64, (filter->since_us - DISORDER_US) / 1000000);
 	add(arguments, "_UID=%u", (unsigned int)audit->owner);
 	if (filter->id)

@@ -54,6 +54,10 @@ void explain_add(struct explain_report *report, enum explain_state state, const 
 		 enum mtls_reason reason, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 
+/* A check: PASSED with @good if @reason is ALLOWED, else FAILED with @bad. */
+void explain_say(struct explain_report *report, enum mtls_reason reason, const char *name,
+		 const char *good, const char *bad);
+
 /* Adds a line about what to do to the last row. */
 void explain_hint(struct explain_report *report, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -116,6 +120,17 @@ void explain_acceptable(const struct explain *e, const struct explain_chain *cha
  */
 bool explain_account(const struct explain *e, struct explain_report *report, const char *name,
 		     uint32_t *ret_uid);
+
+/* The checks of pam_mtls on a verdict for @name, for that account as this machine knows it. */
+void explain_local(const struct explain *e, struct explain_report *report, const char *name,
+		   uint32_t uid);
+
+/* From the certificate's keys to the account, and whether it may be entered. */
+void explain_mapping(const struct explain *e, const struct mtls_cert *leaf,
+		     struct explain_report *report);
+
+/* A lookup that has no answer: TIMEOUT or FAILED in @status. */
+void explain_no_answer(struct explain_report *report, const char *name, uint32_t status);
 
 /* Asks whose keys these are; 0 and @ret, or a negative code and @diag. */
 int explain_ask(const struct explain *e, enum mtls_lookup_kind kind,

@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A certificate explained: bounds, path and policy by lib/verify, keys and decision by lib/mapping,
- * lookups by the process that mtls-authd asks, the checks of this machine by lib/client. Nothing is
- * decided here but which of them can be made.
+ * A certificate explained: bounds, path and policy by lib/verify. Nothing is decided here but which
+ * checks can be made. One thread.
  */
 #include <config.h>
 
 #include <errno.h>
-#include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/str.h"
 #include "lib/base/when.h"
-#include "lib/client/obey.h"
-#include "lib/mapping/account.h"
-#include "lib/mapping/mapper.h"
 #include "tools/ctl_explain.h"
-#include "tools/ctl_lookup.h"
 
 /* One certificate on its way through the checks. */
 struct subject {
@@ -28,7 +21,6 @@ struct subject {
 	struct mtls_chain *chain;
 	struct mtls_path *path; /* NULL: none was found */
 	struct mtls_cert *leaf; /* parsed on its own */
-	struct mtls_mapper mapper;
 };
 
 static void subject_done(struct subject *s)
@@ -36,7 +28,6 @@ static void subject_done(struct subject *s)
 	mtls_chain_free(s->chain);
 	mtls_path_free(s->path);
 	mtls_cert_free(s->leaf);
-	mtls_mapper_done(&s->mapper);
 }
 
 int explain_chain_add(struct explain_chain *chain, const uint8_t *der, size_t len)
@@ -57,15 +48,6 @@ void explain_chain_done(struct explain_chain *chain)
 	for (size_t i = 0; i < chain->count; i++)
 		free(chain->der[i]);
 	chain->count = 0;
-}
-
-static void say(const struct subject *s, enum mtls_reason reason, const char *name,
-		const char *good, const char *bad)
-{
-	const bool allowed = reason == MTLS_REASON_ALLOWED;
-
-	explain_add(s->report, allowed ? EXPLAIN_PASSED : EXPLAIN_FAILED, name, reason, "%s",
-		    allowed ? good : bad);
 }
 
 /* --------------------------------------------------------------------------- certificate */
@@ -100,8 +82,8 @@ static bool check_bytes(struct subject *s, const struct explain_chain *chain)
 		show_leaf(s);
 		return true;
 	}
-	say(s, r == -ENOMEM ? MTLS_REASON_INTERNAL : mtls_chain_parse_reason(r), "encoding", "",
-	    mtls_diag_text(&diag, r));
+	explain_say(s->report, r == -ENOMEM ? MTLS_REASON_INTERNAL : mtls_chain_parse_reason(r),
+		    "encoding", "", mtls_diag_text(&diag, r));
 	return false;
 }
 
@@ -121,7 +103,8 @@ static void check_bounds(struct subject *s, const struct explain_chain *chain)
 				 &diag);
 	(void)snprintf(good, sizeof(good), "%zu certificate%s, of accepted sizes and key types",
 		       chain->count, chain->count == 1 ? "" : "s");
-	say(s, mtls_chain_parse_reason(r), "bounds", good, mtls_diag_text(&diag, r));
+	explain_say(s->report, mtls_chain_parse_reason(r), "bounds", good,
+		    mtls_diag_text(&diag, r));
 }
 
 static void say_path(const struct subject *s)
@@ -150,7 +133,7 @@ static void check_path(struct subject *s)
 		say_path(s);
 		return;
 	}
-	say(s, mtls_chain_path_reason(r), "path", "", mtls_diag_text(&diag, r));
+	explain_say(s->report, mtls_chain_path_reason(r), "path", "", mtls_diag_text(&diag, r));
 	explain_hint(
 		s->report,
 		"if its issuer is the CA of people here: add the CA's certificate to files of a "
@@ -219,7 +202,8 @@ static void policy_row(void *ctx, const char *name, enum mtls_reason reason, con
 			    "not looked at: it is about a path, and there is none");
 		return;
 	}
-	say(s, reason, name, passed_text(name), *detail ? detail : mtls_reason_text(reason));
+	explain_say(s->report, reason, name, passed_text(name),
+		    *detail ? detail : mtls_reason_text(reason));
 	if (reason != MTLS_REASON_ALLOWED)
 		hint_policy(s, reason);
 }
@@ -233,270 +217,6 @@ static void check_policy(struct subject *s)
 					 s->e->now, policy_row, s);
 	else
 		explain_add(s->report, EXPLAIN_UNKNOWN, "policy", 0, "%s", s->e->no_authd.text);
-}
-
-/* -------------------------------------------------------------------------------- mapping */
-
-static const char *key_of(const struct subject *s, enum mtls_key_kind kind)
-{
-	for (size_t i = 0; i < s->mapper.key_count; i++)
-		if (s->mapper.kinds[i] == kind)
-			return s->mapper.keys[i];
-	return "KEY";
-}
-
-static void show_keys(const struct subject *s)
-{
-	for (size_t i = 0; i < s->mapper.key_count; i++) {
-		char names[1024] = "";
-		size_t used = 0;
-		for (size_t k = 0; k < s->mapper.name_count; k++) {
-			const struct mtls_mapper_name *name = &s->mapper.names[k];
-			if (!(name->keys & (UINT32_C(1) << i)) || used + 70 > sizeof(names))
-				continue;
-			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
-						 used ? ", " : "", name->text);
-		}
-		explain_add(s->report, EXPLAIN_FACT, "key", 0, "%s: %s%s", s->mapper.keys[i],
-			    !s->mapper.answered ? "not looked up"
-			    : used              ? "bound to "
-						: "bound to nobody",
-			    names);
-	}
-}
-
-static void say_lookup(struct explain_report *report, const char *name, uint32_t status)
-{
-	const bool timeout = status == MTLS_LOOKUP_TIMEOUT;
-
-	explain_add(report, EXPLAIN_FAILED, name,
-		    timeout ? MTLS_REASON_LOOKUP_TIMEOUT : MTLS_REASON_LOOKUP_FAILED, "%s",
-		    timeout ? "an account source did not answer within lookup_timeout"
-			    : "the account sources could not answer: libnss_x509 or the snapshot "
-			      "is missing or damaged, or a source failed");
-	if (!timeout)
-		explain_hint(report, "mtlsctl check");
-}
-
-int explain_ask(const struct explain *e, enum mtls_lookup_kind kind,
-		const struct mtls_lookup_query *query, struct mtls_lookup_answer *ret,
-		struct mtls_diag *diag)
-{
-	if (!e->authd)
-		return mtls_diag_set(diag, MTLS_E_NOTFOUND, "%s", e->no_authd.text);
-	return ctl_lookup(kind, e->authd->user, e->authd->lookup_timeout_ms, query, ret, diag);
-}
-
-/* True if the bindings are known now. */
-static bool look_up_keys(struct subject *s)
-{
-	static struct mtls_lookup_query query;
-	static struct mtls_lookup_answer answer;
-	struct mtls_diag diag = { 0 };
-
-	if (mtls_mapper_keys(&s->mapper, s->leaf) < 0) {
-		say(s, MTLS_REASON_INTERNAL, "keys", "", "the certificate gives no keys");
-		return false;
-	}
-	mtls_mapper_query(&s->mapper, &query);
-	int r = explain_ask(s->e, MTLS_LOOKUP_X509, &query, &answer, &diag);
-	bool known = r >= 0 &&
-		     (answer.status == MTLS_LOOKUP_FOUND || answer.status == MTLS_LOOKUP_NOTFOUND);
-	if (known && mtls_mapper_add(&s->mapper, &answer) < 0) {
-		known = false;
-		answer.status = MTLS_LOOKUP_FAILED;
-	}
-	show_keys(s);
-	if (r < 0)
-		explain_add(s->report, EXPLAIN_UNKNOWN, "bindings", 0, "%s",
-			    mtls_diag_text(&diag, r));
-	else if (!known)
-		say_lookup(s->report, "bindings", answer.status);
-	return known;
-}
-
-/* -------------------------------------------------------------------------------- account */
-
-/* The checks of pam_mtls on the verdict, for the account as this machine knows it. */
-static void check_local(struct subject *s, const char *name, uint32_t uid)
-{
-	static struct mtls_auth_reply reply;
-	char account[MTLS_ACCOUNT_NAME_MAX + 1], good[160];
-	const struct explain *e = s->e;
-
-	if (!e->pam) {
-		explain_add(s->report, e->pam_absent ? EXPLAIN_FACT : EXPLAIN_FAILED,
-			    "this machine", MTLS_REASON_CONFIG, "%s", e->no_pam.text);
-		return;
-	}
-	const struct passwd *local = getpwnam(name);
-	const struct mtls_obey_local facts = {
-		.pam_user = e->user,
-		.user_found = local != NULL,
-		.user_uid = local ? local->pw_uid : (uid_t)-1,
-		.min_uid = e->pam->min_uid,
-		.allow_root = e->pam->allow_root,
-	};
-	(void)mtls_strcopy(account, sizeof(account), name);
-	reply = (struct mtls_auth_reply){
-		.verdict = MTLS_VERDICT_ALLOWED,
-		.reason = MTLS_REASON_ALLOWED,
-		.has_account = true,
-		.account = account,
-		.uid = uid,
-	};
-	const enum mtls_reason reason = mtls_obey_verdict(&reply, &facts);
-	(void)snprintf(good, sizeof(good), "would obey: uid %" PRIu32 ", min_uid %" PRIu32 "%s%s",
-		       uid, e->pam->min_uid, e->service ? ", service " : "",
-		       e->service ? e->service : "");
-	say(s, reason, "this machine", good, mtls_reason_text(reason));
-}
-
-static void say_absent(struct explain_report *report, const char *name)
-{
-	explain_add(report, EXPLAIN_FAILED, "account", MTLS_REASON_ACCOUNT_UNKNOWN,
-		    "'%s' does not exist in any source of accounts", name);
-	explain_hint(report, "mtlsctl account add %s, or in the source that it belongs to", name);
-	explain_hint(report, "or take its bindings away: mtlsctl bind list %s", name);
-}
-
-/* What roles_decide() and the verdict say of a program that is not root's. */
-static bool is_own(const struct explain *e, struct explain_report *report, const char *name,
-		   uint32_t uid)
-{
-	if (e->peer_uid < 0 || e->peer_uid == (int64_t)uid)
-		return true;
-	explain_add(report, EXPLAIN_FAILED, "own account", MTLS_REASON_ACCOUNT_PEER,
-		    "a program of uid %" PRId64 " asked for '%s', which is uid %" PRIu32,
-		    e->peer_uid, name, uid);
-	return false;
-}
-
-bool explain_account(const struct explain *e, struct explain_report *report, const char *name,
-		     uint32_t *ret_uid)
-{
-	static struct mtls_lookup_query query;
-	static struct mtls_lookup_answer answer;
-	struct mtls_diag diag = { 0 };
-
-	query.count = 0;
-	int r = mtls_lookup_query_add(&query, name, strlen(name))
-			? explain_ask(e, MTLS_LOOKUP_ACCOUNTS, &query, &answer, &diag)
-			: MTLS_E_SYNTAX;
-	if (r < 0) {
-		explain_add(report, EXPLAIN_UNKNOWN, "account", 0, "%s", mtls_diag_text(&diag, r));
-		return false;
-	}
-	if (answer.status == MTLS_LOOKUP_NOTFOUND) {
-		say_absent(report, name);
-		return false;
-	}
-	if (answer.status != MTLS_LOOKUP_FOUND) {
-		say_lookup(report, "account", answer.status);
-		return false;
-	}
-	const enum mtls_reason reason =
-		mtls_mapping_judge_account(&answer, name, e->authd->min_uid);
-	const bool allowed = reason == MTLS_REASON_ALLOWED;
-	explain_add(report, allowed ? EXPLAIN_PASSED : EXPLAIN_FAILED, "account", reason,
-		    "'%s' exists: uid %" PRIu32 ", gid %" PRIu32
-		    "; min_uid of mtls-authd is %" PRIu32,
-		    name, answer.uid, answer.gid, e->authd->min_uid);
-	*ret_uid = answer.uid;
-	return allowed && is_own(e, report, name, answer.uid);
-}
-
-static void hint_bind(const struct subject *s, const char *name)
-{
-	if (s->e->audit_id)
-		explain_hint(s->report, "mtlsctl bind add %s --from-audit %s", name,
-			     s->e->audit_id);
-	else
-		explain_hint(s->report, "mtlsctl bind add %s %s", name,
-			     key_of(s, MTLS_KEY_SPKI_SHA256));
-}
-
-static void say_unmapped(const struct subject *s)
-{
-	explain_add(s->report, EXPLAIN_FAILED, "binding", MTLS_REASON_UNMAPPED,
-		    "none of its keys is bound to an account");
-	hint_bind(s, s->e->user ? s->e->user : "USER");
-}
-
-static void say_other(const struct subject *s)
-{
-	explain_add(s->report, EXPLAIN_FAILED, "binding", MTLS_REASON_MAPPED_OTHER,
-		    "'%s' is asked for, and it is bound to %s%s%s", s->e->user,
-		    s->mapper.names[0].text, s->mapper.name_count > 1 ? " and others" : "", "");
-	explain_hint(s->report, "ask for the account '%s' instead", s->mapper.names[0].text);
-	hint_bind(s, s->e->user);
-}
-
-/* Several accounts and none named: each is looked at, one is enough. */
-static void check_candidates(struct subject *s)
-{
-	explain_add(s->report, EXPLAIN_PASSED, "binding", 0,
-		    "bound to %zu accounts: the person is asked which", s->mapper.name_count);
-	for (size_t i = 0; i < s->mapper.name_count; i++) {
-		struct explain_report own = { 0 };
-		struct subject candidate = *s;
-		uint32_t uid = 0;
-		char text[1024];
-		candidate.report = &own;
-		if (explain_account(s->e, &own, s->mapper.names[i].text, &uid))
-			check_local(&candidate, s->mapper.names[i].text, uid);
-		own.account = strdup(s->mapper.names[i].text);
-		explain_verdict_text(&own, text, sizeof(text));
-		const int code = explain_exit_code(&own);
-		s->report->choose = s->report->choose || code == CTL_OK;
-		explain_add(s->report, EXPLAIN_FACT, "candidate", 0, "'%s': %s",
-			    s->mapper.names[i].text, text);
-		explain_report_done(&own);
-	}
-	if (!s->report->choose)
-		explain_add(s->report, EXPLAIN_FAILED, "account", MTLS_REASON_ACCOUNT_REFUSED,
-			    "none of them can be entered");
-}
-
-static void check_chosen(struct subject *s, const struct mtls_mapper_name *name)
-{
-	uint32_t uid = 0;
-
-	explain_add(s->report, EXPLAIN_PASSED, "binding", 0, "its %s is bound to '%s'",
-		    mtls_key_kind_name(name->kind), name->text);
-	if (!explain_account(s->e, s->report, name->text, &uid))
-		return;
-	check_local(s, name->text, uid);
-	s->report->account = strdup(name->text);
-	if (!s->report->account)
-		s->report->err = -ENOMEM;
-}
-
-static void check_mapping(struct subject *s)
-{
-	const struct mtls_mapper_name *name = NULL;
-
-	if (!look_up_keys(s))
-		return;
-	switch (mtls_mapper_decide(&s->mapper, s->e->user, &name)) {
-	case MTLS_REASON_ALLOWED:
-		check_chosen(s, name);
-		return;
-	case MTLS_REASON_CHOOSE:
-		check_candidates(s);
-		return;
-	case MTLS_REASON_MAPPED_OTHER:
-		say_other(s);
-		break;
-	default:
-		say_unmapped(s);
-		break;
-	}
-	/* Whether a binding would do: the account that it should be. */
-	uint32_t uid = 0;
-	if (s->e->user && mtls_account_name_valid(s->e->user, strlen(s->e->user)) &&
-	    explain_account(s->e, s->report, s->e->user, &uid))
-		check_local(s, s->e->user, uid);
 }
 
 void explain_acceptable(const struct explain *e, const struct explain_chain *chain,
@@ -521,5 +241,5 @@ void explain_certificate(const struct explain *e, const struct explain_chain *ch
 	check_bounds(&s, chain);
 	check_path(&s);
 	check_policy(&s);
-	check_mapping(&s);
+	explain_mapping(e, s.leaf, report);
 }

@@ -53,6 +53,15 @@ void explain_add(struct explain_report *report, enum explain_state state, const 
 	};
 }
 
+void explain_say(struct explain_report *report, enum mtls_reason reason, const char *name,
+		 const char *good, const char *bad)
+{
+	const bool allowed = reason == MTLS_REASON_ALLOWED;
+
+	explain_add(report, allowed ? EXPLAIN_PASSED : EXPLAIN_FAILED, name, reason, "%s",
+		    allowed ? good : bad);
+}
+
 void explain_hint(struct explain_report *report, const char *fmt, ...)
 {
 	va_list ap;

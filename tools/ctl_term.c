@@ -81,7 +81,7 @@ static bool printable(uint32_t code)
 
 size_t ctl_term_text(const char *text, size_t columns, char *out, size_t size)
 {
-	size_t count = 0, used = 0, cut = 0;
+	size_t count = 0, used = 0, cut = 0, cut_count = 0;
 
 	while (*text) {
 		uint32_t code;
@@ -93,6 +93,7 @@ size_t ctl_term_text(const char *text, size_t columns, char *out, size_t size)
 			used = cut;
 			out[used++] = '.';
 			out[used++] = '.';
+			count = cut_count + 2;
 			break;
 		}
 		if (shown)
@@ -101,8 +102,10 @@ size_t ctl_term_text(const char *text, size_t columns, char *out, size_t size)
 			out[used] = '?';
 		used += need;
 		text += len;
-		if (++count + 2 <= columns || !columns)
+		if (++count + 2 <= columns || !columns) {
 			cut = used;
+			cut_count = count;
+		}
 	}
 	out[used] = '\0';
 	return count;

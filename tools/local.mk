@@ -30,8 +30,13 @@ mtlsctl_SOURCES = \
 	%D%/ctl_enable.c %D%/ctl_enable.h \
 	%D%/ctl_enable_list.c \
 	%D%/ctl_enroll.c \
-	%D%/ctl_explain.c %D%/ctl_explain.h %D%/ctl_explain_audit.c \
-	%D%/ctl_explain_cert.c %D%/ctl_explain_report.c %D%/ctl_explain_user.c \
+	%D%/ctl_explain.c %D%/ctl_explain.h \
+	%D%/ctl_explain_account.c \
+	%D%/ctl_explain_audit.c \
+	%D%/ctl_explain_cert.c \
+	%D%/ctl_explain_mapping.c \
+	%D%/ctl_explain_report.c \
+	%D%/ctl_explain_user.c \
 	%D%/ctl_group.c \
 	%D%/ctl_handshake.c %D%/ctl_handshake.h \
 	%D%/ctl_init.c \
@@ -93,4 +98,11 @@ EXTRA_DIST += \
 # They need the folder that the state folder lies in.
 if E2E
 TESTS += tests/tools/test_accounts.py tests/tools/test_status.py tests/tools/test_check.sh tests/tools/test_try.sh
+endif
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_term
+TESTS += tests/unit/test_term
+tests_unit_test_term_SOURCES = tests/unit/test_term.c tools/ctl_term.c tools/ctl_term.h
+tests_unit_test_term_LDADD = $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 endif

@@ -139,6 +139,11 @@ def certificates(out, world):
     checks = {check["check"]: check for check in as_json(done)["checks"]}
     out.result(checks["path"]["state"] == "failed" and checks["times"]["state"] == "passed"
                and checks["revocation"]["state"] == "fact", "what needs no path is looked at without", done)
+    world.bind("carol", "good")
+    done = explain(leaf["good"])
+    out.result(done.returncode == 0 and "be asked which account" in done.stdout
+               and "'carol': would enter as 'carol'" in done.stdout, "bound to two: a choice", done)
+    world.unbind("carol", "good")
     write("/run/mtls-test/nonsense.pem", "nonsense\n")
     done = explain("/run/mtls-test/nonsense.pem")
     out.result(done.returncode == 3 and "(certificate-refused)" in done.stdout, "no certificate", done)

@@ -33,6 +33,7 @@ E2E_TESTS = \
 	%D%/phases.py \
 	%D%/broken_trust.py \
 	%D%/explain.py \
+	%D%/journal.py \
 	%D%/matrix.py \
 	%D%/renew.py \
 	%D%/readme_setup.py \
