@@ -47,6 +47,7 @@ extern const struct ctl_command ctl_reload;
 extern const struct ctl_command ctl_renew;
 extern const struct ctl_command ctl_rescue;
 extern const struct ctl_command ctl_status;
+extern const struct ctl_command ctl_top;
 extern const struct ctl_command ctl_try;
 
 /* The commands in the order in which they are shown; NULL behind the last. */

@@ -61,11 +61,15 @@ mtlsctl_SOURCES = \
 	%D%/ctl_openmetrics.c %D%/ctl_openmetrics.h \
 	%D%/ctl_reload.c \
 	%D%/ctl_lookup.c %D%/ctl_lookup.h \
+	%D%/ctl_rates.c %D%/ctl_rates.h \
+	%D%/ctl_rates_print.c \
+	%D%/ctl_screen.c %D%/ctl_screen.h \
 	%D%/ctl_snapshot.c %D%/ctl_snapshot.h \
 	%D%/ctl_status.c \
 	%D%/ctl_term.c %D%/ctl_term.h \
 	%D%/ctl_text.c %D%/ctl_text.h \
 	%D%/ctl_trial.c %D%/ctl_trial.h \
+	%D%/ctl_top.c \
 	%D%/ctl_try.c \
 	%D%/ctl_words.c %D%/ctl_words.h \
 	%D%/ctl_x509.c %D%/ctl_x509.h \

@@ -20,44 +20,41 @@
 
 #define COMMANDS_MAX 16 /* of one task */
 
-/* By what a person wants to do, and in the order in which one does it. */
+/* By what a person wants to do, and in the order in which one does it. A line each. */
+/* clang-format off */
 static const struct task {
 	const char *title;
 	const struct ctl_command *commands[COMMANDS_MAX]; /* NULL behind the last */
 } tasks[] = {
-	/* clang-format off: a line each, so that changes do not meet */
-	{ "Set up",
-	  {
-		  &ctl_init,
-		  &ctl_rescue,
-		  &ctl_check,
-		  &ctl_enable,
-		  &ctl_confirm,
-		  &ctl_disable,
-	  } },
-	{ "People",
-	  {
-		  &ctl_enroll,
-		  &ctl_issue,
-		  &ctl_renew,
-		  &ctl_account,
-		  &ctl_group,
-		  &ctl_bind,
-	  } },
-	{ "Operate",
-	  {
-		  &ctl_status,
-		  &ctl_reload,
-		  &ctl_metrics,
-	  } },
-	{ "Find out",
-	  {
-		  &ctl_audit,
-		  &ctl_explain,
-		  &ctl_try,
-	  } },
-	/* clang-format on */
+	{ "Set up", {
+		&ctl_init,
+		&ctl_rescue,
+		&ctl_check,
+		&ctl_enable,
+		&ctl_confirm,
+		&ctl_disable,
+	} },
+	{ "People", {
+		&ctl_enroll,
+		&ctl_issue,
+		&ctl_renew,
+		&ctl_account,
+		&ctl_group,
+		&ctl_bind,
+	} },
+	{ "Operate", {
+		&ctl_status,
+		&ctl_reload,
+		&ctl_top,
+		&ctl_metrics,
+	} },
+	{ "Find out", {
+		&ctl_audit,
+		&ctl_explain,
+		&ctl_try,
+	} },
 };
+/* clang-format on */
 
 const struct ctl_command *ctl_command_at(size_t index)
 {

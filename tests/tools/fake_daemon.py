@@ -72,28 +72,34 @@ def say_message(tag, body):
 
 class Daemon:
     """Answers one connection: to each request (an import: to its end) the next of `answers`, which
-    are bytes; None closes instead."""
+    are bytes; None closes instead. With `always`, any number of connections, and the last answer again."""
 
-    def __init__(self, path, answers):
-        self.path, self.answers, self.seen = path, list(answers), []
+    def __init__(self, path, answers, always=False):
+        self.path, self.answers, self.seen, self.always = path, list(answers), [], always
         os.makedirs(os.path.dirname(path), exist_ok=True)
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
         self.listener.listen(1)
-        self.thread = threading.Thread(target=self.run)
+        self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def run(self):
-        try:
-            connection, _ = self.listener.accept()
-        except OSError:  # stop() before anybody came
-            return
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:  # stop() before anybody came
+                return
+            self.serve(connection)
+            if not self.always:
+                return
+
+    def serve(self, connection):
         with connection, connection.makefile("rb") as stream:
             while message := read_message(stream):
                 self.seen.append(say_message(*message))
                 if message[0] == ITEM or self.seen[-1].startswith("import"):
                     continue
-                answer = self.answers.pop(0)
+                answer = self.answers[0] if self.always and len(self.answers) == 1 else self.answers.pop(0)
                 if answer is None:
                     return
                 connection.sendall(answer)

@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """mtlsctl status, reload, metrics against daemons that say what real ones seldom say: certificates that are
 over, workers that crash, reloads that failed, nothing at all, nonsense. TAP; root, in a mount name space of its own."""
+import fcntl
 import json
 import os
 import re
+import signal
 import stat
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 TOP = os.environ["top_srcdir"]
@@ -311,4 +315,102 @@ terminal = Terminal([CTL, "reload"])
 terminal.finish()
 daemon.stop()
 tap.result("reads its configuration" in terminal.text and "generation 4" in terminal.text, "progress on a terminal", repr(terminal.text))
+
+# --- top ---
+
+ENTER, LEAVE = "\033[?1049h", "\033[?1049l"
+
+
+def growing(allowed, more=b"", **other):
+    return authd(more=more + counter(allowed, "ok", "mtls_authd_handshakes_total", label="result"), **other)
+
+
+FIRST, LATER = growing(100), growing(112)
+
+
+def top(args, answers, environment=None):
+    """On a terminal, against a daemon that gives the answers, then the last one again."""
+    return Daemon(AUTHD, answers, always=True), Terminal([CTL, "top", "--interval", "1"] + args, environment=environment)
+
+
+def ended(daemon, terminal, name, status, words):
+    got = terminal.finish()
+    daemon.stop()
+    tap.result(got == status and all(word in terminal.text for word in words), name, f"{got} {terminal.text!r}")
+
+
+daemon = Daemon(AUTHD, [FIRST, FIRST, LATER], always=True)
+done = subprocess.run([CTL, "top", "--once", "--json", "--interval", "1"], capture_output=True, text=True, timeout=LIMIT_S, check=False)
+daemon.stop()
+said = json.loads(done.stdout)
+tap.result(done.returncode == 0 and abs(said["rates"]["mtls_authd_handshakes_total"]["ok"] * said["seconds"] - 12) < 0.001
+           and said["rates"]["mtls_authd_verdicts_total"] == {"allowed": 0, "unmapped": 0}
+           and said["gauges"]["mtls_authd_connections"]["handshake"] == 7 and "mtls_authd_verdict_duration_seconds_sum" not in said["rates"],
+           "top: rates are what counters grew by", done.stdout)
+restarted = growing(5, who={"started": str(NOW - 1)})
+daemon = Daemon(AUTHD, [FIRST, FIRST, restarted], always=True)
+done = subprocess.run([CTL, "top", "--once", "--json", "--interval", "1"], capture_output=True, text=True, timeout=LIMIT_S, check=False)
+daemon.stop()
+said = json.loads(done.stdout)
+tap.result(abs(said["rates"]["mtls_authd_handshakes_total"]["ok"] * said["seconds"] - 5) < 0.001,
+           "top: a daemon that was started again counts from nothing", done.stdout)
+daemon = Daemon(AUTHD, [FIRST], always=True)
+done = subprocess.run([CTL, "top", "--once", "--interval", "1"], capture_output=True, text=True, timeout=LIMIT_S, check=False)
+tap.result(done.returncode == 0 and "\033" not in done.stdout and "q ends" not in done.stdout
+           and all(word in done.stdout for word in ("allowed", "denied", "unmapped", "connections", "handshake 7", "4712")),
+           "top --once on no terminal: plain", done.stdout)
+with subprocess.Popen([CTL, "top", "--interval", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as follower:
+    lines = [follower.stdout.readline() for _ in range(3)]
+    follower.stdout.close()
+    status = follower.wait(LIMIT_S)
+daemon.stop()
+tap.result(lines[0].startswith("time") and re.match(r"20\d\d-\d\d-\d\d .* 0\.0 ", lines[1]) and status == 1, "top on no terminal: a line each time, until nobody reads",
+           f"{status} {lines}")
+check("top without a daemon", ["top"], None, None, 4, ["does not run"])
+daemon = Daemon(AUTHD, [end(OK)], always=True)
+check("top of a daemon that says nothing", ["top"], None, None, 1, ["does not say how it is"])
+daemon.stop()
+check("top with a wrong interval", ["top", "--interval", "0"], None, None, 2, ["--interval needs a number from 1"])
+
+daemon, terminal = top([], [FIRST, FIRST, LATER], {"TERM": "xterm"})
+terminal.expect([re.escape(ENTER)])
+terminal.expect([r"handshakes[^\n]* 1[0-9]\.\d/s"])
+echo = termios.tcgetattr(terminal.master)[3] & termios.ECHO
+os.write(terminal.master, b"xq")
+ended(daemon, terminal, "top on a terminal, until q; the screen of before comes back", 0, [LEAVE, "\033[?25h", "q ends"])
+tap.result(not echo, "keys are not shown")
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+    daemon, terminal = top([], [FIRST])
+    terminal.expect(["q ends"])
+    os.kill(terminal.pid, number)
+    ended(daemon, terminal, f"top ended by {number.name}: the screen of before comes back", -number, [LEAVE])
+daemon, terminal = top([], [FIRST])
+terminal.expect(["q ends"])
+fcntl.ioctl(terminal.master, termios.TIOCSWINSZ, struct.pack("HHHH", 5, 30, 0, 0))
+terminal.expect([r"(?s)\033\[H.*\033\[J"])
+after = terminal.text[terminal.text.rindex("\033[H"):]
+rows = re.sub(r"\033\[[0-9;?]*[A-Za-z]", "", after).split("\r\n")
+os.write(terminal.master, b"q")
+ended(daemon, terminal, "top on a terminal that was made smaller", 0, [LEAVE])
+tap.result(len(rows) == 5 and all(len(row) <= 30 for row in rows), "it fits", repr(rows))
+daemon, terminal = top([], [FIRST])
+terminal.expect(["q ends"])
+daemon.stop()
+terminal.expect(["(?s)mtls-authd does not answer.*waiting"])
+daemon = Daemon(AUTHD, [FIRST], always=True)
+terminal.expect(["q ends"])
+terminal.expect(["allowed"])
+os.write(terminal.master, b"q")
+ended(daemon, terminal, "a daemon that goes away is waited for", 0, [LEAVE])
+daemon, terminal = top([], [FIRST])
+terminal.expect(["q ends"])
+os.kill(terminal.pid, signal.SIGTSTP)
+_, status = os.waitpid(terminal.pid, os.WUNTRACED)
+terminal.expect([re.escape(LEAVE)])
+stopped = os.WIFSTOPPED(status)
+os.kill(terminal.pid, signal.SIGCONT)
+terminal.expect([re.escape(ENTER)])
+os.write(terminal.master, b"q")
+ended(daemon, terminal, "top gives the screen back while it is stopped", 0, [LEAVE])
+tap.result(stopped, "it was stopped")
 tap.plan()
