@@ -172,7 +172,7 @@ static int run_confirm(const struct ctl_action *action, int argc, char **argv)
 		return code;
 	if (geteuid() != 0)
 		return ctl_error(CMD, "only root may confirm");
-	int r = ctl_pam_lock(true, &lock, &diag);
+	int r = ctl_pam_lock(CTL_PAM_PATIENCE_MS, &lock, &diag);
 	if (r < 0)
 		return ctl_error(CMD, "%s", mtls_diag_text(&diag, r));
 	origin.count = ctl_proc_ancestors(origin.ancestors);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -321,16 +322,63 @@ static int take_back(struct enable *e, const char *why)
 	return ctl_error(CMD, "%s", why);
 }
 
-static int write_all(struct enable *e)
+/* The proofs took their time, and were about this very content. */
+static int check_same(const struct job *job)
 {
+	_cleanup_pam_file_ struct ctl_pam_file now = CTL_PAM_FILE;
 	struct mtls_diag diag = { 0 };
 
+	int code = check_state(job->service);
+	if (code)
+		return code;
+	int r = ctl_pam_read(job->service, &now, &diag);
+	if (r < 0)
+		return ctl_error(CMD, "%s", mtls_diag_text(&diag, r));
+	if (now.text.len != job->file.text.len || now.uid != job->file.uid ||
+	    now.gid != job->file.gid || now.mode != job->file.mode ||
+	    memcmp(now.text.data, job->file.text.data, now.text.len) != 0)
+		return ctl_error(CMD,
+				 "'%s' was changed by somebody else meanwhile. Nothing was "
+				 "changed by this command: start again",
+				 job->service);
+	return CTL_OK;
+}
+
+static int write_locked(struct enable *e)
+{
+	struct mtls_diag diag = { 0 };
+	int code = CTL_OK;
+
+	for (size_t i = 0; !code && i < e->count; i++)
+		code = check_same(&e->jobs[i]);
+	if (code)
+		return code;
 	int r = prepare(e, &diag);
 	if (r >= 0 && e->confirm_s)
 		r = ctl_pam_watch(e->lock, &diag);
 	if (r >= 0)
 		r = put_in_place(e, &diag);
 	return r < 0 ? take_back(e, mtls_diag_text(&diag, r)) : CTL_OK;
+}
+
+/* Not to be stopped half-way, with the lock, by a key on the terminal. */
+static int write_all(struct enable *e)
+{
+	static const int signals[] = { SIGINT, SIGQUIT, SIGTSTP, SIGHUP, SIGTERM };
+	struct mtls_diag diag = { 0 };
+	sigset_t blocked, before;
+
+	int r = ctl_pam_lock(CTL_PAM_PATIENCE_MS, &e->lock, &diag);
+	if (r < 0)
+		return ctl_error(CMD, "%s", mtls_diag_text(&diag, r));
+	(void)sigemptyset(&blocked);
+	for (size_t i = 0; i < MTLS_COUNT(signals); i++)
+		(void)sigaddset(&blocked, signals[i]);
+	(void)sigprocmask(SIG_BLOCK, &blocked, &before);
+	int code = write_locked(e);
+	(void)close(MTLS_TAKE_FD(e->lock));
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	return code;
 }
 
 /* --- what is told --- */
@@ -394,10 +442,22 @@ static int print_steps(const struct enable *e, int code)
 	return code ? code : r;
 }
 
+/* Early, before anybody is asked: the folder of states is as it should be. */
+static int check_folder(void)
+{
+	_cleanup_close_ int lock = -1;
+	struct mtls_diag diag = { 0 };
+
+	int r = ctl_pam_lock(CTL_PAM_PATIENCE_MS, &lock, &diag);
+	return r < 0 ? ctl_error(CMD, "%s", mtls_diag_text(&diag, r)) : CTL_OK;
+}
+
 static int run_all(struct enable *e, const struct options *o, uint32_t fd)
 {
-	int code = plan_all(e);
+	int code = o->dry_run ? CTL_OK : check_folder();
 
+	if (!code)
+		code = plan_all(e);
 	for (size_t i = 0; !code && i < e->count; i++) {
 		_cleanup_(mtls_stack_freep) struct mtls_stack *now = NULL;
 		code = check_reversible(&e->jobs[i], &now);
@@ -426,8 +486,6 @@ static void release(struct enable *e)
 	mtls_buf_done(&e->prove.secret);
 	json_decref(e->prove.steps);
 	ctl_person_done(&e->prove.person);
-	if (e->lock >= 0)
-		(void)close(e->lock);
 	free(e);
 }
 
@@ -494,7 +552,6 @@ static int take_services(const struct ctl_action *action, char **args, int count
 
 static int start(const struct ctl_action *action, const struct options *o, char **args, int count)
 {
-	struct mtls_diag diag = { 0 };
 	uint32_t fd = 0;
 
 	struct enable *e = calloc(1, sizeof(*e));
@@ -514,8 +571,6 @@ static int start(const struct ctl_action *action, const struct options *o, char 
 					 &fd);
 	if (!code)
 		code = take_services(action, args, count, e);
-	if (!code && ctl_pam_lock(true, &e->lock, &diag) < 0)
-		code = ctl_error(CMD, "%s", mtls_diag_text(&diag, -EACCES));
 	if (!code)
 		code = print_steps(e, run_all(e, o, fd));
 	release(e);
@@ -533,7 +588,7 @@ static int restore(void)
 	_cleanup_close_ int lock = -1;
 	struct mtls_diag diag = { 0 };
 
-	int r = ctl_pam_lock(true, &lock, &diag);
+	int r = ctl_pam_lock(CTL_PAM_PATIENCE_MS, &lock, &diag);
 	if (r < 0)
 		return ctl_error(CMD, "%s", mtls_diag_text(&diag, r));
 	return ctl_pam_return_due(tell_returned, NULL) < 0 ? CTL_FAILED : CTL_OK;

@@ -145,7 +145,7 @@ void ctl_pam_return_by_the_way(void)
 	_cleanup_close_ int lock = -1;
 
 	if (geteuid() != 0 || access(CTL_PAM_STATE "/lock", F_OK) < 0 ||
-	    ctl_pam_lock(false, &lock, NULL) < 0)
+	    ctl_pam_lock(0, &lock, NULL) < 0)
 		return;
 	(void)ctl_pam_return_due(tell, NULL);
 }
@@ -192,8 +192,13 @@ static int64_t look(void)
 {
 	_cleanup_close_ int lock = -1;
 
-	if (ctl_pam_lock(true, &lock, NULL) < 0)
-		return ctl_pam_now_ms() + RETRY_MS;
+	/*
+	 * Who holds it for so long was stopped in the middle. Everybody replaces whole files, so
+	 * what is due can go back under its hands; waiting on would leave somebody locked out.
+	 */
+	if (ctl_pam_lock(CTL_PAM_PATIENCE_MS, &lock, NULL) < 0)
+		syslog(LOG_WARNING, "the lock of '%s' is not given up: going on without it",
+		       CTL_PAM_STATE);
 	int r = ctl_pam_return_due(log_sentence, NULL);
 	int64_t next = next_deadline();
 	return r < 0 && next ? ctl_pam_now_ms() + RETRY_MS : next;
@@ -227,8 +232,7 @@ static void end_early(void)
 	_cleanup_(mtls_strv_freep) char **services = NULL;
 	_cleanup_close_ int lock = -1;
 
-	if (ctl_pam_lock(true, &lock, NULL) < 0)
-		return;
+	(void)ctl_pam_lock(CTL_PAM_PATIENCE_MS, &lock, NULL);
 	(void)ctl_pam_state_services(&services);
 	for (char **service = services; service && *service; service++) {
 		struct ctl_pam_state state;

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/file.h"
 #include "lib/base/str.h"
 #include "tools/ctl_pam_state.h"
@@ -21,6 +22,7 @@
 #define STATE_VERSION 1
 #define STATE_MAX     16384
 #define WITNESS_MAX   16384
+#define LOCK_PAUSE_NS 20000000
 #define KEPT_MAX      1000 /* files of one service */
 #define SUFFIX        ".json"
 
@@ -59,7 +61,7 @@ static int make_folder(const char *path, mode_t mode, struct mtls_diag *diag)
 	return 0;
 }
 
-int ctl_pam_lock(bool wait, int *ret_fd, struct mtls_diag *diag)
+int ctl_pam_lock(uint32_t patience_ms, int *ret_fd, struct mtls_diag *diag)
 {
 	int r = make_folder(MTLS_STATEDIR, 0755, diag);
 	if (r >= 0)
@@ -71,10 +73,17 @@ int ctl_pam_lock(bool wait, int *ret_fd, struct mtls_diag *diag)
 	if (fd < 0)
 		return mtls_diag_set(diag, -errno, "cannot open '%s/lock': %s", CTL_PAM_STATE,
 				     strerrordesc_np(errno));
-	while (flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) < 0)
-		if (errno != EINTR)
-			return mtls_diag_set(diag, errno == EWOULDBLOCK ? MTLS_E_BUSY : -errno,
+	mtls_deadline deadline = mtls_deadline_in_ms(patience_ms);
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return mtls_diag_set(diag, -errno, "cannot lock '%s': %s", CTL_PAM_STATE,
+					     strerrordesc_np(errno));
+		if (mtls_deadline_left_ms(deadline) == 0)
+			return mtls_diag_set(diag, MTLS_E_BUSY,
 					     "another mtlsctl is changing service files");
+		(void)nanosleep(&pause, NULL);
+	}
 	*ret_fd = MTLS_TAKE_FD(fd);
 	return 0;
 }

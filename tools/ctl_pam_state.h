@@ -50,10 +50,12 @@ struct ctl_pam_state {
 };
 
 /*
- * Makes the folder if it is not there and locks it. @wait: until it is free; else MTLS_E_BUSY.
- * The lock ends with @ret_fd, which no child may keep. 0, -errno, MTLS_E_UNTRUSTED.
+ * Makes the folder if it is not there and locks it; waits at most @patience_ms, then MTLS_E_BUSY.
+ * The lock ends with @ret_fd, which no child may keep. Nobody is asked anything while it is held:
+ * the process that brings a change back waits for it. 0, -errno, MTLS_E_UNTRUSTED.
  */
-int ctl_pam_lock(bool wait, int *ret_fd, struct mtls_diag *diag);
+#define CTL_PAM_PATIENCE_MS 30000
+int ctl_pam_lock(uint32_t patience_ms, int *ret_fd, struct mtls_diag *diag);
 
 /* 0, -ENOENT, -errno, MTLS_E_CORRUPT. */
 int ctl_pam_state_load(const char *service, struct ctl_pam_state *ret, struct mtls_diag *diag);

@@ -24,9 +24,9 @@
 #include "tools/ctl_pam_dir.h"
 #include "tools/ctl_pam_trial.h"
 
-#define FOLDER_TEMPLATE MTLS_RUNDIR "/trial.XXXXXX"
-#define PATIENCE_MS     120000 /* slow cards, slow lookups, a delay after a failure */
-#define SAID_MAX        512
+#define FOLDER_NAME "trial." /* with the number of the process, and letters */
+#define PATIENCE_MS 120000   /* slow cards, slow lookups, a delay after a failure */
+#define SAID_MAX    512
 
 /* --- the folder --- */
 
@@ -74,6 +74,25 @@ static void remove_folder(const char *folder)
 	(void)rmdir(folder);
 }
 
+/* Of trials whose process was killed. */
+static void remove_leftovers(void)
+{
+	struct dirent **list = NULL;
+
+	int count = scandir(MTLS_RUNDIR, &list, NULL, NULL);
+	for (int i = 0; i < count; i++) {
+		const char *name = list[i]->d_name;
+		size_t len = sizeof(FOLDER_NAME) - 1;
+		char path[PATH_MAX];
+		long pid = strncmp(name, FOLDER_NAME, len) == 0 ? strtol(name + len, NULL, 10) : 0;
+		if (pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH &&
+		    path_in(MTLS_RUNDIR, name, path) == 0)
+			remove_folder(path);
+		free(list[i]);
+	}
+	free(list);
+}
+
 static int make_folder(const struct ctl_pam_trial *trial, char folder[PATH_MAX],
 		       struct mtls_diag *diag)
 {
@@ -81,7 +100,8 @@ static int make_folder(const struct ctl_pam_trial *trial, char folder[PATH_MAX],
 	char path[PATH_MAX];
 
 	(void)mkdir(MTLS_RUNDIR, 0755);
-	(void)snprintf(folder, PATH_MAX, "%s", FOLDER_TEMPLATE);
+	remove_leftovers();
+	(void)snprintf(folder, PATH_MAX, MTLS_RUNDIR "/" FOLDER_NAME "%ld.XXXXXX", (long)getpid());
 	if (!mkdtemp(folder)) {
 		*folder = '\0';
 		return mtls_diag_set(diag, -errno, "cannot make a folder in '%s': %s", MTLS_RUNDIR,

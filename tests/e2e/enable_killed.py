@@ -3,6 +3,7 @@
 mtlsctl enable, the return, and disable, killed before each of their steps: the service file is always
 the old one or the new one, and the way back works. Then the death of the process that watches.
 """
+import fcntl
 import os
 import signal
 import sys
@@ -12,8 +13,9 @@ from lib.enable import (BOB, LONG, PAM, STATE, Stocked, by_certificate, by_passw
                         enable, let_time_pass, phase, stack, states, sudo, watchers)
 from lib.private import environment
 from lib.records import wait_for
-from lib.terminal import converse
-from lib.world import run, write
+from lib.hosts import SECRET
+from lib.terminal import Terminal, converse
+from lib.world import PASSPHRASE, run, write
 
 SHIM = os.path.join(environment("top_builddir"), "tests/e2e/.libs/libkill_at.so")
 STEPS_MAX = 200
@@ -151,9 +153,43 @@ def watcher_is_alone(t):
         fields = file.read().rsplit(")", 1)[1].split()
     t.check(fields[4] == "0" and int(fields[3]) != os.getsid(0) and fields[1] == "1",
             "the watcher has no terminal, a session of its own, no parent of ours", fields)
-    targets = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
-    t.check(not any("pts" in x or "socket" in x or "lock" in x for x in targets) and
-            os.readlink(f"/proc/{pid}/cwd") == "/", "and no descriptor of the caller's", targets)
+    def targets():
+        return {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+
+    # Its own lock, for a moment, when enable has given it up.
+    wanted = {"/dev/null", "anon_inode:[timerfd]", "anon_inode:inotify"}
+    t.check(wait_for(lambda: targets() == wanted) and os.readlink(f"/proc/{pid}/cwd") == "/",
+            "and no descriptor of the caller's", targets())
+
+
+def lock_held(t):
+    """A process that was stopped with the lock keeps nobody out for good."""
+    enable("sudo", "--confirm", LONG)
+    with open(STATE + "/lock", "rb+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        let_time_pass("sudo")
+        t.check(wait_for(lambda: phase("sudo") == "returned", 120),
+                "somebody holds the lock for ever: it goes back all the same", states())
+        t.untouched("somebody holds the lock")
+
+
+def asked_meanwhile(t):
+    """While another enable waits for a passphrase, what is due goes back."""
+    enable("sudo", "--confirm", LONG)
+    other = Terminal(["mtlsctl", "enable", "login", "--user", BOB])
+    other.expect([SECRET])
+    let_time_pass("sudo")
+    t.check(wait_for(lambda: stack("sudo") == t.stock["sudo"]), "it goes back while somebody is asked",
+            states())
+    write(f"{PAM}/login", t.stock["login"] + "# meanwhile\n")
+    other.wait_hidden()
+    other.send(PASSPHRASE)
+    other.finish()
+    t.says("a file that was changed while it was proven is not written", other, 1,
+           "'login' was changed by somebody else meanwhile")
+    t.check(stack("login") == t.stock["login"] + "# meanwhile\n", "and keeps that change", stack("login"))
+    t.check(not [x for x in os.listdir(environment("MTLS_RUNDIR")) if x.startswith("trial.")],
+            "no trial leaves a folder", os.listdir(environment("MTLS_RUNDIR")))
 
 
 def restarted(t):
@@ -203,7 +239,7 @@ def state_of_others(t):
 
 def test(out):
     t = Stocked(out)
-    for part in (watcher_is_alone, watcher_killed, watcher_told_to_end, restarted, backup_lost, file_lost,
+    for part in (watcher_is_alone, watcher_killed, watcher_told_to_end, asked_meanwhile, lock_held, restarted, backup_lost, file_lost,
                  state_of_others, confirm_killed, disable_killed, return_killed, enable_killed):
         t.part(part)
     t.close()

@@ -112,6 +112,8 @@ class Stocked:
     def clean(self):
         for pid in watchers():
             os.kill(pid, 9)
+        if os.path.exists(STATE):
+            os.chmod(STATE, 0o700)
         for path in glob.glob(STATE + "/*"):
             os.unlink(path)
         for name, text in self.stock.items():
