@@ -10,11 +10,11 @@ dist_bashcompletion_DATA = %D%/completion/mtlsctl
 systemunitdir = $(prefix)/lib/systemd/system
 dist_systemunit_DATA = %D%/systemd/mtls-accountd.socket %D%/systemd/mtls-accountd-authd.socket \
 	%D%/systemd/mtls-authd.socket %D%/systemd/mtls-authd-control.socket \
-	%D%/systemd/mtls-metrics.timer %D%/systemd/mtls-pam-return.timer
+	%D%/systemd/mtls-metrics.timer %D%/systemd/mtls-renew.timer %D%/systemd/mtls-pam-return.timer
 nodist_systemunit_DATA = %D%/systemd/mtls-accountd.service %D%/systemd/mtls-authd.service \
-	%D%/systemd/mtls-metrics.service %D%/systemd/mtls-pam-return.service
+	%D%/systemd/mtls-metrics.service %D%/systemd/mtls-renew.service %D%/systemd/mtls-pam-return.service
 EXTRA_DIST += %D%/systemd/mtls-accountd.service.in %D%/systemd/mtls-authd.service.in \
-	%D%/systemd/mtls-metrics.service.in %D%/systemd/mtls-pam-return.service.in
+	%D%/systemd/mtls-metrics.service.in %D%/systemd/mtls-renew.service.in %D%/systemd/mtls-pam-return.service.in
 CLEANFILES += $(nodist_systemunit_DATA)
 $(nodist_systemunit_DATA): %D%/systemd/%.service: %D%/systemd/%.service.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's|[@]sbindir[@]|$(sbindir)|g; s|[@]mtlsstatedir[@]|$(mtlsstatedir)|g' $(srcdir)/dist/systemd/$*.service.in >$@.tmp && mv $@.tmp $@
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's|[@]sbindir[@]|$(sbindir)|g; s|[@]mtlsstatedir[@]|$(mtlsstatedir)|g; s|[@]mtlssysconfdir[@]|$(mtlssysconfdir)|g' $(srcdir)/dist/systemd/$*.service.in >$@.tmp && mv $@.tmp $@

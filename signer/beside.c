@@ -148,7 +148,7 @@ static int read_file(struct beside *beside, const char *name)
 	return r == -ENOMEM ? r : 0;
 }
 
-static bool named_by_digest(const char *name)
+bool beside_named_by_digest(const char *name)
 {
 	static const char digits[] = "0123456789abcdef";
 
@@ -181,7 +181,7 @@ static int read_folder(struct beside *beside)
 		return 0;
 	}
 	for (int i = 0; i < count; i++) {
-		if (named_by_digest(names[i]->d_name))
+		if (beside_named_by_digest(names[i]->d_name))
 			beside->by_digest = true;
 		else if (named++ < BESIDE_NAMED_MAX && r >= 0)
 			r = read_file(beside, names[i]->d_name);

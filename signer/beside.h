@@ -26,6 +26,9 @@ struct beside;
 /* Takes one remark about a file that is not used; borrowed for the call. */
 typedef void beside_say(void *ctx, const char *path, const char *text);
 
+/* "DIGEST.crt": opened only when that key is looked for. */
+bool beside_named_by_digest(const char *name);
+
 /*
  * Reads the administrator's folder, NULL for none; a missing folder is an empty one. Its files
  * count only if they and the folder are @owner's or root's and nobody else may write them. @say is

@@ -160,6 +160,7 @@ static void look(struct check *check)
 	check_settings(check);
 	check_server(check);
 	check_authorities(check);
+	check_certs(check);
 	check_system(check);
 	check_connections(check);
 	check_pam_services(check);

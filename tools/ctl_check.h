@@ -71,6 +71,7 @@ bool check_server_is_local(const struct check *check);
 void check_settings(struct check *check);    /* the three files; fills the settings */
 void check_server(struct check *check);      /* the daemon's certificate and key */
 void check_authorities(struct check *check); /* CAs of persons, hosts, servers; CRLs */
+void check_certs(struct check *check);       /* persons', in certs.d */
 void check_system(struct check *check);      /* users, programs, NSS, accounts */
 /*
  * What mtls-accountd says of itself. True and @ret_published, the generation that every snapshot

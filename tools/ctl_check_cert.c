@@ -25,6 +25,8 @@
 
 #define FIX_FILE   "check path, owner and mode: root's, writable by root only"
 #define FIX_SERVER "make a new server certificate: move both files away and run 'mtlsctl init'"
+#define FIX_TIME   "mtlsctl renew --server"
+#define FIX_DUE    "systemctl enable --now mtls-renew.timer, or now: mtlsctl renew --server"
 
 /* Certificates of one or several PEM files. */
 struct certs {
@@ -98,6 +100,17 @@ static void check_times(struct check *check, const char *area, const char *path,
 		check_add(check, CHECK_WARNING, area, advice, "'%s' expires on %s", path, day);
 	else
 		check_add(check, CHECK_OK, area, NULL, "'%s' is valid until %s", path, day);
+}
+
+/* Somebody should have renewed it by now, while there is time. */
+static void check_due(struct check *check, const char *path, gnutls_x509_crt_t crt)
+{
+	time_t start = gnutls_x509_crt_get_activation_time(crt);
+	time_t end = gnutls_x509_crt_get_expiration_time(crt);
+
+	if (end >= check->now + (time_t)CHECK_WARN_DAYS * DAY && ctl_is_due(start, end, check->now))
+		check_add(check, CHECK_WARNING, "server", FIX_DUE,
+			  "'%s' has used up two thirds of its time", path);
 }
 
 static bool has_purpose(gnutls_x509_crt_t crt, const char *oid)
@@ -214,7 +227,8 @@ void check_server(struct check *check)
 	    read_file(check, "server", path, &trust, &pem) < 0)
 		return;
 	gnutls_x509_crt_t leaf = chain.list[0];
-	check_times(check, "server", path, leaf, FIX_SERVER);
+	check_times(check, "server", path, leaf, FIX_TIME);
+	check_due(check, path, leaf);
 	if (!has_purpose(leaf, GNUTLS_KP_TLS_WWW_SERVER))
 		check_add(check, CHECK_ERROR, "server", FIX_SERVER,
 			  "'%s' has no extendedKeyUsage serverAuth", path);

@@ -15,6 +15,7 @@ mtlsctl_SOURCES = \
 	%D%/ctl_certs.c %D%/ctl_certs.h \
 	%D%/ctl_check.c %D%/ctl_check.h \
 	%D%/ctl_check_cert.c \
+	%D%/ctl_check_certs.c \
 	%D%/ctl_check_pam.c \
 	%D%/ctl_check_accountd.c \
 	%D%/ctl_check_authd.c \

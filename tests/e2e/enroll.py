@@ -138,6 +138,48 @@ def outside(out, world):
     expect_entered(out, "su by erin among others' and expired certificates", Attempt(world, Su(), "erin"))
 
 
+def findings(out, world):
+    """What `mtlsctl check` says of certs.d, with what to do. A row: text, advice, how it comes about."""
+    laid = Done(["enroll", "erin", "--cert", "/root/erin.crt", "--json"], None).json["file"]
+    good = pki.read(laid)
+    key = "/root/erin.plain"
+    pki.openssl("pkey", "-in", world.home("erin", "erin.key"), "-passin", f"pass:{pki.PASSPHRASE}", "-out", key)
+
+    def lay(days, values=None):
+        world.pki.user_ca.sign("/root/erin.new", key, "/O=Example/CN=erin", values, days=days)
+        pki.write(laid, pki.read("/root/erin.new"), 0o644)
+
+    def many():
+        for number in range(65):
+            pki.write(world.at(f"certs.d/{number:03d}.crt"), good, 0o644)
+
+    name = world.at("certs.d/x.crt")
+    rows = (
+        ("expired on", "mtlsctl renew USER", lambda: lay((-30 * pki.DAY, -pki.DAY))),
+        ("expires on", "mtlsctl enroll USER --cert FILE", lambda: lay((-90 * pki.DAY, 20 * pki.DAY))),
+        ("is refused: ", "mtlsctl renew USER", lambda: lay((-pki.DAY, 365 * pki.DAY), pki.SERVER)),
+        ("is writable by group", "chmod 0644", lambda: os.chmod(laid, 0o666)),
+        ("holds a private key", "take the key for stolen", lambda: pki.write(name, good + pki.read(key), 0o644)),
+        ("x.crt'", "remove it", lambda: pki.write(name, "rubbish", 0o644)),
+        ("has the name of another key", "mv it", lambda: pki.write(world.at(f"certs.d/{64 * 'a'}.crt"), good, 0o644)),
+        ("files have other names", "give each the name", many),
+    )
+    for text, advice, make in rows:
+        make()
+        done = Done(["check"], None)
+        at = [i for i, line in enumerate(done.out.splitlines()) if "certs.d" in line and text in line]
+        after = done.out.splitlines()[at[0] + 1] if at else ""
+        out.result(advice in after, f"check: {text}", f"{at}, {after!r}, {done}")
+        for other in certs_of(world):
+            if world.at("certs.d/" + other) != laid and not other.startswith("erin"):
+                os.unlink(world.at("certs.d/" + other))
+        os.chmod(laid, 0o644)
+        pki.write(laid, good, 0o644)
+    done = Done(["check"], None)
+    out.result(f"'{laid}' of 'erin' is valid until" in done.out and "warning  certs.d" not in done.out,
+               "check: content with what is good", done)
+
+
 def wrong_beside(out, world):
     """A certificate that lies beside another key."""
     world.forget("dave")
@@ -212,7 +254,7 @@ def without_daemons(out, world):
 
 def test(out):
     world = Initiated()
-    for part in (new_keys, own_keys, outside, wrong_beside, hostile_homes, full_disk, without_daemons):
+    for part in (new_keys, own_keys, outside, findings, wrong_beside, hostile_homes, full_disk, without_daemons):
         part(out, world)
     world.close()
     out.result(not world.problems(), "no daemon, worker or signer crashed", world.problems())

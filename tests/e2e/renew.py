@@ -290,6 +290,22 @@ def server(out, world):
     expect_entered(out, "su by bob, after all that", Attempt(world, Su(), "bob"))
 
 
+def due(out, world):
+    """`mtlsctl check` and --if-due agree."""
+    path = world.at("server.pem")
+    out.result("two thirds" not in Done(["check"], None).out, "check: a new certificate is not due", path)
+    world.authority("server").sign("/root/aged-server.pem", world.at("private/server.key"),
+                                   f"/CN={pki.SERVER_NAME}", pki.SERVER, days=(-70 * DAY, 32 * DAY))
+    pki.write(path, pki.read("/root/aged-server.pem"), 0o644)
+    done = Done(["check"], None)
+    out.result("has used up two thirds of its time" in done.out and "mtls-renew.timer" in done.out and
+               "mtlsctl renew --server" in done.out, "check: it is due, and what to type", done)
+    done = Done(["renew", "--server", "--crl", "--if-due"], None)
+    expect(out, "what the timer runs", done, 0, "renewed", "mtls-authd shows it")
+    out.result("two thirds" not in Done(["check"], None).out, "check: content again", done)
+    expect_entered(out, "su by bob", Attempt(world, Su(), "bob"))
+
+
 def refused_reload(out, world):
     """The daemon does not take the new set-up, for whatever reason: the old certificate comes back."""
     path = world.at("server.pem")
@@ -419,7 +435,7 @@ def everything(out, world):
 
 def test(out):
     world = Initiated()
-    for part in (persons, pkcs12, certs_d, not_theirs, revoked, full_disk, kill_persons, server, refused_reload,
+    for part in (persons, pkcs12, certs_d, not_theirs, revoked, full_disk, kill_persons, server, due, refused_reload,
                  stopped, full_conf, command, everything):
         part(out, world)
     world.close()

@@ -1,24 +1,39 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The units that write metrics: systemd understands them, and nothing in them is misspelt.
+# The units with timers, which write metrics and renew certificates: systemd understands them, and nothing in
+# them is misspelt.
 . "$top_srcdir/tests/tools/tap.sh"
 command -v systemd-analyze >/dev/null || {
 	echo '1..0 # SKIP systemd-analyze is missing (systemd)'
 	exit 0
 }
-grep -q "^ExecStart=/[^@]*/mtlsctl metrics --output /.*\.prom\$" "$top_builddir/dist/systemd/mtls-metrics.service"
-ok 'the service starts mtlsctl by its absolute path'
-# verify wants the program to exist, under whatever prefix.
-sed "s|^ExecStart=[^ ]*|ExecStart=$mtlsctl|" "$top_builddir/dist/systemd/mtls-metrics.service" >"$work/mtls-metrics.service"
-cp "$top_srcdir/dist/systemd/mtls-metrics.timer" "$work/"
 verify() {
-	SYSTEMD_UNIT_PATH=$work: systemd-analyze verify --man=no "$work/mtls-metrics.service" "$work/mtls-metrics.timer" >"$work/out" 2>&1
+	SYSTEMD_UNIT_PATH=$work: systemd-analyze verify --man=no "$work/$1.service" "$work/$1.timer" >"$work/out" 2>&1
 	# What it says of other units is not ours.
-	! grep mtls-metrics "$work/out"
+	! grep "$1" "$work/out"
 }
-verify
-ok 'systemd-analyze finds nothing in them'
-echo 'Colour=blue' >>"$work/mtls-metrics.timer"
-! verify >/dev/null
-ok 'it would find a word that is not known'
+# check UNIT ARGUMENTS
+check() {
+	grep -qE "^ExecStart=/[^@]*/mtlsctl $2\$" "$top_builddir/dist/systemd/$1.service" &&
+		! grep -q '@[a-z]*dir@' "$top_builddir/dist/systemd/$1.service"
+	ok "$1: the service starts mtlsctl by its absolute path"
+	# verify wants the program to exist, under whatever prefix.
+	sed "s|^ExecStart=[^ ]*|ExecStart=$mtlsctl|" "$top_builddir/dist/systemd/$1.service" >"$work/$1.service"
+	cp "$top_srcdir/dist/systemd/$1.timer" "$work/"
+	verify "$1"
+	ok "$1: systemd-analyze finds nothing in service and timer"
+	# Its command line is one that mtlsctl takes.
+	"$mtlsctl" ${2%% *} --help >"$work/help"
+	unknown=
+	for word in $2; do
+		case $word in --*) grep -q -- "^  $word" "$work/help" || unknown=$word ;; esac
+	done
+	[ -z "$unknown" ]
+	ok "$1: mtlsctl knows the options"
+	echo 'Colour=blue' >>"$work/$1.timer"
+	! verify "$1" >/dev/null
+	ok "$1: it would find a word that is not known"
+}
+check mtls-metrics 'metrics --output /.*\.prom'
+check mtls-renew 'renew --server --crl --if-due'
 finish
