@@ -6,6 +6,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -16,6 +17,7 @@
 #include "lib/base/log.h"
 
 #define LINGER_MS  1000        /* for the peer to read our last bytes and close */
+#define CROWD      256         /* connections whose memory is worth giving back */
 #define LINGER_MAX (64 * 1024) /* bytes thrown away meanwhile */
 
 static void linger_read(struct conn *conn);
@@ -59,6 +61,15 @@ void conn_count(const struct conn *conn, enum counter counter)
 
 /* ------------------------------------------------------------------------- end and audit */
 
+/* After a crowd has gone; for a few it is not worth the walk through the heap. */
+static void give_memory_back(struct conn_env *env)
+{
+	if (env->peak < CROWD || env->open > env->peak / 4)
+		return;
+	env->peak = env->open;
+	(void)malloc_trim(0);
+}
+
 static void handle_closed(uv_handle_t *handle)
 {
 	struct conn *conn = handle->data;
@@ -83,7 +94,10 @@ static void handle_closed(uv_handle_t *handle)
 		conn->env->first = conn->next;
 	if (conn->next)
 		conn->next->prev = conn->prev;
+	struct conn_env *env = conn->env;
 	free(conn);
+	env->open--;
+	give_memory_back(env);
 }
 
 static void poll_closed(uv_handle_t *handle)
@@ -300,6 +314,8 @@ int conn_new(struct conn_env *env, int fd, const struct peer *peer,
 	if (env->first)
 		env->first->prev = conn;
 	env->first = conn;
+	env->open++;
+	env->peak = env->open > env->peak ? env->open : env->peak;
 	conn_count(conn,
 		   peer->transport == PEER_UNIX ? COUNTER_ACCEPTED_UNIX : COUNTER_ACCEPTED_TCP);
 	conn_enter(conn, CONN_SILENT);

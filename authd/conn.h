@@ -32,6 +32,8 @@ struct conn_env {
 	struct counters *counters;
 	struct mtls_memo *memo; /* NULL: chain_memo is 0 */
 	struct conn *first;     /* all open connections */
+	uint32_t open;          /* how many */
+	uint32_t peak;          /* how many at most, since memory was given back */
 };
 
 /* Prepares the shared credentials: the answer of the chain check given in the handshake. */

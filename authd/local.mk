@@ -82,8 +82,9 @@ endif
 
 # The daemon alone, in a private root.
 AUTHD_E2E = tests/e2e/tls_outside.py tests/e2e/authd_start.py tests/e2e/authd_reload.py \
-	tests/e2e/authd_service.py
-EXTRA_DIST += $(AUTHD_E2E) tests/e2e/lib/alone.py tests/e2e/lib/load.py tests/e2e/lib/wire.py
+	tests/e2e/authd_service.py tests/e2e/authd_load.py
+EXTRA_DIST += $(AUTHD_E2E) tests/e2e/lib/alone.py tests/e2e/lib/crowd.py tests/e2e/lib/load.py \
+	tests/e2e/lib/wire.py
 if E2E
 TESTS += $(AUTHD_E2E)
 endif

@@ -28,9 +28,10 @@ def text(value):
     return der(0x0C, value.encode())
 
 
-def auth_request(service="sudo", account=None, version=1, uid=0, nonce=NONCE, tty=None):
+def auth_request(service="sudo", account=None, version=1, uid=0, nonce=NONCE, tty=None,
+                 remote_host=None):
     body = integer(version) + text(service) + integer(uid) + der(0x04, nonce)
-    for tag, value in ((0x80, account), (0x81, tty)):
+    for tag, value in ((0x80, account), (0x81, tty), (0x82, remote_host)):
         if value is not None:
             body += der(tag, value.encode())
     return der(0x61, body)
@@ -88,17 +89,26 @@ def context(certificate=None, key=None, alpn=ALPN, maximum=None):
     return made
 
 
-def dial(address, timeout=20):
-    """A connected socket: a path, or (host, port)."""
+def dial(address, timeout=20, bound=None):
+    """A connected socket: a path, or (host, port). @bound: the own end, before."""
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
     sock = socket.socket(family)
+    if bound is not None:
+        sock.bind(bound)
+    if family == socket.AF_INET:
+        sock.settimeout(timeout)
+    sock.connect(address)  # a unix socket waits where the backlog is full, but not with a timeout
     sock.settimeout(timeout)
-    sock.connect(address)
     return sock
 
 
-def handshake(address, made, **options):
-    return made.wrap_socket(dial(address), **options)
+def invoker(uid):
+    """The name of a socket by which root's program says who runs it."""
+    return f"\0mtls-auth/{uid}/{os.urandom(8).hex()}"
+
+
+def handshake(address, made, bound=None, **options):
+    return made.wrap_socket(dial(address, bound=bound), **options)
 
 
 def receive(tls):
@@ -116,18 +126,18 @@ def receive(tls):
             pass
 
 
-def ask(address, made, request):
+def ask(address, made, request, bound=None):
     """The reply to one request; raises ssl.SSLError for an alert."""
-    with handshake(address, made) as tls:
+    with handshake(address, made, bound) as tls:
         tls.sendall(request)
         return Reply(receive(tls))
 
 
-def outcome(address, made, *messages):
+def outcome(address, made, *messages, bound=None):
     """What happens, as text: "reason:N", "alert unknown ca",
     "closed"."""
     try:
-        with handshake(address, made) as tls:
+        with handshake(address, made, bound) as tls:
             for message in messages:
                 tls.sendall(message)
             data = receive(tls)
