@@ -5,6 +5,7 @@
  */
 #include <config.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,28 +42,49 @@ static void start_lookup(struct supervisor *s, struct worker_slot *worker, int k
 	lookup->attached = false;
 }
 
-/* What a worker must not have: other workers' channels, sockets of lookups, the control socket. */
+struct descriptors {
+	int *fds;
+	size_t count, room;
+};
+
+static void add_fd(struct descriptors *list, int fd)
+{
+	if (fd < 0)
+		return;
+	assert(list->count < list->room);
+	list->fds[list->count++] = fd;
+}
+
+static void add_worker(struct descriptors *list, const struct worker_slot *worker)
+{
+	add_fd(list, worker->channel_fd);
+	for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++)
+		for (size_t slot = 0; slot < LOOKUP_SLOTS_MAX; slot++)
+			add_fd(list, worker->lookups[kind][slot].fd);
+}
+
+/*
+ * What a worker must not have: other workers' channels and sockets of lookup processes, other
+ * generations' records, the control socket. The number.
+ */
 static size_t list_descriptors(const struct supervisor *s, const struct generation *own)
 {
-	int *fds = s->descriptors;
-	size_t count = 0;
+	struct descriptors list = { .fds = s->descriptors, .room = s->descriptor_room };
+	int calls[MTLS_CONTROL_CALLS_MAX];
+	size_t call_count = mtls_control_server_fds(s->server, calls);
 
-	fds[count++] = s->signal_fd;
-	fds[count++] = s->self_fd;
-	fds[count++] = s->control_fd;
-	count += mtls_control_server_fds(s->server, &fds[count]);
+	add_fd(&list, s->signal_fd);
+	add_fd(&list, s->self_fd);
+	add_fd(&list, s->control_fd);
+	for (size_t i = 0; i < call_count; i++)
+		add_fd(&list, calls[i]);
 	for (const struct generation *g = s->generations; g; g = g->next) {
 		if (g != own)
-			fds[count++] = audit_sink_fd(g->audit);
-		for (size_t i = 0; i < g->worker_count; i++) {
-			const struct worker_slot *worker = &g->workers[i];
-			fds[count++] = worker->channel_fd;
-			for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++)
-				for (size_t slot = 0; slot < LOOKUP_SLOTS_MAX; slot++)
-					fds[count++] = worker->lookups[kind][slot].fd;
-		}
+			add_fd(&list, audit_sink_fd(g->audit));
+		for (size_t i = 0; i < g->worker_count; i++)
+			add_worker(&list, &g->workers[i]);
 	}
-	return count;
+	return list.count;
 }
 
 static pid_t fork_worker(struct supervisor *s, const struct generation *generation,

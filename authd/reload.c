@@ -126,14 +126,14 @@ static void begin(struct supervisor *s)
 	audit = NULL;
 }
 
-/* Room for as many workers as there are now, at least: more are judged when they are known. */
+/* Room for as many workers as there are now: more are judged when they are known. */
 static bool room(const struct supervisor *s)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < s->row_count; i++)
 		count += !s->row_used[i];
-	return count >= s->row_count / ROWS_A_WORKER;
+	return s->current && count >= s->current->worker_count;
 }
 
 static void enter(struct supervisor *s)

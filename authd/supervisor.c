@@ -5,6 +5,7 @@
  */
 #include <config.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -86,16 +87,21 @@ static void on_signal(struct supervisor *s)
 
 /* ---------------------------------------------------------------------------------- loop */
 
-static void watch_worker(struct worker_slot *worker, struct pollfd *fds, size_t *count)
+static void watch_fd(const struct supervisor *s, int fd, size_t *count)
 {
-	if (worker->channel_fd >= 0)
-		fds[(*count)++] = (struct pollfd){ .fd = worker->channel_fd, .events = POLLIN };
+	if (fd < 0)
+		return;
+	assert(*count < s->descriptor_room);
+	s->watched[(*count)++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+}
+
+static void watch_worker(const struct supervisor *s, const struct worker_slot *worker,
+			 size_t *count)
+{
+	watch_fd(s, worker->channel_fd, count);
 	for (int kind = 0; kind < MTLS_LOOKUP_KINDS; kind++)
 		for (size_t slot = 0; slot < LOOKUP_SLOTS_MAX; slot++)
-			if (worker->lookups[kind][slot].fd >= 0)
-				fds[(*count)++] =
-					(struct pollfd){ .fd = worker->lookups[kind][slot].fd,
-							 .events = POLLIN };
+			watch_fd(s, worker->lookups[kind][slot].fd, count);
 }
 
 /* In the same order: what is heard closes no descriptor that has not been passed. */
@@ -110,15 +116,18 @@ static void hear_worker(struct generation *generation, struct worker_slot *worke
 				crew_on_hello(generation, worker, kind, slot);
 }
 
-static void each_worker(struct supervisor *s, struct pollfd *fds, size_t *count, bool hear)
+static void each_worker(struct supervisor *s, bool hear)
 {
+	size_t count = 1 + MTLS_CONTROL_POLL_MAX;
+
 	for (struct generation *g = s->generations; g; g = g->next)
 		for (size_t i = 0; i < g->worker_count; i++) {
 			if (hear)
-				hear_worker(g, &g->workers[i], fds, count);
+				hear_worker(g, &g->workers[i], s->watched, &count);
 			else
-				watch_worker(&g->workers[i], fds, count);
+				watch_worker(s, &g->workers[i], &count);
 		}
+	s->watched_count = count;
 }
 
 /* How long poll(2) may wait: until something is due. */
@@ -138,17 +147,15 @@ static int wait_ms(const struct supervisor *s)
 static void wait_event(struct supervisor *s)
 {
 	struct pollfd *fds = s->watched, *control = &fds[1];
-	size_t count = 1 + MTLS_CONTROL_POLL_MAX;
 
 	fds[0] = (struct pollfd){ .fd = s->signal_fd, .events = POLLIN };
 	mtls_control_server_watch(s->server, control);
-	each_worker(s, fds, &count, false);
-	if (poll(fds, count, wait_ms(s)) <= 0) {
+	each_worker(s, false);
+	if (poll(fds, s->watched_count, wait_ms(s)) <= 0) {
 		mtls_control_server_run(s->server, NULL);
 		return;
 	}
-	count = 1 + MTLS_CONTROL_POLL_MAX;
-	each_worker(s, fds, &count, true);
+	each_worker(s, true);
 	mtls_control_server_run(s->server, control);
 	if (fds[0].revents)
 		on_signal(s);
@@ -285,16 +292,25 @@ static void set_ticks(struct supervisor *s, const struct mtls_settings_authd *se
 	s->ticks_hung = (settings->worker_timeout_ms + s->tick_ms - 1) / s->tick_ms;
 }
 
-static int make_room(struct supervisor *s, const struct mtls_settings_authd *settings,
-		     struct mtls_diag *diag)
+/*
+ * Of a worker that runs, and so has a row: its channel, sockets of its lookup processes, its
+ * generation's records. Of the rest: the daemon's own, and three generations without a process.
+ */
+static size_t most_descriptors(size_t rows)
 {
 	const size_t each = 2 + MTLS_LOOKUP_KINDS * LOOKUP_SLOTS_MAX;
 
+	return 8 + MTLS_CONTROL_POLL_MAX + rows * each;
+}
+
+static int make_room(struct supervisor *s, const struct mtls_settings_authd *settings,
+		     struct mtls_diag *diag)
+{
 	s->row_count = generation_workers(settings) * ROWS_A_WORKER;
-	size_t most = 8 + 2 * MTLS_CONTROL_POLL_MAX + s->row_count * each;
+	s->descriptor_room = most_descriptors(s->row_count);
 	s->row_used = calloc(s->row_count, sizeof(*s->row_used));
-	s->watched = calloc(most, sizeof(*s->watched));
-	s->descriptors = calloc(most, sizeof(*s->descriptors));
+	s->watched = calloc(s->descriptor_room, sizeof(*s->watched));
+	s->descriptors = calloc(s->descriptor_room, sizeof(*s->descriptors));
 	if (!s->row_used || !s->watched || !s->descriptors)
 		return mtls_diag_set(diag, -ENOMEM, "out of memory");
 	int r = shared_new(s->row_count, &s->shared);

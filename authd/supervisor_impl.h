@@ -103,8 +103,10 @@ struct supervisor {
 	struct shared *shared; /* a row for each worker */
 	bool *row_used;
 	size_t row_count;
-	struct pollfd *watched;       /* room for everything that is waited for */
-	int *descriptors;             /* room for everything that a child must not have */
+	struct pollfd *watched; /* room for everything that is waited for */
+	int *descriptors;       /* room for everything that a child must not have */
+	size_t descriptor_room; /* of both */
+	size_t watched_count;
 	uint32_t tick_ms, ticks_hung; /* a worker's pulse is looked at; still for so many: hung */
 	mtls_deadline tick_at;
 	mtls_deadline watchdog_at;

@@ -7,6 +7,7 @@ reloads between two looks at memory and descriptors.
 import os
 import select
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import time
 sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests/certs"))
 # pylint: disable=wrong-import-position
 from lib import control, private, tap, wire
+from lib.authd import answers
 from lib.load import Load, one
 from lib.records import wait_for
 
@@ -42,6 +44,39 @@ class Middle:
         reply = wire.Reply(wire.receive(self.tls))
         self.tls.close()
         return reply
+
+
+class Signing:
+    """A client that has the server's part of the handshake and has not signed yet."""
+
+    def __init__(self, alone, context):
+        self.sock = wire.dial(alone.socket)
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing)
+        self._step()
+        self.sock.sendall(self.outgoing.read())
+        while self._step():
+            self.incoming.write(self.sock.recv(65536))
+
+    def _step(self):
+        """True if it wants to hear more."""
+        try:
+            self.tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return True
+        return False
+
+    def told(self):
+        """
+        Bytes that came instead of a verdict. An encrypted alert has 24; Python's OpenSSL passes over
+        this one ("user canceled"), which our client takes for "busy".
+        """
+        data = b""
+        while True:
+            piece = self.sock.recv(65536)
+            if not piece:
+                return len(data)
+            data += piece
 
 
 class Reload:
@@ -265,7 +300,12 @@ class Reload:
         self.out.note(f"12 requests at once: {after - before} reloads")
 
     def bounded(self):
-        """Connections that stay: at some time reloads wait, logins never."""
+        """
+        Connections that stay: at some time reloads wait, logins never. Two workers, of which one has
+        such a connection, so that there are more generations than a count of workers would say.
+        """
+        self.write(workers="2")
+        self.reload()
         held = []
         waiting = None
         while waiting is None and len(held) < 20:
@@ -274,7 +314,7 @@ class Reload:
             client.send(control.request("reload"))
             # Answered, or all rows but those of one configuration are taken.
             if wait_for(lambda c=client: select.select([c.socket], [], [], 0)[0] or
-                        len(self.workers("draining")) >= 7, PATIENCE) and \
+                        len(self.workers()) >= 7, PATIENCE) and \
                     select.select([client.socket], [], [], 0)[0]:
                 client.answer()
                 client.close()
@@ -291,9 +331,11 @@ class Reload:
         waiting.close()
         self.check(all(m.choose("bob").verdict == wire.ALLOWED for m in held), "all others end well")
         self.check(again.answer().code == control.OK and
-                   wait_for(lambda: len(self.workers()) == 1, PATIENCE), "and all old workers end",
+                   wait_for(lambda: len(self.workers()) == 2, PATIENCE), "and all old workers end",
                    self.workers())
         again.close()
+        self.write()
+        self.reload()
 
     def storm(self):
         """A reload every 100 ms during logins."""
@@ -350,6 +392,7 @@ class Reload:
     def stopped(self):
         """SIGTERM: who is asked to choose is told; who began to is not."""
         choosing = Middle(self.alone, self.both)
+        signing = Signing(self.alone, self.bob)
         shaking = wire.dial(self.alone.socket)  # has said nothing yet
         self.alone.audit.mark()
         os.kill(self.alone.daemon.process.pid, signal.SIGTERM)
@@ -357,7 +400,11 @@ class Reload:
         self.check(verdict.verdict == wire.DENIED and self.alone.audit.tokens() == [BUSY],
                    "who is asked to choose is told that the daemon is busy",
                    f"{verdict.reason} {self.alone.audit.tokens()}")
+        told = signing.told()
+        self.check(told == 24, "and so, when their time is over, are those who were to sign", told)
         self.check(self.alone.daemon.wait_end(PATIENCE) == 0, "and it ends with 0")
+        self.check(not any("died" in line for line in self.alone.daemon.log.lines()),
+                   "and no process of it died")
         shaking.close()
         self.alone.daemon.process = None
 
@@ -373,11 +420,15 @@ def test(out):
     test = Reload(out, alone)
     test.write()
     alone.daemon.start()
+    wait_for(lambda: answers(alone.control), PATIENCE)
     try:
         for part in (test.replaced, test.begun_is_ended, test.revoked, test.new_key, test.broken,
                      test.rotated, test.coalesced, test.bounded, test.storm, test.steady,
                      test.stopped):
             part()
+    except Exception:
+        out.note("\n".join(alone.daemon.log.lines()[-20:]))
+        raise
     finally:
         alone.daemon.kill()
 

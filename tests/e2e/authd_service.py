@@ -2,7 +2,6 @@
 """mtls-authd under a service manager: units, sockets that were passed, readiness, reload, watchdog,
 rights; and its workers when they die, hang, or cannot be started."""
 import os
-import pwd
 import random
 import signal
 import subprocess
@@ -185,9 +184,13 @@ class Service:
 
     def looping(self):
         """Workers that cannot be started again: back-off, told, and healed."""
-        self.write()
-        self.start("prlimit", "--nproc=20", environment=(f"WATCHDOG_USEC={WATCHDOG_MS * 1000}",))
-        uid = pwd.getpwnam("mtls-authd").pw_uid
+        # A uid of its own: the kernel counts over all name spaces, so other tests' daemons too.
+        uid = 300000 + random.randrange(100000)
+        subprocess.run(["useradd", "-r", "-u", str(uid), "-g", "mtls-authd", "counted"], check=True)
+        self.write(user="counted")
+        self.check(self.start("prlimit", "--nproc=20",
+                              environment=(f"WATCHDOG_USEC={WATCHDOG_MS * 1000}",)),
+                   "it starts as another user")
         # Processes of the same user, more than the daemon may have.
         others = [subprocess.Popen(["sleep", "1000"], user=uid) for _ in range(25)]
         os.kill(int(self.workers("running")[0]["pid"]), signal.SIGKILL)
@@ -208,7 +211,9 @@ class Service:
     def cannot_run(self):
         """No worker at all: an exit code and a text, and never ready."""
         self.write()
-        self.start("prlimit", "--nproc=1", ready=False)
+        # A sanitizer's search for leaks wants a process of its own.
+        self.start("prlimit", "--nproc=1", ready=False,
+                   environment=("ASAN_OPTIONS=detect_leaks=0",))
         code = self.alone.daemon.wait_end(PATIENCE)
         log = "\n".join(self.alone.daemon.log.lines())
         self.check(code == 70 and "workers cannot run" in log and "cannot be started" in log,
