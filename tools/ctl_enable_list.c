@@ -2,6 +2,7 @@
 /* mtlsctl enable --list: what is enabled, and whether it still stands in the files. */
 #include <config.h>
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -85,6 +86,46 @@ static int fill(const char *service, struct row *row, struct mtls_diag *diag)
 	return 0;
 }
 
+/* @ret is the caller's. 0, or the last of the errors, which are said unless @quiet. */
+static int gather(bool quiet, struct row **ret, size_t *ret_count)
+{
+	_cleanup_(mtls_strv_freep) char **services = NULL;
+	struct mtls_diag diag = { 0 };
+	size_t count = 0;
+
+	int r = ctl_pam_state_services(&services);
+	if (r < 0 && !quiet)
+		(void)ctl_error("enable", "%s", mtls_strerror(r));
+	struct row *rows = calloc(mtls_strv_count(services) + 1, sizeof(*rows));
+	if (!rows)
+		return -ENOMEM;
+	for (char **service = services; service && *service; service++) {
+		r = fill(*service, &rows[count], &diag);
+		if (r >= 0)
+			count++;
+		else if (!quiet)
+			(void)ctl_error("enable", "%s", mtls_diag_text(&diag, r));
+	}
+	*ret = rows;
+	*ret_count = count;
+	return r;
+}
+
+json_t *ctl_enable_states(void)
+{
+	_cleanup_free_ struct row *rows = NULL;
+	json_t *array = json_array();
+	size_t count = 0;
+
+	(void)gather(true, &rows, &count);
+	for (size_t i = 0; array && i < count; i++)
+		if (json_array_append_new(array, row_json(rows, i)) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	return array;
+}
+
 int ctl_enable_list(bool json)
 {
 	static const struct ctl_listing listing = {
@@ -92,21 +133,12 @@ int ctl_enable_list(bool json)
 		.text = row_text,
 		.json = row_json,
 	};
-	_cleanup_(mtls_strv_freep) char **services = NULL;
-	struct mtls_diag diag = { 0 };
+	_cleanup_free_ struct row *rows = NULL;
 	size_t count = 0;
 
-	int r = ctl_pam_state_services(&services);
-	_cleanup_free_ struct row *rows = calloc(mtls_strv_count(services) + 1, sizeof(*rows));
-	if (r < 0 || !rows)
-		return ctl_error("enable", "%s", mtls_strerror(r < 0 ? r : -12));
-	for (char **service = services; service && *service; service++) {
-		r = fill(*service, &rows[count], &diag);
-		if (r < 0)
-			(void)ctl_error("enable", "%s", mtls_diag_text(&diag, r));
-		else
-			count++;
-	}
+	int r = gather(false, &rows, &count);
+	if (!rows)
+		return ctl_error("enable", "%s", mtls_strerror(r));
 	if (ctl_print_listing(&listing, rows, count, json) < 0)
 		return ctl_error("enable", "cannot print the list");
 	return r < 0 ? CTL_FAILED : CTL_OK;

@@ -19,6 +19,7 @@
 #include "tools/ctl_check.h"
 #include "tools/ctl_common.h"
 #include "tools/ctl_json.h"
+#include "tools/ctl_status_services.h"
 #include "tools/ctl_term.h"
 #include "tools/ctl_text.h"
 
@@ -27,6 +28,7 @@
 struct status {
 	struct check check; /* what needs attention */
 	struct ctl_daemon authd, accountd;
+	json_t *services; /* owned */
 };
 
 static const enum ctl_style styles[CHECK_SEVERITIES] = {
@@ -220,6 +222,19 @@ static int exit_code(const struct status *s)
 	return s->check.counts[CHECK_ERROR] || s->check.counts[CHECK_WARNING] ? CTL_FAILED : CTL_OK;
 }
 
+/* --- PAM services --- */
+
+static void print_services(const struct status *s)
+{
+	size_t i;
+	json_t *row;
+
+	(void)printf("\n%sPAM services%s\n", style(CTL_STYLE_TITLE), style(CTL_STYLE_PLAIN));
+	if (!json_array_size(s->services))
+		(void)printf("  none uses pam_mtls: mtlsctl enable SERVICE\n");
+	json_array_foreach(s->services, i, row) status_service_print(row, s->check.now);
+}
+
 static void print_attention(const struct status *s)
 {
 	const struct check *check = &s->check;
@@ -300,8 +315,9 @@ static json_t *json_of_status(const struct status *s)
 		r = add_items(objects[rows[i].daemon], daemons[rows[i].daemon], rows[i].kind,
 			      rows[i].list);
 	/* Takes the objects, also when it fails. */
-	json_t *all = json_pack("{s:o, s:o, s:o}", "authd", objects[0], "accountd", objects[1],
-				"attention", check_findings_json(&s->check, CHECK_WARNING));
+	json_t *all = json_pack("{s:o, s:o, s:O, s:o}", "authd", objects[0], "accountd", objects[1],
+				"services", s->services, "attention",
+				check_findings_json(&s->check, CHECK_WARNING));
 	if (r < 0) {
 		json_decref(all);
 		return NULL;
@@ -319,6 +335,7 @@ static void ask(struct status *s)
 	ctl_daemon_ask(&s->accountd, CTL_ACCOUNTD, MTLS_ACCT_VERB_STATUS, CTL_DAEMON_PATIENCE_MS);
 	check_authd_answer(&s->check, &s->authd);
 	(void)check_accountd_answer(&s->check, &s->accountd, &published);
+	s->services = status_services(&s->check);
 }
 
 struct options {
@@ -332,13 +349,14 @@ static const struct ctl_option options[] = {
 
 static int print(const struct status *s, bool json)
 {
-	if (s->check.err)
+	if (s->check.err || !s->services)
 		return ctl_error(CMD, "out of memory");
 	if (json)
 		return ctl_json_print(json_of_status(s));
 	print_authd(s);
 	(void)putchar('\n');
 	print_accountd(s);
+	print_services(s);
 	print_attention(s);
 	return CTL_OK;
 }
@@ -360,6 +378,7 @@ static int run_status(const struct ctl_action *action, int argc, char **argv)
 		code = exit_code(&s);
 	ctl_daemon_done(&s.authd);
 	ctl_daemon_done(&s.accountd);
+	json_decref(s.services);
 	check_done(&s.check);
 	return code;
 }

@@ -67,6 +67,7 @@ mtlsctl_SOURCES = \
 	%D%/ctl_screen.c %D%/ctl_screen.h \
 	%D%/ctl_snapshot.c %D%/ctl_snapshot.h \
 	%D%/ctl_status.c \
+	%D%/ctl_status_services.c %D%/ctl_status_services.h \
 	%D%/ctl_term.c %D%/ctl_term.h \
 	%D%/ctl_text.c %D%/ctl_text.h \
 	%D%/ctl_trial.c %D%/ctl_trial.h \
@@ -90,6 +91,7 @@ EXTRA_DIST += \
 	tests/tools/fake_daemon.py \
 	tests/tools/findings.elsewhere \
 	tests/tools/findings.py \
+	tests/tools/openmetrics.py \
 	tests/tools/tap.sh \
 	tests/tools/test_accounts.py \
 	tests/tools/test_check.sh \

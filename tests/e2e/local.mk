@@ -30,6 +30,7 @@ E2E_TESTS = \
 	%D%/reasons_complete.py \
 	%D%/no_leaks.py \
 	%D%/login_path.py \
+	%D%/operate.py \
 	%D%/phases.py \
 	%D%/broken_trust.py \
 	%D%/explain.py \

@@ -21,6 +21,7 @@ if sys.argv[1:] != ["--inside"]:
 sys.path[:0] = [f"{TOP}/tests/tools", f"{TOP}/tests/e2e"]
 # pylint: disable=wrong-import-position
 from fake_daemon import END, FAILED, OK, REFUSED, Daemon, end, item, tlv  # noqa: E402
+from openmetrics import faults  # noqa: E402
 from lib.tap import Tap  # noqa: E402
 from lib.terminal import Terminal  # noqa: E402
 
@@ -173,39 +174,6 @@ for name, args, status, word in (("a daemon that does not run", ["reload", "--js
                and word in said["error"]["text"] and said["error"]["text"] in err, f"as JSON: {name}", f"{got} {out} {err}")
 
 # --- metrics ---
-
-LINE = re.compile(r'(?P<name>[a-zA-Z_][a-zA-Z0-9_]*)(\{[a-z_]+="([^"\\\n]|\\["\\n])*"(,[a-z_]+="([^"\\\n]|\\["\\n])*")*\})? [0-9]+(\.[0-9]+)?')
-HEAD = re.compile(r"# (?P<what>TYPE|UNIT|HELP) (?P<name>[a-z_]+) (?P<text>.+)")
-SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
-
-
-def faults(text):
-    """What is wrong with OpenMetrics text, by lines: the exact form, order and names."""
-    wrong, family, kind, heads, families = [], None, None, [], set()
-    lines = text.split("\n")
-    if lines[-2:] != ["# EOF", ""]:
-        wrong.append("it does not end in # EOF and a newline")
-    for line in lines[:-2]:
-        head = HEAD.fullmatch(line)
-        if head and head["what"] == "TYPE":
-            if head["name"] in families:
-                wrong.append(f"family twice: {line}")
-            family, kind, heads = head["name"], head["text"], []
-            families.add(family)
-            if kind not in SUFFIXES:
-                wrong.append(f"type: {line}")
-        elif head:
-            if head["name"] != family or head["what"] in heads:
-                wrong.append(f"out of place: {line}")
-            if head["what"] == "UNIT" and not family.endswith("_" + head["text"]):
-                wrong.append(f"unit: {line}")
-            heads.append(head["what"])
-        else:
-            sample = LINE.fullmatch(line)
-            if not sample or sample["name"] not in [f"{family}{suffix}" for suffix in SUFFIXES.get(kind, ())] or "HELP" not in heads:
-                wrong.append(f"sample: {line}")
-    return wrong
-
 
 def parsed(text):
     """By a strict parser, where there is one: name and labels -> value."""
