@@ -41,6 +41,7 @@ uv.h:authd accountd
 sqlite3.h:accountd tests/unit
 seccomp.h:authd signer accountd
 crypt.h:lib/rescue
+openssl/:bench
 security/pam_:pam_mtls pam_mtls_rescue tools tests bench
 '
 n=0
