@@ -394,6 +394,23 @@ static void tell_plan(const struct enable *e, const struct job *job)
 			       job->service, job->plan.skipped);
 }
 
+static bool has_job(const struct enable *e, const char *service)
+{
+	for (size_t i = 0; i < e->count; i++)
+		if (mtls_streq(e->jobs[i].service, service))
+			return true;
+	return false;
+}
+
+/* `sudo -i` is a service of its own: who thinks of sudo means both. */
+static void tell_siblings(const struct enable *e)
+{
+	if (has_job(e, "sudo") && !has_job(e, "sudo-i") && access(CTL_PAM_DIR "/sudo-i", F_OK) == 0)
+		ctl_prove_step(&e->prove, "note",
+			       "'sudo -i' uses the service 'sudo-i', which stays as it is: enable "
+			       "both, if it shall not");
+}
+
 static int dry_run(const struct enable *e)
 {
 	for (size_t i = 0; i < e->count; i++) {
@@ -409,6 +426,7 @@ static int dry_run(const struct enable *e)
 			       job->service);
 		ctl_prove_step(&e->prove, "would write", "%s/%s", CTL_PAM_DIR, job->service);
 	}
+	tell_siblings(e);
 	if (e->confirm_s)
 		ctl_prove_step(&e->prove, "would wait", "%us for 'mtlsctl confirm'", e->confirm_s);
 	ctl_prove_step(&e->prove, "dry run", "nothing was written, no login was tried");
@@ -468,6 +486,8 @@ static int run_all(struct enable *e, const struct options *o, uint32_t fd)
 		code = prove_all(e, o, fd);
 	for (size_t i = 0; !code && i < e->count; i++)
 		tell_plan(e, &e->jobs[i]);
+	if (!code)
+		tell_siblings(e);
 	if (!code)
 		code = write_all(e);
 	if (!code)

@@ -129,7 +129,7 @@ def dry(t):
     done = enable("sudo", "login", "--dry-run", ask=False)
     t.says("--dry-run shows the change and the steps", done, 0, "--- /etc/pam.d/sudo",
            "+auth sufficient pam_mtls.so", " @include common-auth", "would write",
-           "nothing was written")
+           "'sudo -i' uses the service 'sudo-i'", "nothing was written")
     t.untouched("--dry-run")
     t.check(not states() and not os.path.exists(f"{STATE}/sudo.before"), "--dry-run leaves nothing",
             states())
@@ -221,6 +221,19 @@ def edited_around(t):
         "@include common-account", "account required pam_permit.so\n@include common-account") + "# and mine\n"
     t.check(stack("sudo") == wanted, "takes our lines out and no other", stack("sudo"))
     write(f"{PAM}/sudo", t.stock["sudo"])
+
+
+def disabled_while_waiting(t):
+    """The way out without waiting; sudo and sudo -i together."""
+    before = stack("sudo-i")
+    done = enable("sudo", "sudo-i", "--confirm", LONG)
+    t.says("enable sudo and sudo-i", done, 0, "/etc/pam.d/sudo-i")
+    t.check("which stays as it is" not in done.text, "no note about sudo-i then", done)
+    t.says("disable what waits", ctl("disable", "sudo", "sudo-i"), 0, "'sudo' is without pam_mtls",
+           "'sudo-i' is without pam_mtls")
+    t.check(wait_for(lambda: not watchers()), "and nobody watches any more", watchers())
+    t.untouched("disabled while it waited")
+    t.check(stack("sudo-i") == before, "disabled while it waited: 'sudo-i' is as before", stack("sudo-i"))
 
 
 def edited_while_waiting(t):
@@ -335,7 +348,7 @@ def rescue_codes(t):
 def test(out):
     t = Stocked(out)
     for part in (odd_files, unfit_services, refused_options, unproven, dry, stays, login_stays,
-                 edited_around, edited_while_waiting, wrong_set_up, in_real_time, without_module,
+                 edited_around, disabled_while_waiting, edited_while_waiting, wrong_set_up, in_real_time, without_module,
                  required_without_module, rescue_codes):
         t.part(part)
     t.close()

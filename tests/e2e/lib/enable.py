@@ -13,7 +13,7 @@ from lib.world import PASSPHRASE, TROUBLE, World, run, write
 
 PAM = "/etc/pam.d"
 STATE = environment("MTLS_STATEDIR") + "/pam.d"
-STOCK = ("login", "su", "su-l", "sudo")
+STOCK = ("login", "su", "su-l", "sudo", "sudo-i")
 BOB = "bob"
 PASSWORD = "bobs old password"
 ROOTS = "roots old password"
