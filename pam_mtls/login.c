@@ -386,7 +386,8 @@ int login_later(pam_handle_t *pamh, enum result_entry entry, int flags, int argc
 	int situation = session_situation(pamh, entry);
 	int rc = items_read(pamh, flags, &items);
 	if (rc < 0)
-		situation = situation_of(rc, MTLS_REASON_CONFIG);
+		situation = mtls_bootword_off() ? (int)RESULT_OFF
+						: situation_of(rc, MTLS_REASON_CONFIG);
 	else if (situation == RESULT_NOT_OURS && entry == RESULT_ACCT_MGMT)
 		situation = account_situation(&items, argc, argv, &diag);
 	bool exports = entry == RESULT_SETCRED || entry == RESULT_OPEN_SESSION;

@@ -42,6 +42,7 @@ struct rescue {
 	struct items items;
 	struct mtls_rescue_code code;
 	bool listed;     /* the set is for this account, so its owner may be told things */
+	bool counted;    /* left is known */
 	size_t number;   /* of the code, from 1; 0: none */
 	size_t left;     /* unused codes, behind this one */
 	uint32_t wait_s; /* until the next try */
@@ -102,6 +103,7 @@ static enum result load(struct rescue *rescue, struct mtls_rescue_set **ret)
 	if (!rescue->listed)
 		return RESULT_NOT_USER;
 	rescue->left = mtls_rescue_set_unused(*ret);
+	rescue->counted = true;
 	return rescue->left > 0 ? RESULT_ACCEPTED : RESULT_EXHAUSTED;
 }
 
@@ -222,6 +224,8 @@ static void forget(pam_handle_t *pamh, void *data, int status)
 /* What rescue_later() has to know. */
 static enum result keep(struct rescue *rescue)
 {
+	if (rescue->number == 0)
+		return RESULT_FAULT;
 	char *user = strdup(rescue->items.user);
 	if (!user)
 		return RESULT_NO_MEMORY;
@@ -270,7 +274,7 @@ static void write_log(const struct rescue *rescue, const struct result_row *row)
 	add_field(&line, "tty", rescue->items.tty);
 	if (rescue->number)
 		(void)mtls_buf_printf(&line, " code=%zu", rescue->number);
-	if (rescue->listed)
+	if (rescue->counted)
 		(void)mtls_buf_printf(&line, " left=%zu", rescue->left);
 	if (rescue->diag.text[0]) {
 		(void)mtls_buf_append_str(&line, " detail=\"");

@@ -115,7 +115,7 @@ static void sweep(const char *folder)
 
 int mtls_rescue_save(const char *folder, const struct mtls_rescue_set *set, struct mtls_diag *diag)
 {
-	static const struct mtls_file_mode mode = { .mode = 0600 };
+	static const struct mtls_file_mode mode = { .mode = 0600, .uid = 0, .gid = 0 };
 	_cleanup_buf_ struct mtls_buf text = MTLS_BUF_SECRET(MTLS_RESCUE_FILE_MAX);
 	char path[PATH_MAX];
 	int r = path_of(folder, path);

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from lib import private, tap
-from lib.private import PRELOAD, environment
+from lib.private import PRELOAD, PROGRAMS, environment
 from lib.rescue import (ASKED, BURST, FILE, FOLDER, MINUTE, PASSWORD, STRANGERS, TRIES, Host, Login,
                         Suite, alone, forget_tries, fresh, let_time_pass, machine)
 from lib.world import run, write
@@ -205,6 +205,40 @@ def killed(t):
     t.check(not left, "the next use cleans up what a killed one left", left)
 
 
+def short_memory(t):
+    """Each allocation of a try fails once."""
+    if environment("MTLS_SANITIZERS") != "no":
+        t.out.skip("short memory", "sanitizers bring their own allocator")
+        return
+    preload = PROGRAMS + "/nomem.so"
+    shutil.copy(os.path.join(environment("top_builddir"), "tests/pam/.libs/libnomem.so"), preload)
+
+    def attempt(code, fail_at):
+        forget_tries()
+        return Host(code, before=["env", f"LD_PRELOAD={preload}", f"NOMEM_AT={fail_at}"])
+
+    codes = fresh()
+    count = int(re.search(r"^allocations: (\d+)$", attempt(codes[0], 0).text, re.M).group(1))
+    bad, short = [], 0
+    for name, code in (("a wrong code", STRANGERS[0]), ("a used code", codes[0])):
+        for point in range(1, count + 1):
+            done = attempt(code, point)
+            short += done.code() == "PAM_BUF_ERR"
+            if done.code() in ("PAM_SUCCESS", "PAM_IGNORE") or "died in" in done.text:
+                bad.append(f"{name}, allocation {point}: {done.text}")
+    t.check(not bad and short > 10, f"short memory, at each of {count} allocations: refused",
+            "\n".join(bad[:3]) or short)
+    # The right code: whatever fails, it is good for one login at most.
+    bad = []
+    for point in range(1, count + 1):
+        if point % 9 == 1:
+            codes = fresh()
+        results = [attempt(codes[point % 9], point).code(), Host(codes[point % 9]).code()]
+        if results.count("PAM_SUCCESS") > 1 or "none" in results:
+            bad.append(f"allocation {point}: {results}")
+    t.check(not bad, "short memory, the right code: good for one login at most", "\n".join(bad))
+
+
 def clocks(t):
     library = (glob.glob("/usr/lib/*/faketime/libfaketime.so.1") or [None])[0]
     if "libasan" in run("ldd", environment("top_builddir") + "/mtlsctl", check=False).stdout:
@@ -240,7 +274,7 @@ def test(out):
     t = Suite(out)
     machine()
     write("/etc/pam.d/mtls-alone", alone("services=mtls-alone"))
-    for part in (files, disks, limited, at_once, killed, clocks):
+    for part in (files, disks, limited, at_once, killed, short_memory, clocks):
         part(t)
 
 
