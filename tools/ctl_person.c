@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Children that have become a person. Each ends by itself: a hung network home hangs nobody. */
+/* Children that have become a person. Each is bounded: a hung network home hangs nobody for long.
+ */
 #include <config.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -14,6 +17,7 @@
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 #include "lib/base/file.h"
 #include "tools/ctl_person.h"
 
@@ -119,6 +123,32 @@ static void live(const struct ctl_person *person, ctl_person_fn *fn, void *ctx, 
 	_exit(0);
 }
 
+/*
+ * Reads to the end of what the child hands back. The child is the person's, who may stop it: it is
+ * killed when its time is over, or when it says more than it may.
+ */
+static int read_until_end(int fd, pid_t pid, struct mtls_buf *out)
+{
+	mtls_deadline deadline = mtls_deadline_in_ms(CHILD_SECONDS * 1000);
+	uint8_t chunk[4096];
+	ssize_t n = 1;
+	int r = 0;
+
+	while (r >= 0 && n > 0) {
+		r = mtls_wait_fd(fd, POLLIN, deadline);
+		n = r < 0 ? 0 : read(fd, chunk, sizeof(chunk));
+		if (n > 0)
+			r = mtls_buf_append(out, chunk, (size_t)n);
+		else if (n < 0 && errno != EINTR)
+			r = -errno;
+		else if (n < 0)
+			n = 1;
+	}
+	if (r < 0)
+		(void)kill(pid, SIGKILL);
+	return r;
+}
+
 static int wait_for(pid_t pid)
 {
 	int status = 0;
@@ -153,7 +183,7 @@ static int take_report(struct mtls_buf *text, struct mtls_buf *out, struct mtls_
 {
 	struct report report;
 
-	if (text->err || text->len < sizeof(report))
+	if (text->len < sizeof(report))
 		return mtls_diag_set(diag, -EIO, "the process in the person's folder died");
 	memcpy(&report, text->data, sizeof(report));
 	report.diag.text[sizeof(report.diag.text) - 1] = '\0';
@@ -176,8 +206,11 @@ int ctl_as_person(const struct ctl_person *person, ctl_person_fn *fn, void *ctx,
 		return pid;
 	if (pid == 0)
 		live(person, fn, ctx, fd);
-	(void)mtls_fd_read_all(fd, &text);
+	int r = read_until_end(fd, pid, &text);
 	(void)wait_for(pid);
+	if (r < 0)
+		return mtls_diag_set(diag, r, "the process in the person's folder: %s",
+				     mtls_strerror(r));
 	return take_report(&text, out, diag);
 }
 
@@ -229,7 +262,7 @@ int ctl_person_exec(const struct ctl_person *person, char *const *argv,
 		return pid;
 	if (pid == 0)
 		exec_self(person, argv, secret_fd, fd);
-	r = mtls_fd_read_all(fd, out);
+	r = read_until_end(fd, pid, out);
 	int status = wait_for(pid);
 	if (r < 0 || !WIFEXITED(status) || WEXITSTATUS(status) == 127)
 		return mtls_diag_set(diag, -EIO, "'mtlsctl %s' could not be run as '%s'", argv[1],
