@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include <gnutls/x509.h>
@@ -113,34 +112,6 @@ static void check_due(struct check *check, const char *path, gnutls_x509_crt_t c
 			  "'%s' has used up two thirds of its time", path);
 }
 
-static bool has_purpose(gnutls_x509_crt_t crt, const char *oid)
-{
-	for (unsigned int i = 0;; i++) {
-		char found[128];
-		size_t len = sizeof(found);
-		int rc = gnutls_x509_crt_get_key_purpose_oid(crt, i, found, &len, NULL);
-		if (rc < 0)
-			return false;
-		if (mtls_streq(found, oid))
-			return true;
-	}
-}
-
-/* As lib/tls compares: a dNSName, letters of either case, no wildcard, no common name. */
-static bool has_name(gnutls_x509_crt_t crt, const char *name)
-{
-	for (unsigned int i = 0;; i++) {
-		char found[256];
-		size_t len = sizeof(found);
-		int rc = gnutls_x509_crt_get_subject_alt_name(crt, i, found, &len, NULL);
-		if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
-			return false;
-		if (rc == GNUTLS_SAN_DNSNAME && len == strlen(name) &&
-		    strncasecmp(found, name, len) == 0)
-			return true;
-	}
-}
-
 /* Every server CA of pam_mtls.conf. */
 static int load_server_cas(struct check *check, gnutls_x509_trust_list_t trust)
 {
@@ -229,10 +200,10 @@ void check_server(struct check *check)
 	gnutls_x509_crt_t leaf = chain.list[0];
 	check_times(check, "server", path, leaf, FIX_TIME);
 	check_due(check, path, leaf);
-	if (!has_purpose(leaf, GNUTLS_KP_TLS_WWW_SERVER))
+	if (!ctl_crt_has_purpose(leaf, GNUTLS_KP_TLS_WWW_SERVER))
 		check_add(check, CHECK_ERROR, "server", FIX_SERVER,
 			  "'%s' has no extendedKeyUsage serverAuth", path);
-	if (check->pam && !has_name(leaf, check->pam->client.server_name))
+	if (check->pam && !ctl_crt_has_name(leaf, check->pam->client.server_name))
 		check_add(check, check_server_is_local(check) ? CHECK_ERROR : CHECK_WARNING,
 			  "server", "server_name of pam_mtls.conf must be one of its DNS names",
 			  "'%s' does not carry the name '%s'", path,

@@ -29,7 +29,7 @@ static const struct {
 	[CTL_FORMAT_PKCS12] = { "pkcs12", "p12" },
 };
 
-bool ctl_format_parse(const char *text, enum ctl_format *ret)
+static bool parse_format(const char *text, enum ctl_format *ret)
 {
 	for (size_t i = 0; i < MTLS_COUNT(formats); i++)
 		if (!text || mtls_streq(text, formats[i].word)) {
@@ -44,7 +44,7 @@ const char *ctl_format_suffix(enum ctl_format format)
 	return formats[format].suffix;
 }
 
-int ctl_credential_check(const struct ctl_action *action, const struct ctl_credential_plan *plan)
+static int check_plan(const struct ctl_action *action, const struct ctl_credential_plan *plan)
 {
 	const uint8_t *cn = (const uint8_t *)plan->cn;
 	size_t cn_len = strlen(plan->cn);
@@ -57,6 +57,25 @@ int ctl_credential_check(const struct ctl_action *action, const struct ctl_crede
 	if (plan->dir[0] != '/' || strlen(plan->dir) > PATH_MAX - 64)
 		return ctl_action_usage(action, "--dir needs an absolute path");
 	return CTL_OK;
+}
+
+int ctl_credential_parse(const struct ctl_action *action, const struct ctl_credential_words *words,
+			 const char *user, struct ctl_credential_plan *plan, int *ret_passphrase_fd)
+{
+	uint32_t fd = 0;
+
+	plan->days = CTL_DAYS_DEFAULT;
+	plan->user = user;
+	plan->cn = words->cn ? words->cn : user;
+	plan->dir = words->dir ? words->dir : MTLS_SYSCONFDIR;
+	int code = ctl_action_number(action, "days", words->days, 1, CTL_DAYS_MAX, &plan->days);
+	if (!code)
+		code = ctl_action_number(action, "passphrase-fd", words->passphrase_fd, 0, INT_MAX,
+					 &fd);
+	if (!code && !parse_format(words->format, &plan->format))
+		code = ctl_action_usage(action, "--format is pem or pkcs12");
+	*ret_passphrase_fd = words->passphrase_fd ? (int)fd : -1;
+	return code ? code : check_plan(action, plan);
 }
 
 void ctl_credential_done(struct ctl_credential *credential)

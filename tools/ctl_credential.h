@@ -15,8 +15,6 @@
 
 enum ctl_format { CTL_FORMAT_PEM, CTL_FORMAT_PKCS12 };
 
-/* "pem" or "pkcs12"; NULL: PEM. False: neither. */
-bool ctl_format_parse(const char *text, enum ctl_format *ret);
 /* "pem", "p12": how the file's name ends. */
 const char *ctl_format_suffix(enum ctl_format format);
 
@@ -33,8 +31,18 @@ struct ctl_credential {
 				   alone, PEM */
 };
 
-/* USER, CN and DIR are what they should be: CTL_OK, or CTL_USAGE after saying what is wrong. */
-int ctl_credential_check(const struct ctl_action *action, const struct ctl_credential_plan *plan);
+/* What a command line says of it; NULL where it says nothing. */
+struct ctl_credential_words {
+	const char *format, *days, *cn, *passphrase_fd, *dir;
+};
+
+/*
+ * The plan for @user and where the passphrase comes from (-1: it is asked for). CTL_OK, or
+ * CTL_USAGE after saying what is wrong.
+ */
+int ctl_credential_parse(const struct ctl_action *action, const struct ctl_credential_words *words,
+			 const char *user, struct ctl_credential_plan *plan,
+			 int *ret_passphrase_fd);
 
 /*
  * Makes it. The CA's key is in memory only meanwhile. @secret is not needed with a request.

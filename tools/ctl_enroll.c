@@ -396,7 +396,8 @@ static int run(struct enroll *en)
 /* --- the command line --- */
 
 struct options {
-	const char *key, *csr, *cert, *format, *days, *cn, *passphrase_fd, *service, *dir;
+	struct ctl_credential_words words;
+	const char *key, *csr, *cert, *service;
 	bool no_try, dry_run, json;
 };
 
@@ -406,54 +407,45 @@ static const struct ctl_option options[] = {
 	CTL_OPTION(struct options, csr, "csr", "FILE", "for the key that signed this request"),
 	CTL_OPTION(struct options, cert, "cert", "FILE",
 		   "lay this certificate of another CA beside the person's key"),
-	CTL_OPTION(struct options, format, "format", "pem|pkcs12", "how a new key is kept (pem)"),
-	CTL_OPTION(struct options, days, "days", "N", "how long the certificate is valid (365)"),
-	CTL_OPTION(struct options, cn, "cn", "TEXT", "the name in the certificate (USER)"),
-	CTL_OPTION(struct options, passphrase_fd, "passphrase-fd", "N",
+	CTL_OPTION(struct options, words.format, "format", "pem|pkcs12",
+		   "how a new key is kept (pem)"),
+	CTL_OPTION(struct options, words.days, "days", "N",
+		   "how long the certificate is valid (365)"),
+	CTL_OPTION(struct options, words.cn, "cn", "TEXT", "the name in the certificate (USER)"),
+	CTL_OPTION(struct options, words.passphrase_fd, "passphrase-fd", "N",
 		   "read the passphrase from descriptor N instead of asking"),
 	CTL_OPTION(struct options, service, "service", "SERVICE",
 		   "the PAM service to try a login for (mtlsctl)"),
 	CTL_OPTION(struct options, no_try, "no-try", NULL, "do not try a login at the end"),
-	CTL_OPTION(struct options, dir, "dir", "DIR", "instead of " MTLS_SYSCONFDIR),
+	CTL_OPTION(struct options, words.dir, "dir", "DIR", "instead of " MTLS_SYSCONFDIR),
 	CTL_OPTION(struct options, dry_run, "dry-run", NULL, "all checks, but change nothing"),
 	CTL_OPTION(struct options, json, "json", NULL, "print one JSON object"),
 	{ 0 },
 };
 
 static int check_options(const struct ctl_action *action, const struct options *o,
-			 struct enroll *en)
+			 const struct enroll *en)
 {
 	if (o->key && o->csr)
 		return ctl_action_usage(action, "--key and --csr exclude each other");
-	if (o->format && !is_new(en))
+	if (o->words.format && !is_new(en))
 		return ctl_action_usage(action, "--format is for a new key");
-	if (o->cert && (o->days || o->cn))
+	if (o->cert && (o->words.days || o->words.cn))
 		return ctl_action_usage(action, "--cert brings its own name and end");
-	if (!ctl_format_parse(o->format, &en->plan.format))
-		return ctl_action_usage(action, "--format is pem or pkcs12");
 	if (!*en->service || strlen(en->service) > SERVICE_MAX)
 		return ctl_action_usage(action, "--service needs 1 to %d bytes", SERVICE_MAX);
-	return ctl_credential_check(action, &en->plan);
+	return CTL_OK;
 }
 
 static int parse(const struct ctl_action *action, int argc, char **argv, struct enroll *en)
 {
-	struct options o = { .dir = MTLS_SYSCONFDIR, .service = SERVICE };
-	uint32_t fd = 0;
+	struct options o = { .service = SERVICE };
 	char **args;
 	int count;
 
 	int code = ctl_action_parse(action, argc, argv, &o, &args, &count);
-	if (!code)
-		code = ctl_action_number(action, "days", o.days, 1, CTL_DAYS_MAX, &en->plan.days);
-	if (!code)
-		code = ctl_action_number(action, "passphrase-fd", o.passphrase_fd, 0, INT_MAX, &fd);
 	if (code)
 		return code;
-	en->passphrase_fd = o.passphrase_fd ? (int)fd : -1;
-	en->plan.user = args[0];
-	en->plan.cn = o.cn ? o.cn : args[0];
-	en->plan.dir = o.dir;
 	en->key = o.key;
 	en->csr = o.csr;
 	en->cert = o.cert;
@@ -461,13 +453,15 @@ static int parse(const struct ctl_action *action, int argc, char **argv, struct 
 	en->no_try = o.no_try;
 	en->dry_run = o.dry_run;
 	en->json = o.json;
-	return check_options(action, &o, en);
+	code = check_options(action, &o, en);
+	return code ? code
+		    : ctl_credential_parse(action, &o.words, args[0], &en->plan,
+					   &en->passphrase_fd);
 }
 
 static int run_enroll(const struct ctl_action *action, int argc, char **argv)
 {
 	struct enroll en = {
-		.plan.days = CTL_DAYS_DEFAULT,
 		.secret = MTLS_BUF_SECRET(MTLS_SECRET_MAX),
 		.content = MTLS_BUF(CTL_PEM_MAX),
 		.binding = MTLS_BUF(MTLS_KEY_MAX),

@@ -130,52 +130,43 @@ static int run(struct issue *is)
 }
 
 struct options {
-	const char *out, *format, *days, *cn, *passphrase_fd, *dir;
+	struct ctl_credential_words words;
+	const char *out;
 	bool bind;
 };
 
 static const struct ctl_option options[] = {
 	CTL_OPTION(struct options, out, "out", "FILE", "instead of ~USER/.config/mtls/USER.pem"),
-	CTL_OPTION(struct options, format, "format", "pem|pkcs12",
+	CTL_OPTION(struct options, words.format, "format", "pem|pkcs12",
 		   "how key and certificate are kept (pem)"),
-	CTL_OPTION(struct options, days, "days", "N", "how long the certificate is valid (365)"),
-	CTL_OPTION(struct options, cn, "cn", "TEXT", "the name in the certificate (USER)"),
-	CTL_OPTION(struct options, passphrase_fd, "passphrase-fd", "N",
+	CTL_OPTION(struct options, words.days, "days", "N",
+		   "how long the certificate is valid (365)"),
+	CTL_OPTION(struct options, words.cn, "cn", "TEXT", "the name in the certificate (USER)"),
+	CTL_OPTION(struct options, words.passphrase_fd, "passphrase-fd", "N",
 		   "read the passphrase from descriptor N instead of asking"),
 	CTL_OPTION(struct options, bind, "bind", NULL,
 		   "bind the certificate's key to the account USER"),
-	CTL_OPTION(struct options, dir, "dir", "DIR", "instead of " MTLS_SYSCONFDIR),
+	CTL_OPTION(struct options, words.dir, "dir", "DIR", "instead of " MTLS_SYSCONFDIR),
 	{ 0 },
 };
 
 static int parse(const struct ctl_action *action, int argc, char **argv, struct issue *is)
 {
-	struct options o = { .dir = MTLS_SYSCONFDIR };
-	uint32_t fd = 0;
+	struct options o = { 0 };
 	char **args;
 	int count;
 
 	int code = ctl_action_parse(action, argc, argv, &o, &args, &count);
-	if (!code)
-		code = ctl_action_number(action, "days", o.days, 1, CTL_DAYS_MAX, &is->plan.days);
-	if (!code)
-		code = ctl_action_number(action, "passphrase-fd", o.passphrase_fd, 0, INT_MAX, &fd);
-	if (!code && !ctl_format_parse(o.format, &is->plan.format))
-		code = ctl_action_usage(action, "--format is pem or pkcs12");
 	if (code)
 		return code;
-	is->passphrase_fd = o.passphrase_fd ? (int)fd : -1;
-	is->plan.user = args[0];
-	is->plan.cn = o.cn ? o.cn : args[0];
-	is->plan.dir = o.dir;
 	is->out = o.out;
 	is->bind = o.bind;
-	return ctl_credential_check(action, &is->plan);
+	return ctl_credential_parse(action, &o.words, args[0], &is->plan, &is->passphrase_fd);
 }
 
 static int run_issue(const struct ctl_action *action, int argc, char **argv)
 {
-	struct issue is = { .plan.days = CTL_DAYS_DEFAULT };
+	struct issue is = { 0 };
 
 	int code = parse(action, argc, argv, &is);
 	if (code == CTL_OK)

@@ -10,7 +10,6 @@
 #include <poll.h>
 #include <pwd.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include <gnutls/crypto.h>
@@ -102,18 +101,6 @@ static int make_new(struct server *s, struct mtls_diag *diag)
 
 /* --- whether it would do --- */
 
-static bool has_purpose(gnutls_x509_crt_t crt)
-{
-	for (unsigned int i = 0;; i++) {
-		char oid[128];
-		size_t len = sizeof(oid);
-		if (gnutls_x509_crt_get_key_purpose_oid(crt, i, oid, &len, NULL) < 0)
-			return false;
-		if (mtls_streq(oid, GNUTLS_KP_TLS_WWW_SERVER))
-			return true;
-	}
-}
-
 /* The dNSName at @index; false behind the last. "" for a name of another kind. */
 static bool dns_name_at(gnutls_x509_crt_t crt, unsigned int index, char name[NAME_MAX_BYTES])
 {
@@ -126,26 +113,16 @@ static bool dns_name_at(gnutls_x509_crt_t crt, unsigned int index, char name[NAM
 	return true;
 }
 
-static bool has_name(gnutls_x509_crt_t crt, const char *wanted)
-{
-	char name[NAME_MAX_BYTES];
-
-	for (unsigned int i = 0; dns_name_at(crt, i, name); i++)
-		if (strcasecmp(name, wanted) == 0)
-			return true;
-	return false;
-}
-
 static int check_names(const struct server *s, gnutls_x509_crt_t crt, struct mtls_diag *diag)
 {
 	char name[NAME_MAX_BYTES];
 
 	for (unsigned int i = 0; dns_name_at(s->pair.crt, i, name); i++)
-		if (*name && !has_name(crt, name))
+		if (*name && !ctl_crt_has_name(crt, name))
 			return mtls_diag_set(diag, MTLS_E_CERT,
 					     "it does not carry the name '%s', as the old one does",
 					     name);
-	if (s->pam && !has_name(crt, s->pam->client.server_name))
+	if (s->pam && !ctl_crt_has_name(crt, s->pam->client.server_name))
 		return mtls_diag_set(diag, MTLS_E_CERT,
 				     "it does not carry the name '%s' of pam_mtls.conf",
 				     s->pam->client.server_name);
@@ -217,7 +194,8 @@ static int check_leaf(struct server *s, gnutls_x509_crt_t crt, struct mtls_diag 
 		return mtls_diag_set(diag, MTLS_E_CERT, "it ends before the old one");
 	if (gnutls_x509_crt_equals(crt, s->pair.crt))
 		return mtls_diag_set(diag, MTLS_E_CERT, "it is the old one");
-	if (gnutls_x509_crt_get_ca_status(crt, NULL) > 0 || !has_purpose(crt))
+	if (gnutls_x509_crt_get_ca_status(crt, NULL) > 0 ||
+	    !ctl_crt_has_purpose(crt, GNUTLS_KP_TLS_WWW_SERVER))
 		return mtls_diag_set(diag, MTLS_E_CERT,
 				     "it is not a server's: no extendedKeyUsage serverAuth");
 	return check_names(s, crt, diag);

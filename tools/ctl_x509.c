@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
@@ -210,8 +211,7 @@ int ctl_pair_load(const struct mtls_buf *crt_pem, const struct mtls_buf *key_pem
 	return 0;
 }
 
-/* Takes over @datum: appends, wipes, frees. */
-static int append_datum(gnutls_datum_t *datum, struct mtls_buf *out, struct mtls_diag *diag)
+int ctl_take_datum(gnutls_datum_t *datum, struct mtls_buf *out, struct mtls_diag *diag)
 {
 	int r = mtls_buf_append(out, datum->data, datum->size);
 	explicit_bzero(datum->data, datum->size);
@@ -227,7 +227,7 @@ int ctl_pem_key(const struct ctl_pair *pair, const char *passphrase, struct mtls
 
 	int rc = gnutls_x509_privkey_export2_pkcs8(pair->key, GNUTLS_X509_FMT_PEM, passphrase,
 						   flags, &pem);
-	return rc < 0 ? failed(rc, "write the private key", diag) : append_datum(&pem, out, diag);
+	return rc < 0 ? failed(rc, "write the private key", diag) : ctl_take_datum(&pem, out, diag);
 }
 
 int ctl_pem_crt(gnutls_x509_crt_t crt, struct mtls_buf *out, struct mtls_diag *diag)
@@ -235,7 +235,7 @@ int ctl_pem_crt(gnutls_x509_crt_t crt, struct mtls_buf *out, struct mtls_diag *d
 	gnutls_datum_t pem = { 0 };
 
 	int rc = gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_PEM, &pem);
-	return rc < 0 ? failed(rc, "write the certificate", diag) : append_datum(&pem, out, diag);
+	return rc < 0 ? failed(rc, "write the certificate", diag) : ctl_take_datum(&pem, out, diag);
 }
 
 static int fill_crl(gnutls_x509_crl_t crl, const struct ctl_pair *issuer, time_t now)
@@ -274,5 +274,33 @@ int ctl_pem_empty_crl(const struct ctl_pair *issuer, time_t now, struct mtls_buf
 	if (rc >= 0)
 		rc = gnutls_x509_crl_export2(crl, GNUTLS_X509_FMT_PEM, &pem);
 	gnutls_x509_crl_deinit(crl);
-	return rc < 0 ? failed(rc, "make a revocation list", diag) : append_datum(&pem, out, diag);
+	return rc < 0 ? failed(rc, "make a revocation list", diag)
+		      : ctl_take_datum(&pem, out, diag);
+}
+
+bool ctl_crt_has_purpose(gnutls_x509_crt_t crt, const char *oid)
+{
+	for (unsigned int i = 0;; i++) {
+		char found[128];
+		size_t len = sizeof(found);
+		int rc = gnutls_x509_crt_get_key_purpose_oid(crt, i, found, &len, NULL);
+		if (rc < 0)
+			return false;
+		if (strcmp(found, oid) == 0)
+			return true;
+	}
+}
+
+bool ctl_crt_has_name(gnutls_x509_crt_t crt, const char *name)
+{
+	for (unsigned int i = 0;; i++) {
+		char found[256];
+		size_t len = sizeof(found);
+		int rc = gnutls_x509_crt_get_subject_alt_name(crt, i, found, &len, NULL);
+		if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+			return false;
+		if (rc == GNUTLS_SAN_DNSNAME && len == strlen(name) &&
+		    strncasecmp(found, name, len) == 0)
+			return true;
+	}
 }

@@ -76,6 +76,15 @@ int ctl_request_read(const uint8_t *data, size_t len, gnutls_x509_crq_t *ret,
 int ctl_pem_empty_crl(const struct ctl_pair *issuer, time_t now, struct mtls_buf *out,
 		      struct mtls_diag *diag);
 
+/* Whether extendedKeyUsage has @oid. */
+bool ctl_crt_has_purpose(gnutls_x509_crt_t crt, const char *oid);
+
+/* As lib/tls compares: a dNSName, letters of either case, no wildcard, no common name. */
+bool ctl_crt_has_name(gnutls_x509_crt_t crt, const char *name);
+
+/* Takes over @datum: appends, wipes, frees. 0 or an error of @out. */
+int ctl_take_datum(gnutls_datum_t *datum, struct mtls_buf *out, struct mtls_diag *diag);
+
 /* A random serial: positive, never zero, 20 octets on the wire (the first is 0x40-0x7f). A code of
  * GnuTLS. */
 int ctl_crt_set_serial(gnutls_x509_crt_t crt);

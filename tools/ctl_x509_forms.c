@@ -16,15 +16,6 @@ static int failed(int rc, const char *step, struct mtls_diag *diag)
 	return mtls_diag_set(diag, MTLS_E_CRYPTO, "cannot %s: %s", step, gnutls_strerror(rc));
 }
 
-/* Takes over @datum: appends, wipes, frees. */
-static int take_datum(gnutls_datum_t *datum, struct mtls_buf *out, struct mtls_diag *diag)
-{
-	int r = mtls_buf_append(out, datum->data, datum->size);
-	explicit_bzero(datum->data, datum->size);
-	gnutls_free(datum->data);
-	return r < 0 ? mtls_diag_set(diag, r, "%s", mtls_strerror(r)) : 0;
-}
-
 /* --- PKCS#12 --- */
 
 static void bag_deinitp(gnutls_pkcs12_bag_t *bag)
@@ -103,7 +94,8 @@ int ctl_pkcs12(const struct ctl_pair *pair, gnutls_x509_crt_t issuer, const char
 		rc = gnutls_pkcs12_generate_mac2(p12, GNUTLS_MAC_SHA256, passphrase);
 	if (rc >= 0)
 		rc = gnutls_pkcs12_export2(p12, GNUTLS_X509_FMT_DER, &der);
-	return rc < 0 ? failed(rc, "write the PKCS#12 file", diag) : take_datum(&der, out, diag);
+	return rc < 0 ? failed(rc, "write the PKCS#12 file", diag)
+		      : ctl_take_datum(&der, out, diag);
 }
 
 /* --- requests --- */
@@ -137,7 +129,7 @@ int ctl_request_make(gnutls_x509_privkey_t key, const char *common_name,
 	if (rc >= 0)
 		rc = gnutls_x509_crq_export2(crq, GNUTLS_X509_FMT_DER, &der);
 	return rc < 0 ? failed(rc, "make a request with the key", diag)
-		      : take_datum(&der, out, diag);
+		      : ctl_take_datum(&der, out, diag);
 }
 
 int ctl_request_read(const uint8_t *data, size_t len, gnutls_x509_crq_t *ret,
