@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Items of `status`. Holds no state. */
+/* Items of `status` and `bind-list`. Holds no state. */
 #include <config.h>
 
 #include <stdio.h>
@@ -162,4 +162,31 @@ int status_items(struct conn *conn, struct mtls_diag *diag)
 	if (r >= 0)
 		r = tell_more(&t);
 	return r < 0 ? r : tell_dropped(&t);
+}
+
+struct telling_bindings {
+	struct conn *conn;
+	size_t count;
+};
+
+static int tell_binding(void *ctx, const char *key, uint32_t owner, bool holds)
+{
+	struct telling_bindings *t = ctx;
+	struct mtls_control_number n;
+	const struct mtls_control_pair pairs[] = {
+		{ "key", key },
+		{ "holds", holds ? "yes" : "no" },
+		{ "owner", mtls_control_number(&n, owner) },
+	};
+
+	if (++t->count > STATUS_BINDINGS_MAX)
+		return MTLS_E_LIMIT;
+	return tell(t->conn, "binding", pairs, MTLS_COUNT(pairs));
+}
+
+int status_bindings(struct conn *conn, const char *name, struct mtls_diag *diag)
+{
+	struct telling_bindings t = { .conn = conn };
+
+	return store_bindings_of(server_keeper(conn->server)->store, name, tell_binding, &t, diag);
 }

@@ -100,6 +100,15 @@ int store_remove_member(struct store *store, const char *group, const char *user
 int store_bind(struct store *store, const char *key, const char *name, struct mtls_diag *diag);
 int store_unbind(struct store *store, const char *key, const char *name, struct mtls_diag *diag);
 
+/*
+ * Every binding that names @name, in the order of keys: @holds says whether @owner, who had the
+ * name here when it was bound (0: nobody, an account of another system), is who has it now. Only
+ * these are published. @each returns 0 to go on.
+ */
+typedef int store_binding_fn(void *ctx, const char *key, uint32_t owner, bool holds);
+int store_bindings_of(struct store *store, const char *name, store_binding_fn *each, void *ctx,
+		      struct mtls_diag *diag);
+
 /* Questions; within a change they see it. */
 bool store_has_user(struct store *store, const char *name);
 bool store_has_group(struct store *store, const char *name);

@@ -82,3 +82,22 @@ int store_unbind(struct store *store, const char *key, const char *name, struct 
 	int r = store_op_begin(store);
 	return store_op_end(store, r < 0 ? r : unbind(store, key, name), diag);
 }
+
+int store_bindings_of(struct store *store, const char *name, store_binding_fn *each, void *ctx,
+		      struct mtls_diag *diag)
+{
+	_cleanup_stmt_ sqlite3_stmt *stmt = NULL;
+	store->db.why.text[0] = '\0';
+	int r = store_db_query(&store->db,
+			       "SELECT key, owner,"
+			       " owner = ifnull((SELECT uid FROM users WHERE name = ?1), 0)"
+			       " FROM bindings WHERE name = ?1 ORDER BY key",
+			       &stmt, "s", name);
+	while (r >= 0 && (r = store_db_step(&store->db, stmt)) > 0) {
+		r = each(ctx, store_db_text(stmt, 0), store_db_u32(stmt, 1),
+			 store_db_u32(stmt, 2) != 0);
+		if (r)
+			return r;
+	}
+	return store_answer(store, r, diag);
+}

@@ -263,6 +263,7 @@ static const struct verb verbs[] = {
 	{ MTLS_ACCT_VERB_GROUP_REMOVE, group_remove, { "name", "?dry-run" } },
 	{ MTLS_ACCT_VERB_BIND_ADD, bind_add, { "key", "name", "?dry-run" } },
 	{ MTLS_ACCT_VERB_BIND_REMOVE, bind_remove, { "key", "name", "?dry-run" } },
+	{ MTLS_ACCT_VERB_BIND_LIST, NULL, { "name" } },
 	{ MTLS_ACCT_VERB_IMPORT, NULL, { "?keep-ids", "?dry-run" } },
 	{ MTLS_ACCT_VERB_PUBLISH, NULL, { NULL } },
 };
@@ -414,6 +415,14 @@ static int run_status(struct conn *conn)
 	return answer(conn, r, &diag);
 }
 
+static int run_bindings(struct conn *conn, const struct mtls_control_request *request)
+{
+	struct mtls_diag diag = { 0 };
+	int r = status_bindings(conn, mtls_control_get(&request->fields, "name"), &diag);
+
+	return answer(conn, r, &diag);
+}
+
 static int run_publish(struct conn *conn)
 {
 	struct keeper *keeper = server_keeper(conn->server);
@@ -455,6 +464,8 @@ static int run(struct conn *conn, const struct mtls_control_request *request)
 		return run_change(conn, verb, request);
 	if (mtls_streq(verb->name, MTLS_ACCT_VERB_STATUS))
 		return run_status(conn);
+	if (mtls_streq(verb->name, MTLS_ACCT_VERB_BIND_LIST))
+		return run_bindings(conn, request);
 	if (mtls_streq(verb->name, MTLS_ACCT_VERB_PUBLISH))
 		return run_publish(conn);
 	return run_import(conn, request);

@@ -102,12 +102,15 @@ static size_t show_published(const struct explain *e, struct explain_report *rep
 	return own;
 }
 
+/* What only mtls-accountd knows, about one name. */
 struct left_out {
 	struct explain_report *report;
+	const struct ctl_accounts *accounts;
+	const char *name;
 	char quoted[MTLS_ACCOUNT_NAME_MAX + 3];
 };
 
-static void take_item(void *ctx, const struct mtls_control_item *item)
+static void take_dropped(void *ctx, const struct mtls_control_item *item)
 {
 	const struct left_out *left_out = ctx;
 	const char *text = ctl_field(&item->fields, "text");
@@ -116,13 +119,49 @@ static void take_item(void *ctx, const struct mtls_control_item *item)
 		explain_add(left_out->report, EXPLAIN_FACT, "not published", 0, "%s", text);
 }
 
+static void take_binding(void *ctx, const struct mtls_control_item *item)
+{
+	const struct left_out *left_out = ctx;
+	const char *key = ctl_field(&item->fields, "key");
+	const uint32_t owner = ctl_field_u32(&item->fields, "owner");
+
+	if (!mtls_streq(item->kind, "binding") ||
+	    ctl_snapshot_bound(&left_out->accounts->snapshot, left_out->name, key))
+		return;
+	if (mtls_streq(ctl_field(&item->fields, "holds"), "yes"))
+		explain_add(left_out->report, EXPLAIN_FACT, "binding", 0,
+			    "%s: kept, but not published: mtlsctl account status", key);
+	else if (owner)
+		explain_add(left_out->report, EXPLAIN_FACT, "binding", 0,
+			    "%s: kept, not published: it was bound to the '%s' of uid %" PRIu32
+			    ", whom no source gives now",
+			    key, left_out->name, owner);
+	else
+		explain_add(
+			left_out->report, EXPLAIN_FACT, "binding", 0,
+			"%s: kept, not published: it was bound to a '%s' of another system, and "
+			"that is an account of pam-mtls now",
+			key, left_out->name);
+}
+
+/* One question to mtls-accountd; false if it had no answer. */
+static bool ask_accountd(struct ctl_accounts *accounts, const char *verb, const char *name,
+			 ctl_item_fn *each, struct left_out *left_out)
+{
+	_cleanup_(ctl_message_done) struct ctl_message message = { 0 };
+	_cleanup_(mtls_msg_freep) struct mtls_msg *end = NULL;
+
+	ctl_message_init(&message, MTLS_MSG_CONTROL_REQUEST, verb);
+	ctl_message_add(&message, "name", name);
+	return ctl_ask(accounts, &message, each, left_out, &end) == CTL_OK &&
+	       end->u.control_end.code == MTLS_CONTROL_OK;
+}
+
 /* What the publisher left out: only mtls-accountd knows, and only root may ask it. */
 static void show_left_out(struct explain_report *report, const char *name)
 {
 	_cleanup_(ctl_accounts_done) struct ctl_accounts accounts = { 0 };
-	_cleanup_(ctl_message_done) struct ctl_message message = { 0 };
-	_cleanup_(mtls_msg_freep) struct mtls_msg *end = NULL;
-	struct left_out left_out = { .report = report };
+	struct left_out left_out = { .report = report, .accounts = &accounts, .name = name };
 
 	if (geteuid() != 0) {
 		explain_add(report, EXPLAIN_FACT, "not published", 0,
@@ -130,9 +169,9 @@ static void show_left_out(struct explain_report *report, const char *name)
 		return;
 	}
 	(void)snprintf(left_out.quoted, sizeof(left_out.quoted), "'%s'", name);
-	ctl_message_init(&message, MTLS_MSG_CONTROL_REQUEST, MTLS_ACCT_VERB_STATUS);
-	if (ctl_accounts_connect(&accounts, LIST_MS) != CTL_OK ||
-	    ctl_ask(&accounts, &message, take_item, &left_out, &end) != CTL_OK)
+	if (ctl_accounts_open(&accounts, LIST_MS) != CTL_OK ||
+	    !ask_accountd(&accounts, MTLS_ACCT_VERB_BIND_LIST, name, take_binding, &left_out) ||
+	    !ask_accountd(&accounts, MTLS_ACCT_VERB_STATUS, NULL, take_dropped, &left_out))
 		explain_add(report, EXPLAIN_FACT, "not published", 0,
 			    "mtls-accountd could not be asked what it has not published");
 }

@@ -4,8 +4,8 @@
  * messages ControlRequest, ControlItem, ControlEnd. Both include this; PROTOCOL.md has it in words.
  *
  * A change is acknowledged when it is stored for good *and* published: then every process sees it.
- * All but status and publish take `dry-run` = "yes": all checks, nothing is changed. Fields marked
- *? may be missing. Ends of changes have `generation`.
+ * All but status, bind-list and publish take `dry-run` = "yes": all checks, nothing is changed.
+ *Fields marked ? may be missing. Ends of changes have `generation`.
  *
  *	verb		fields of the request		fields of the end
  *	status		-				- (items: status source conflict dropped)
@@ -18,6 +18,7 @@
  *	group-remove	name				name gid
  *	bind-add	key name			key name
  *	bind-remove	key name			key name
+ *	bind-list	name				- (items: binding)
  *	import		keep-ids? ("MIN-MAX")		users groups renumbered (items: renumbered)
  *	publish		-				-
  *
@@ -31,6 +32,8 @@
  *	source		name users groups state (good|broken|gone) error?
  *	conflict	source line text
  *	dropped		text: what the publisher left out of the snapshot, and why
+ *	binding		key holds (yes|no: it was bound to another account of this name) owner
+ *			(its uid here when it was bound; 0: an account of another system)
  *	renumbered	kind (user|group) name old new
  * Items to the daemon (import):
  *	user		name uid? gid? gecos? home? shell? groups?
@@ -52,6 +55,7 @@
 #define MTLS_ACCT_VERB_GROUP_REMOVE "group-remove"
 #define MTLS_ACCT_VERB_BIND_ADD     "bind-add"
 #define MTLS_ACCT_VERB_BIND_REMOVE  "bind-remove"
+#define MTLS_ACCT_VERB_BIND_LIST    "bind-list"
 #define MTLS_ACCT_VERB_IMPORT       "import"
 #define MTLS_ACCT_VERB_PUBLISH      "publish"
 

@@ -193,6 +193,30 @@ def people(out, world):
     world.passing()
 
 
+def resting(out, world):
+    """A binding whose account a source has taken away: kept, not published, and why."""
+    path = world.conf + "/accounts.d/lab.passwd"
+
+    def known():
+        return run("getent", "passwd", "eve", check=False).returncode == 0
+
+    write(path, "eve:x:2000300001:2000300001:Eve:/home/eve:/bin/sh\n")
+    out.result(wait_for(known, 20), "a source gives eve")
+    run("mtlsctl", "bind", "add", "eve", "--cert", world.pki.leaf["stranger"])
+    done = explain("eve")
+    out.result("published, and mtls-authd is told of it" in done.stdout, "her binding holds", done)
+    write(path, "# nobody\n")
+    out.result(wait_for(lambda: not known(), 20), "the source takes her away")
+    done = explain("eve")
+    out.result(done.returncode == 3 and "does not exist" in done.stdout
+               and "kept, not published: it was bound to the 'eve' of uid 2000300001" in done.stdout,
+               "her binding rests, and it is said why", done)
+    done = explain("eve", user="mallory")
+    out.result("only root may ask mtls-accountd" in done.stdout, "to root only", done)
+    run("mtlsctl", "bind", "remove", "eve", "--cert", world.pki.leaf["stranger"])
+    os.unlink(path)
+
+
 def bind_from(audit_id, *options, user="bob", **how):
     return ctl("bind", "add", user, "--from-audit", audit_id, *options, **how)
 
@@ -350,6 +374,7 @@ def test(out):
     certificates(out, world)
     nothing_is_guessed(out, world)
     people(out, world)
+    resting(out, world)
     every_reason(out)
     binding(out, world)
     not_bound(out, world)

@@ -374,6 +374,44 @@ static void bound_names_are_not_inherited(void **state)
 	store_rollback(f->store);
 }
 
+static int list_binding(void *ctx, const char *key, uint32_t owner, bool holds)
+{
+	char *text = ctx;
+	(void)snprintf(text + strlen(text), 256 - strlen(text), "%.10s %u %s;", key, owner,
+		       holds ? "yes" : "no");
+	return 0;
+}
+
+static int stop_binding(void *ctx, const char *key, uint32_t owner, bool holds)
+{
+	(void)ctx, (void)key, (void)owner, (void)holds;
+	return MTLS_E_LIMIT;
+}
+
+/* Those of one name, in the order of keys, with whose they are. */
+static void bindings_are_listed(void **state)
+{
+	struct fixture *f = *state;
+	struct mtls_diag diag = { 0 };
+	char text[256] = "";
+	OK(store_begin(f->store, WHY));
+	(void)add_user(f->store, "dora", 5001, 0);
+	OK(store_bind(f->store, KEY_B, "dora", WHY));
+	OK(store_bind(f->store, KEY_A, "dora", WHY));
+	OK(store_bind(f->store, KEY_A, "elsewhere", WHY));
+	OK(store_bindings_of(f->store, "dora", list_binding, text, WHY));
+	assert_string_equal(text, "sha256:aaa 5001 yes;sha256:bbb 5001 yes;");
+	text[0] = '\0';
+	OK(store_bindings_of(f->store, "elsewhere", list_binding, text, WHY));
+	assert_string_equal(text, "sha256:aaa 0 yes;");
+	text[0] = '\0';
+	OK(store_bindings_of(f->store, "nobody", list_binding, text, WHY));
+	assert_string_equal(text, "");
+	assert_int_equal(store_bindings_of(f->store, "dora", stop_binding, NULL, &diag),
+			 MTLS_E_LIMIT);
+	store_rollback(f->store);
+}
+
 static void limits_hold(void **state)
 {
 	struct fixture *f = *state;
@@ -581,6 +619,7 @@ int main(void)
 		TEST(every_operation),
 		cmocka_unit_test(every_success_lasts),
 		TEST(bound_names_are_not_inherited),
+		TEST(bindings_are_listed),
 		TEST(limits_hold),
 		TEST(groups_are_full),
 		TEST(window_moves),
