@@ -195,7 +195,7 @@ def machine_keys(world, out):
                "key of the machine: no name is asked for", done.text)
     world.give("carol", None)
     done = Flow(kind="root", user="carol")
-    out.result(done.has("auth: PAM_AUTH_ERR") and done.finds(r"\(mapped-to-other\)$"),
+    out.result(done.has("auth: PAM_AUTH_ERR") and done.finds(r"\(mapped-to-other\) \[id [0-9a-f]+\]$"),
                "key of the machine is no key for another name", done.text)
     world.give("carol", "carol")
     done = Flow(kind="setuid", user="bob", person="mallory", answers=(PASSPHRASE,))
