@@ -139,8 +139,13 @@ class Service:
                           "--no-new-privs")
         self.check(told and self.login() == ALLOWED, "with the unit's capabilities it starts and works",
                    told)
-        answer = control.ask(self.alone.control, "reload", timeout=PATIENCE)
-        self.check(answer.code == control.OK and self.login() == ALLOWED, "and reloads", answer)
+        line = service.setting("mtls-authd.service", "ExecReload").split()
+        for changes, wanted, text in (({}, 0, "generation 2"), ({"colour": "blue"}, 1, "colour")):
+            self.write(**changes)
+            done = subprocess.run(["setpriv", "--bounding-set", bounding, *line], check=False,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8")
+            self.check((done.returncode != 0) == wanted and text in done.stdout and
+                       self.login() == ALLOWED, f"the unit's command to reload: {text}", done.stdout)
         self.stop()
 
     # Workers that end.
