@@ -150,6 +150,16 @@ class Reload:
         self.check(middle.choose("bob").verdict == wire.ALLOWED,
                    "which ends with the configuration that it began with")
         self.check(wait_for(lambda: not self.workers("draining"), PATIENCE), "then it ends")
+        old = int(self.workers("running")[0]["pid"])
+        os.kill(old, signal.SIGSTOP)
+        client = control.Client(self.alone.control, PATIENCE)
+        client.send(control.request("reload"))
+        entered = wait_for(lambda: any(int(w["pid"]) != old for w in self.workers("running")), PATIENCE)
+        self.check(entered and not select.select([client.socket], [], [], 0)[0],
+                   "while an old worker may still accept, the reload is not answered")
+        os.kill(old, signal.SIGCONT)
+        self.check(client.answer().code == control.OK, "it is when that has said that it does not")
+        client.close()
         outcomes = []
         for i in range(10):
             self.write(min_uid="60000" if i % 2 else None)
