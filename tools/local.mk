@@ -84,10 +84,11 @@ mtlsctl_LDADD = \
 	$(LIBMTLS_CONTROL) $(LIBMTLS_PAMSTACK) $(LIBMTLS_RESCUE) $(LIBMTLS_ROSTER) $(LIBMTLS_WIRE) \
 	$(LIBMTLS_NAME) $(LIBMTLS_SERVICE) $(GNUTLS_LIBS) $(JANSSON_LIBS) $(PAM_LIBS) $(LIBMTLS_BASE)
 
-TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_units.sh
+TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_units.sh tests/tools/test_manpages.py
 EXTRA_DIST += tests/tools/accountd.sh tests/tools/rename_in_snapshot.py
 EXTRA_DIST += \
 	tests/tools/ask.py \
+	tests/tools/broken.8 \
 	tests/tools/fake_daemon.py \
 	tests/tools/findings.elsewhere \
 	tests/tools/findings.py \
@@ -97,6 +98,7 @@ EXTRA_DIST += \
 	tests/tools/test_check.sh \
 	tests/tools/test_documents.sh \
 	tests/tools/test_issue_home.sh \
+	tests/tools/test_manpages.py \
 	tests/tools/test_mtlsctl.sh \
 	tests/tools/test_status.py \
 	tests/tools/test_try.sh \
