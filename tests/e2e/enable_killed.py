@@ -11,7 +11,7 @@ import sys
 from lib import private, tap
 from lib.enable import (BOB, LONG, PAM, STATE, Stocked, by_certificate, by_password, change_state, ctl,
                         enable, let_time_pass, phase, stack, states, sudo, watchers)
-from lib.private import environment
+from lib.private import SANITIZER, environment
 from lib.records import wait_for
 from lib.hosts import SECRET
 from lib.terminal import Terminal, converse
@@ -154,7 +154,8 @@ def watcher_is_alone(t):
     t.check(fields[4] == "0" and int(fields[3]) != os.getsid(0) and fields[1] == "1",
             "the watcher has no terminal, a session of its own, no parent of ours", fields)
     def targets():
-        return {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+        found = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+        return {x for x in found if not x.startswith(SANITIZER)}
 
     # Its own lock, for a moment, when enable has given it up.
     wanted = {"/dev/null", "anon_inode:[timerfd]", "anon_inode:inotify"}
