@@ -101,7 +101,7 @@ static enum mtls_lookup_status answer_x509(const struct mtls_lookup_query *query
 					   struct mtls_lookup_answer *answer)
 {
 	for (uint32_t i = 0; i < query->count; i++)
-		if (!add_members(query->keys[i].text, i, answer))
+		if (!add_members(mtls_lookup_query_key(query, i), i, answer))
 			return MTLS_LOOKUP_FAILED;
 	if (answer->count)
 		return MTLS_LOOKUP_FOUND;
@@ -113,18 +113,18 @@ static enum mtls_lookup_status answer_account(const struct mtls_lookup_query *qu
 {
 	_cleanup_free_ char *buf = NULL;
 	struct passwd pw = { 0 };
-	const struct mtls_lookup_key *key = &query->keys[0];
+	const char *name = mtls_lookup_query_key(query, 0);
 
 	/* Certificate text must not get here: only account names are looked up in this order. */
-	if (query->count != 1 || !mtls_account_name_valid(key->text, key->len))
+	if (query->count != 1 || !mtls_account_name_valid(name, query->keys[0].len))
 		return MTLS_LOOKUP_FAILED;
-	int r = find_passwd(key->text, &pw, &buf);
+	int r = find_passwd(name, &pw, &buf);
 	if (r < 0)
-		mtls_log(MTLS_LOG_ERROR, "account '%s': %s", key->text, mtls_strerror(r));
+		mtls_log(MTLS_LOG_ERROR, "account '%s': %s", name, mtls_strerror(r));
 	if (r <= 0)
 		return r == 0 ? MTLS_LOOKUP_NOTFOUND : MTLS_LOOKUP_FAILED;
 	/* Some services fold case; the verdict is about the exact name. */
-	if (!mtls_streq(pw.pw_name, key->text))
+	if (!mtls_streq(pw.pw_name, name))
 		return MTLS_LOOKUP_NOTFOUND;
 	answer->uid = pw.pw_uid;
 	answer->gid = pw.pw_gid;

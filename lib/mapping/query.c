@@ -26,16 +26,31 @@ int mtls_lookup_kind_parse(const char *name)
 	return MTLS_E_SYNTAX;
 }
 
+/* Where the key at @index begins: behind those before it. */
+static size_t start_of(const struct mtls_lookup_query *query, uint32_t index)
+{
+	if (index == 0)
+		return 0;
+	const struct mtls_lookup_key *before = &query->keys[index - 1];
+	return (size_t)before->at + before->len + 1;
+}
+
 bool mtls_lookup_query_add(struct mtls_lookup_query *query, const char *text, size_t len)
 {
 	if (query->count >= MTLS_LOOKUP_KEYS_MAX || len == 0 || len > MTLS_KEY_MAX ||
 	    memchr(text, '\0', len))
 		return false;
-	struct mtls_lookup_key *key = &query->keys[query->count++];
-	key->len = (uint32_t)len;
-	memcpy(key->text, text, len);
-	key->text[len] = '\0';
+	const size_t at = start_of(query, query->count);
+	query->keys[query->count++] =
+		(struct mtls_lookup_key){ .at = (uint32_t)at, .len = (uint32_t)len };
+	memcpy(query->text + at, text, len);
+	query->text[at + len] = '\0';
 	return true;
+}
+
+const char *mtls_lookup_query_key(const struct mtls_lookup_query *query, uint32_t index)
+{
+	return query->text + query->keys[index].at;
 }
 
 bool mtls_lookup_answer_add(struct mtls_lookup_answer *answer, uint32_t key, const char *text)
@@ -52,7 +67,7 @@ bool mtls_lookup_answer_add(struct mtls_lookup_answer *answer, uint32_t key, con
 
 size_t mtls_lookup_query_size(const struct mtls_lookup_query *query)
 {
-	return offsetof(struct mtls_lookup_query, keys) + query->count * sizeof(query->keys[0]);
+	return offsetof(struct mtls_lookup_query, text) + start_of(query, query->count);
 }
 
 size_t mtls_lookup_answer_size(const struct mtls_lookup_answer *answer)
@@ -63,16 +78,19 @@ size_t mtls_lookup_answer_size(const struct mtls_lookup_answer *answer)
 
 bool mtls_lookup_query_valid(const struct mtls_lookup_query *query, size_t len)
 {
-	if (len < offsetof(struct mtls_lookup_query, keys) || query->count == 0 ||
-	    query->count > MTLS_LOOKUP_KEYS_MAX || len != mtls_lookup_query_size(query))
+	if (len < offsetof(struct mtls_lookup_query, text) || len > sizeof(*query) ||
+	    query->count == 0 || query->count > MTLS_LOOKUP_KEYS_MAX)
 		return false;
+	const size_t used = len - offsetof(struct mtls_lookup_query, text);
 	for (uint32_t i = 0; i < query->count; i++) {
 		const struct mtls_lookup_key *key = &query->keys[i];
-		if (key->len == 0 || key->len > MTLS_KEY_MAX ||
-		    strnlen(key->text, sizeof(key->text)) != key->len)
+		if (key->at != start_of(query, i) || key->at >= used || key->len == 0 ||
+		    key->len > MTLS_KEY_MAX ||
+		    strnlen(query->text + key->at, used - key->at) != key->len)
 			return false;
 	}
-	return true;
+	/* The last NUL is the last octet. */
+	return used == start_of(query, query->count);
 }
 
 bool mtls_lookup_answer_valid(const struct mtls_lookup_answer *answer, size_t len)

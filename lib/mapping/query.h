@@ -32,15 +32,17 @@ enum mtls_lookup_status {
 #define MTLS_LOOKUP_KEYS_MAX  4
 #define MTLS_LOOKUP_NAMES_MAX 128
 
+/* One behind the other in the query's text, each with a NUL: a packet has no gaps to copy. */
 struct mtls_lookup_key {
-	uint32_t len;
-	char text[MTLS_KEY_MAX + 1]; /* text[len] is NUL and there is none before */
+	uint32_t at;
+	uint32_t len; /* text[at + len] is NUL and there is none before */
 };
 
 struct mtls_lookup_query {
 	uint32_t id;
 	uint32_t count; /* 1 to MTLS_LOOKUP_KEYS_MAX */
 	struct mtls_lookup_key keys[MTLS_LOOKUP_KEYS_MAX];
+	char text[MTLS_LOOKUP_KEYS_MAX * (MTLS_KEY_MAX + 1)];
 };
 
 struct mtls_lookup_name {
@@ -59,6 +61,9 @@ struct mtls_lookup_answer {
 
 /* Adds a key; false if it is empty, too long, has a NUL, or there are too many. */
 bool mtls_lookup_query_add(struct mtls_lookup_query *query, const char *text, size_t len);
+
+/* The key at @index, which is below count. */
+const char *mtls_lookup_query_key(const struct mtls_lookup_query *query, uint32_t index);
 
 /* Adds a name; false as above. */
 bool mtls_lookup_answer_add(struct mtls_lookup_answer *answer, uint32_t key, const char *text);

@@ -48,12 +48,16 @@ static void queries_are_bounded(void **state)
 		assert_true(mtls_lookup_query_add(&query, "k", 1));
 	assert_false(mtls_lookup_query_add(&query, "k", 1));
 	assert_true(mtls_lookup_query_valid(&query, mtls_lookup_query_size(&query)));
+	assert_string_equal(mtls_lookup_query_key(&query, MTLS_LOOKUP_KEYS_MAX - 1), "k");
+	longest[MTLS_KEY_MAX] = '\0';
+	assert_string_equal(mtls_lookup_query_key(&query, 0), longest);
 }
 
 static void good_query(void)
 {
 	memset(&query, 0, sizeof(query));
 	assert_true(mtls_lookup_query_add(&query, "sha256:00", 9));
+	assert_true(mtls_lookup_query_add(&query, "subject:CN=a", 12));
 	assert_true(mtls_lookup_query_valid(&query, mtls_lookup_query_size(&query)));
 }
 
@@ -74,19 +78,40 @@ static void bad_queries_are_refused(void **state)
 	assert_false(mtls_lookup_query_valid(&query, mtls_lookup_query_size(&query) + 1));
 	assert_false(mtls_lookup_query_valid(&query, 3));
 	assert_false(mtls_lookup_query_valid(&query, 0));
-	query.keys[0].len = 8;
-	assert_false(mtls_lookup_query_valid(&query, mtls_lookup_query_size(&query)));
+	const size_t size = mtls_lookup_query_size(&query);
+	const struct {
+		const char *name;
+		uint32_t *field, value;
+	} rows[] = {
+		{ "shorter", &query.keys[0].len, 8 },
+		{ "longer", &query.keys[0].len, 10 },
+		{ "empty", &query.keys[1].len, 0 },
+		{ "too long", &query.keys[1].len, MTLS_KEY_MAX + 1 },
+		{ "begins later", &query.keys[0].at, 1 },
+		{ "overlaps", &query.keys[1].at, 0 },
+		{ "behind the end", &query.keys[1].at, UINT32_MAX },
+		{ "one key less", &query.count, 1 },
+		{ "one key more", &query.count, 3 },
+	};
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		good_query();
+		*rows[i].field = rows[i].value;
+		if (mtls_lookup_query_valid(&query, size))
+			fail_msg("row '%s'", rows[i].name);
+	}
 	good_query();
-	query.keys[0].len = MTLS_KEY_MAX + 1;
-	memset(query.keys[0].text, 'x', sizeof(query.keys[0].text));
-	assert_false(mtls_lookup_query_valid(&query, mtls_lookup_query_size(&query)));
+	query.text[9] = 'x'; /* no NUL between the two */
+	assert_false(mtls_lookup_query_valid(&query, size));
+	good_query();
+	query.text[size - 1 - offsetof(struct mtls_lookup_query, text)] = 'x';
+	assert_false(mtls_lookup_query_valid(&query, size));
 	good_query();
 	query.count = MTLS_LOOKUP_KEYS_MAX + 1;
-	assert_false(mtls_lookup_query_valid(&query, mtls_lookup_query_size(&query)));
+	assert_false(mtls_lookup_query_valid(&query, size));
 	query.count = UINT32_MAX;
 	assert_false(mtls_lookup_query_valid(&query, sizeof(query)));
 	query.count = 0;
-	assert_false(mtls_lookup_query_valid(&query, mtls_lookup_query_size(&query)));
+	assert_false(mtls_lookup_query_valid(&query, size));
 }
 
 static void bad_answers_are_refused(void **state)

@@ -186,7 +186,7 @@ static void run(struct request *request, const struct play *play)
 	assert_int_equal(request->lookup_kind, MTLS_LOOKUP_ACCOUNTS);
 	request_query(request, &query);
 	assert_int_equal(query.count, 1);
-	assert_string_equal(query.keys[0].text, "alice");
+	assert_string_equal(mtls_lookup_query_key(&query, 0), "alice");
 	assert_int_equal(
 		request_answer(request, account(play->account_status, play->account, play->uid)),
 		REQUEST_REPLY);
