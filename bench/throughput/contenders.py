@@ -14,6 +14,7 @@ HTTP_REQUEST = b"GET /empty HTTP/1.1\r\nHost: auth.test\r\nConnection: close\r\n
 HTTP_EXPECTED = b" 200 "
 IDLE_SECONDS = 600
 FILES_MAX = 20000
+UNIT_ENVIRONMENT = "GLIBC_TUNABLES=glibc.malloc.tcache_count=500"  # of mtls-authd.service
 
 NGINX = """daemon off;
 worker_processes 1;
@@ -182,8 +183,8 @@ class Ours(Contender):
     def start(self):
         alone = self.world.alone
         alone.write_settings(**{**self.world.settings, **self.changes})
-        alone.daemon.argv = ["prlimit", f"--nofile={FILES_MAX}:{FILES_MAX}", "taskset", "-c",
-                             self.world.server_core, alone.program]
+        alone.daemon.argv = ["env", UNIT_ENVIRONMENT, "prlimit", f"--nofile={FILES_MAX}:{FILES_MAX}",
+                             "taskset", "-c", self.world.server_core, alone.program]
         alone.daemon.start()
         self.process = alone.daemon.process
 
