@@ -48,3 +48,9 @@ tests_fuzz_fuzz_msg_SOURCES = tests/fuzz/fuzz_msg.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_msg_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE)
 tests_fuzz_fuzz_msg_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 EXTRA_DIST += tests/fuzz/fuzz_msg.in
+
+FUZZ_TARGETS += tests/fuzz/fuzz_invoker
+tests_fuzz_fuzz_invoker_SOURCES = tests/fuzz/fuzz_invoker.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_invoker_LDADD = $(LIBMTLS_WIRE) $(LIBMTLS_BASE)
+tests_fuzz_fuzz_invoker_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+EXTRA_DIST += tests/fuzz/fuzz_invoker.in

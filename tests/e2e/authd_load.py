@@ -105,7 +105,7 @@ class Loaded:
     # Idle connections.
 
     def idle(self, name, address, bound=None):
-        self.serve(workers=1, max_connections=IDLE + 1024, max_per_address=65536, tcp_share=99)
+        self.serve(workers=1, max_connections=IDLE * 5 // 4 + 1024, max_per_address=65536, tcp_share=99)
         done = Load(self.path, self.bob, BOB, count=50).stop()  # caches are warm
         self.check(done == {ALLOWED: 200}, f"{name}: before, all enter", done)
         self.settle()

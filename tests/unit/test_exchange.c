@@ -30,6 +30,7 @@
 #include "lib/client/exchange.h"
 #include "lib/tls/tls.h"
 #include "lib/tls/transcript.h"
+#include "lib/wire/invoker.h"
 #include "tests/unit/certgen.h"
 #include "tests/unit/test_server.h"
 
@@ -745,7 +746,8 @@ static void connections_are_tried_in_order(void **state)
 
 	struct mtls_diag diag = { 0 };
 	char *all[] = { absent, refused, listening, NULL };
-	assert_int_equal(mtls_client_connect(all, 0, mtls_deadline_in_ms(PATIENT_MS), &fd, &diag), 0);
+	assert_int_equal(mtls_client_connect(all, 0, mtls_deadline_in_ms(PATIENT_MS), &fd, &diag),
+			 0);
 	assert_true(fd > 2);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
@@ -760,6 +762,37 @@ static void connections_are_tried_in_order(void **state)
 		-ENOENT);
 	(void)close(closed_one);
 	(void)close(open_one);
+}
+
+/* A daemon on this machine learns from the name of the socket who runs root's program. */
+static void the_invoker_is_named(void **state)
+{
+	static const uid_t uids[] = { 0, 1234 };
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char server[256];
+
+	(void)state;
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/named", folder);
+	(void)snprintf(server, sizeof(server), "unix:%s", address.sun_path);
+	int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(listening, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listening, 4), 0);
+	for (size_t i = 0; i < MTLS_COUNT(uids); i++) {
+		char *servers[] = { server, NULL };
+		struct sockaddr_storage name = { 0 };
+		socklen_t len = sizeof(name);
+		int fd = -1;
+		assert_int_equal(mtls_client_connect(servers, uids[i],
+						     mtls_deadline_in_ms(PATIENT_MS), &fd, NULL),
+				 0);
+		int peer = accept(listening, (struct sockaddr *)&name, &len);
+		assert_true(peer >= 0);
+		assert_int_equal(mtls_invoker_uid((struct sockaddr *)&name, len), uids[i]);
+		(void)close(peer);
+		(void)close(fd);
+	}
+	(void)close(listening);
+	assert_int_equal(unlink(address.sun_path), 0);
 }
 
 static void server_names_are_strict(void **state)
@@ -827,6 +860,7 @@ int main(void)
 		cmocka_unit_test(set_ups_are_checked),
 		cmocka_unit_test(one_exchange_runs_again),
 		cmocka_unit_test(connections_are_tried_in_order),
+		cmocka_unit_test(the_invoker_is_named),
 		cmocka_unit_test(server_names_are_strict),
 		cmocka_unit_test(full_queues_time_out),
 	};
