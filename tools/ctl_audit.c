@@ -16,6 +16,7 @@
 #include "tools/ctl_action.h"
 #include "tools/ctl_audit.h"
 #include "tools/ctl_common.h"
+#include "tools/ctl_json.h"
 #include "tools/ctl_term.h"
 
 #define CMD           "audit"
@@ -128,7 +129,7 @@ static int print_record(struct show *show, const struct mtls_audit_record *recor
 		print_row(record);
 		return CTL_OK;
 	}
-	if (json_dumpf(record->json, stdout, JSON_COMPACT | JSON_ENSURE_ASCII) < 0)
+	if (ctl_json_write(record->json, JSON_COMPACT, stdout) < 0)
 		return ctl_error(CMD, "out of memory, or standard output is closed");
 	(void)putchar('\n');
 	return CTL_OK;

@@ -149,6 +149,8 @@ static void hint_policy(const struct subject *s, enum mtls_reason reason)
 
 	switch (reason) {
 	case MTLS_REASON_CERT_EXPIRED:
+		explain_hint(s->report, "with the CA of mtlsctl init: mtlsctl renew %s", user);
+		break;
 	case MTLS_REASON_CERT_REVOKED:
 	case MTLS_REASON_EKU_MISSING:
 	case MTLS_REASON_EKU_WRONG:

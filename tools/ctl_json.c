@@ -54,11 +54,25 @@ json_t *ctl_json_items(const struct ctl_daemon *daemon, const char *kind)
 	return array;
 }
 
+/* The JSON writer escapes everything but DEL, which stands within texts only. */
+static int write_escaped(const char *text, size_t len, void *out)
+{
+	for (size_t i = 0; i < len; i++)
+		if (text[i] == 0x7f ? fputs("\\u007f", out) < 0 : fputc(text[i], out) == EOF)
+			return -1;
+	return 0;
+}
+
+int ctl_json_write(const json_t *value, size_t flags, FILE *out)
+{
+	return json_dump_callback(value, write_escaped, out, flags | JSON_ENSURE_ASCII);
+}
+
 int ctl_json_print(json_t *value)
 {
 	if (!value)
 		return ctl_fail(CTL_FAILED, "out of memory");
-	(void)json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	(void)ctl_json_write(value, JSON_INDENT(2), stdout);
 	(void)putchar('\n');
 	json_decref(value);
 	ctl_result_printed();

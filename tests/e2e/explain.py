@@ -22,7 +22,7 @@ from lib.world import World, run, write
 
 TABLE = reasons.load()
 MTLSCTL = environment("MTLS_SBINDIR") + "/mtlsctl"
-ESCAPE = "\x1b[31m\u202e\u0085"
+ESCAPE = "\x1b[31m\x7f\u202e\u0085"
 
 
 def ctl(*argv, user=None, text=None):
@@ -311,7 +311,7 @@ def hostile(out, world):
                     ("explain", f"{0xe11:032x}"), ("explain", f"{0xe11:032x}", "--json")):
         done = ctl(*command)
         shown = done.stdout + done.stderr
-        clean = not any(c in shown for c in ("\x1b", "\u202e", "\u0085"))
+        clean = not any(c in shown for c in ("\x1b", "\x7f", "\u202e", "\u0085"))
         out.result(clean and f"{0xe11:032x}" in done.stdout, f"{' '.join(command)}: nothing of it reaches "
                    "the terminal", done)
     done = ctl("audit", "--json", "--limit", "0")
