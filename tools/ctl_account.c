@@ -25,9 +25,10 @@ static const char about[] =
 
 struct add {
 	const char *name, *uid, *gid, *gecos, *home, *shell, *groups;
-	bool dry_run;
+	bool dry_run, json;
 };
 
+#define JSON(type)    CTL_OPTION(type, json, "json", NULL, "print one JSON object")
 #define DRY_RUN(type) CTL_OPTION(type, dry_run, "dry-run", NULL, "all checks, but change nothing")
 
 static const struct ctl_option add_options[] = {
@@ -39,6 +40,7 @@ static const struct ctl_option add_options[] = {
 	CTL_OPTION(struct add, groups, "groups", "GROUP,...",
 		   "further groups of pam-mtls; one that does not exist is made"),
 	DRY_RUN(struct add),
+	JSON(struct add),
 	{ 0 },
 };
 
@@ -171,6 +173,8 @@ static int run_add(const struct ctl_action *action, int argc, char **argv)
 	code = check_sources(&accounts, &o);
 	if (!code)
 		code = add_account(&accounts, &o, &end);
+	if (o.json)
+		return ctl_print_change(code, end, o.dry_run);
 	if (ctl_was_done(code))
 		say_added(end, &o);
 	return code;
@@ -178,7 +182,7 @@ static int run_add(const struct ctl_action *action, int argc, char **argv)
 
 struct change {
 	const char *gecos, *home, *shell, *join, *leave;
-	bool dry_run;
+	bool dry_run, json;
 };
 
 static const struct ctl_option change_options[] = {
@@ -189,6 +193,7 @@ static const struct ctl_option change_options[] = {
 		   "groups of pam-mtls to join; one that does not exist is made"),
 	CTL_OPTION(struct change, leave, "leave", "GROUP,...", "groups to leave"),
 	DRY_RUN(struct change),
+	JSON(struct change),
 	{ 0 },
 };
 
@@ -218,6 +223,8 @@ static int run_change(const struct ctl_action *action, int argc, char **argv)
 	ctl_message_add(&message, "leave", o.leave);
 	ctl_message_add(&message, "dry-run", o.dry_run ? "yes" : NULL);
 	code = ctl_change(&accounts, &message, &end);
+	if (o.json)
+		return ctl_print_change(code, end, o.dry_run);
 	if (ctl_was_done(code)) {
 		say_dry_run(o.dry_run);
 		(void)printf("account '%s' changed\n", args[0]);
@@ -226,11 +233,12 @@ static int run_change(const struct ctl_action *action, int argc, char **argv)
 }
 
 struct removal {
-	bool dry_run;
+	bool dry_run, json;
 };
 
 static const struct ctl_option remove_options[] = {
 	DRY_RUN(struct removal),
+	JSON(struct removal),
 	{ 0 },
 };
 
@@ -260,6 +268,8 @@ static int run_remove(const struct ctl_action *action, int argc, char **argv)
 	ctl_message_add(&message, "name", args[0]);
 	ctl_message_add(&message, "dry-run", o.dry_run ? "yes" : NULL);
 	code = ctl_change(&accounts, &message, &end);
+	if (o.json)
+		return ctl_print_change(code, end, o.dry_run);
 	if (ctl_was_done(code)) {
 		say_dry_run(o.dry_run);
 		(void)printf("account '%s' removed with its bindings; uid %s is never used again; "
@@ -271,7 +281,12 @@ static int run_remove(const struct ctl_action *action, int argc, char **argv)
 	return code;
 }
 
+struct publish {
+	bool json;
+};
+
 static const struct ctl_option publish_options[] = {
+	JSON(struct publish),
 	{ 0 },
 };
 
@@ -280,15 +295,18 @@ static int run_publish(const struct ctl_action *action, int argc, char **argv)
 	_cleanup_(ctl_accounts_done) struct ctl_accounts accounts = { 0 };
 	_cleanup_(ctl_message_done) struct ctl_message message = { 0 };
 	_cleanup_(mtls_msg_freep) struct mtls_msg *end = NULL;
+	struct publish o = { 0 };
 	char **args;
 	int count;
-	int code = ctl_action_parse(action, argc, argv, NULL, &args, &count);
+	int code = ctl_action_parse(action, argc, argv, &o, &args, &count);
 	if (!code)
 		code = ctl_accounts_connect(&accounts, CTL_PATIENCE_MS);
 	if (code)
 		return code;
 	ctl_message_init(&message, MTLS_MSG_CONTROL_REQUEST, MTLS_ACCT_VERB_PUBLISH);
 	code = ctl_change(&accounts, &message, &end);
+	if (o.json)
+		return ctl_print_change(code, end, false);
 	if (!code)
 		(void)puts("published");
 	return code;

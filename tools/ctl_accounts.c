@@ -19,6 +19,7 @@
 #include "lib/base/str.h"
 #include "tools/ctl_accounts.h"
 #include "tools/ctl_common.h"
+#include "tools/ctl_json.h"
 
 int ctl_accounts_fail(int code, const char *fmt, ...)
 {
@@ -226,6 +227,18 @@ int ctl_end(const struct mtls_msg *end)
 					 "it, look with mtlsctl account status",
 					 text);
 	return code ? ctl_accounts_fail(code, "%s", text) : CTL_OK;
+}
+
+int ctl_print_change(int code, const struct mtls_msg *end, bool dry_run)
+{
+	if (code != CTL_OK)
+		return code;
+	json_t *object = ctl_json_fields(&end->u.control_end.fields);
+	if (object && json_object_set_new(object, "dry_run", json_boolean(dry_run)) < 0) {
+		json_decref(object);
+		object = NULL;
+	}
+	return ctl_json_print(object);
 }
 
 bool ctl_was_done(int code)

@@ -79,6 +79,12 @@ int ctl_ask(struct ctl_accounts *accounts, const struct ctl_message *message, ct
 int ctl_change(struct ctl_accounts *accounts, const struct ctl_message *message,
 	       struct mtls_msg **ret_end);
 
+/*
+ * The result of a change for programs: the fields of @end, and dry_run. Nothing but for CTL_OK: an
+ * error is main()'s to print, a change that nobody sees yet included. Returns the exit code.
+ */
+int ctl_print_change(int code, const struct mtls_msg *end, bool dry_run);
+
 /* True if @code says that the change was made: CTL_OK, CTL_UNPUBLISHED. */
 bool ctl_was_done(int code);
 

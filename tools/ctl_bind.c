@@ -18,6 +18,7 @@
 #include "lib/name/key.h"
 #include "tools/ctl_accounts.h"
 #include "tools/ctl_bind.h"
+#include "tools/ctl_json.h"
 
 #define CERT_FILE_MAX   (256 << 10)
 #define FIRST_HUMAN_UID 1000
@@ -31,7 +32,7 @@ static const char about[] =
 struct change_options {
 	const char *user, *key; /* arguments */
 	const char *cert, *kind;
-	bool dry_run;
+	bool dry_run, json;
 	/* add only */
 	const char *from_audit;
 	bool yes;
@@ -47,6 +48,7 @@ static const struct ctl_option add_options[] = {
 		   "renewal)"),
 	CTL_OPTION(struct change_options, dry_run, "dry-run", NULL,
 		   "all checks, but change nothing"),
+	CTL_OPTION(struct change_options, json, "json", NULL, "print one JSON object"),
 	CTL_OPTION(struct change_options, yes, "yes", NULL, "with --from-audit: do not ask"),
 	{ 0 },
 };
@@ -59,6 +61,7 @@ static const struct ctl_option change_options[] = {
 		   "renewal)"),
 	CTL_OPTION(struct change_options, dry_run, "dry-run", NULL,
 		   "all checks, but change nothing"),
+	CTL_OPTION(struct change_options, json, "json", NULL, "print one JSON object"),
 	{ 0 },
 };
 
@@ -238,7 +241,10 @@ static int change(const struct ctl_action *action, int argc, char **argv, bool a
 		return ctl_accounts_fail(CTL_FAILED, "out of memory");
 	code = ask_for(&accounts, add ? MTLS_ACCT_VERB_BIND_ADD : MTLS_ACCT_VERB_BIND_REMOVE,
 		       o.user, key, o.dry_run);
-	if (!ctl_was_done(code))
+	if (o.json && code == CTL_OK)
+		return ctl_json_print(json_pack("{s:s, s:s, s:b}", "key", key, "name", o.user,
+						"dry_run", o.dry_run));
+	if (o.json || !ctl_was_done(code))
 		return code;
 	if (o.dry_run)
 		(void)puts("dry run: nothing was changed");

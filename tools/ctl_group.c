@@ -27,13 +27,22 @@ struct options {
 #define DRY_RUN                                                                                    \
 	CTL_OPTION(struct options, dry_run, "dry-run", NULL, "all checks, but change nothing")
 
+#define JSON CTL_OPTION(struct options, json, "json", NULL, "print one JSON object")
+
 static const struct ctl_option add_options[] = {
 	CTL_OPTION(struct options, gid, "gid", "N", "this number instead of the next free one"),
 	DRY_RUN,
+	JSON,
 	{ 0 },
 };
 
-static const struct ctl_option change_options[] = {
+static const struct ctl_option remove_options[] = {
+	DRY_RUN,
+	JSON,
+	{ 0 },
+};
+
+static const struct ctl_option member_options[] = {
 	DRY_RUN,
 	{ 0 },
 };
@@ -109,6 +118,8 @@ static int run_add(const struct ctl_action *action, int argc, char **argv)
 		return ctl_accounts_fail(CTL_FAILED,
 					 "a group '%s' exists already in another source", args[0]);
 	code = add_group(&accounts, args[0], &o, &end);
+	if (o.json)
+		return ctl_print_change(code, end, o.dry_run);
 	if (ctl_was_done(code)) {
 		say_dry_run(o.dry_run);
 		(void)printf("group '%s': gid %s\n", args[0],
@@ -132,6 +143,8 @@ static int run_remove(const struct ctl_action *action, int argc, char **argv)
 		code = ask(&accounts, MTLS_ACCT_VERB_GROUP_REMOVE, args[0], NULL, o.dry_run, &end);
 	if (!code)
 		code = ctl_end(end);
+	if (o.json)
+		return ctl_print_change(code, end, o.dry_run);
 	if (ctl_was_done(code)) {
 		say_dry_run(o.dry_run);
 		(void)printf("group '%s' removed; its gid is never used again\n", args[0]);
@@ -262,11 +275,11 @@ static int run_list(const struct ctl_action *action, int argc, char **argv)
 /* clang-format off */
 static const struct ctl_action actions[] = {
 	{ "group", "add", "NAME", "Makes a group without members", 1, 1, add_options, run_add },
-	{ "group", "remove", "GROUP", "Removes a group that is nobody's primary one; its members stay", 1, 1, change_options, run_remove },
+	{ "group", "remove", "GROUP", "Removes a group that is nobody's primary one; its members stay", 1, 1, remove_options, run_remove },
 	{ "group", "list", "", "Lists the published groups, sorted by name, without those that one account has for itself",
 	  0, 0, list_options, run_list },
-	{ "group", "join", "GROUP ACCOUNT...", "Makes accounts members of a group", 2, MEMBERS_MAX, change_options, run_members },
-	{ "group", "leave", "GROUP ACCOUNT...", "Takes accounts out of a group", 2, MEMBERS_MAX, change_options, run_members },
+	{ "group", "join", "GROUP ACCOUNT...", "Makes accounts members of a group", 2, MEMBERS_MAX, member_options, run_members },
+	{ "group", "leave", "GROUP ACCOUNT...", "Takes accounts out of a group", 2, MEMBERS_MAX, member_options, run_members },
 };
 /* clang-format on */
 

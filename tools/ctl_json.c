@@ -13,9 +13,10 @@
 static json_t *json_of_value(const char *name, const char *value)
 {
 	static const char *const numbers[] = {
-		"bindings", "connections", "generation", "groups",     "line",      "next-gid",
-		"next-uid", "next-update", "not-after",  "pid",        "published", "restarts",
-		"slot",     "started",     "time",       "tombstones", "users",     "value",
+		"bindings",   "gid",       "former-uid", "uid",      "connections", "generation",
+		"groups",     "line",      "next-gid",   "next-uid", "next-update", "not-after",
+		"pid",        "published", "restarts",   "slot",     "started",     "time",
+		"tombstones", "users",     "value",
 	};
 	uint64_t number;
 

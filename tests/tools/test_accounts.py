@@ -103,6 +103,13 @@ check("every field is passed on", ADD + ["--uid", "2000200009", "--gid", "200020
       "--shell", "/bin/sh", "--groups", "a,b"], [PLAN, DONE], 0, [],
       ["user-add dry-run=yes gecos=Alice Ä gid=2000200003 groups=a,b home=/srv/a name=alice shell=/bin/sh uid=2000200009",
        "user-add gecos=Alice Ä gid=2000200003 groups=a,b home=/srv/a name=alice shell=/bin/sh uid=2000200001"])
+out = check("as JSON", ADD + ["--json"], [PLAN, DONE], 0, [])
+result("what the JSON of a new account has", [] if json.loads(out) == {"name": "alice", "uid": 2000200001, "gid": 2000200001, "home": "/home/alice",
+       "shell": "/bin/bash", "generation": 1, "dry_run": False} else [out])
+done = Daemon(SOCKET, [PLAN, end(UNPUBLISHED, "No space left on device")])
+said = subprocess.run([CTL] + ADD + ["--json"], capture_output=True, text=True, timeout=LIMIT_S, check=False)
+done.stop()
+result("as JSON: a change that nobody sees yet is an error", [] if said.returncode == 5 and json.loads(said.stdout)["error"]["code"] == 5 else [said.stdout])
 check("a dry run ends with the plan", ADD + ["--dry-run"], [PLAN], 0, ["nothing was changed", "uid 2000200001"],
       [f"user-add dry-run=yes {ASK}"])
 check("somebody took the number: asked again", ADD, [PLAN, TAKEN, LATER, DONE], 0, ["account 'alice'", "!is taken"],
@@ -264,6 +271,10 @@ result("progress on a terminal", [] if status == 0 and "1000 of 1500 entries sen
 check("a group", ["group", "add", "crew"], [end(OK, gid="2000200005"), end(OK, gid="2000200005")], 0, ["group 'crew': gid 2000200005"],
       ["group-add dry-run=yes name=crew", "group-add gid=2000200005 name=crew"])
 check("a group's number that another source has", ["group", "add", "crew"], [end(OK, gid="2000200007")], 1, ["--gid"])
+out = check("a group, as JSON", ["group", "add", "crew", "--json", "--dry-run"], [end(OK, name="crew", gid="2000200005")], 0, [])
+result("what the JSON of a group has", [] if json.loads(out) == {"name": "crew", "gid": 2000200005, "dry_run": True} else [out])
+out = check("a binding, as JSON", ["bind", "add", "localbob", "subject:CN=Bob", "--json"], [end(OK)], 0, [])
+result("what the JSON of a binding has", [] if json.loads(out) == {"key": "subject:CN=Bob", "name": "localbob", "dry_run": False} else [out])
 check("a group of another source", ["group", "add", "localgroup"], [], 1, ["another source"], [])
 check("a group is removed", ["group", "remove", "crew"], [end(OK, gid="2000200005")], 0, ["gid is never used again"],
       ["group-remove name=crew"])
