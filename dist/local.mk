@@ -6,6 +6,10 @@ confexamplesdir = $(docdir)/examples
 dist_confexamples_DATA = %D%/conf/pam_mtls.conf %D%/conf/authd.conf %D%/conf/accountd.conf
 bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = %D%/completion/mtlsctl
+fishcompletiondir = $(datadir)/fish/vendor_completions.d
+dist_fishcompletion_DATA = %D%/completion/mtlsctl.fish
+zshcompletiondir = $(datadir)/zsh/vendor-completions
+dist_zshcompletion_DATA = %D%/completion/_mtlsctl
 
 systemunitdir = $(prefix)/lib/systemd/system
 dist_systemunit_DATA = %D%/systemd/mtls-accountd.socket %D%/systemd/mtls-accountd-authd.socket \

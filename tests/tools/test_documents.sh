@@ -93,6 +93,35 @@ END
 [ -z "$(complete_words mtlsctl issue --days 3)" ] && [ -z "$(complete_words mtlsctl nothing x)" ]
 ok 'the completion offers nothing where it knows nothing'
 
+# Other shells, where they are.
+skip() {
+	n=$((n + 1))
+	echo "ok $n - $1 # SKIP $2"
+}
+if command -v fish >/dev/null; then
+	HOME=$work PATH=$top_builddir:$PATH fish -c "source '$top_srcdir/dist/completion/mtlsctl.fish'
+		complete -C 'mtlsctl iss'; complete -C 'mtlsctl account export --format j'; complete -C 'mtlsctl issue root --dir /usr/b'" >"$work/out" 2>&1
+	[ "$(cut -f 1 "$work/out" | tr '\n' ' ')" = 'issue json /usr/bin/ ' ]
+	ok 'fish completes commands, values and folders'
+else
+	skip 'fish completes commands, values and folders' 'no fish'
+fi
+if command -v zsh >/dev/null; then
+	cat >"$work/zsh" <<-'END'
+		zmodload zsh/zpty
+		zpty z zsh -f -i
+		zpty -w z 'fpath=('$1' $fpath); autoload -U compinit; compinit -u -D; bindkey "^I" complete-word'
+		zpty -w z $'mtlsctl iss\t'
+		zpty -w z exit
+		while zpty -r z line; do print -rn -- $line; done
+	END
+	HOME=$work PATH=$top_builddir:$PATH TERM=dumb timeout 60 zsh -f "$work/zsh" "$(realpath "$top_srcdir/dist/completion")" >"$work/out" 2>&1
+	said out 'mtlsctl issue: USER is missing'
+	ok 'zsh completes a command'
+else
+	skip 'zsh completes a command' 'no zsh'
+fi
+
 while read -r right wrong; do
 	# shellcheck disable=SC2086 # words
 	run 2 "$mtlsctl" $wrong && said err "did you mean '$right'?"
