@@ -189,12 +189,25 @@ static void advance(struct mtls_control_call *call, short events)
 
 /* --------------------------------------------------------------------------------- server */
 
-static struct mtls_control_call *free_place(struct mtls_control_server *server)
+/* Has asked for nothing now: it makes room if there is none. */
+static bool idle(const struct mtls_control_call *call)
 {
-	for (size_t i = 0; i < MTLS_CONTROL_CALLS_MAX; i++)
-		if (server->calls[i].fd < 0)
-			return &server->calls[i];
-	return NULL;
+	return call->phase == PHASE_REQUEST && !call->begun && !call->again;
+}
+
+/* A free one, else that of who has been idle longest, else NULL. */
+static struct mtls_control_call *find_place(struct mtls_control_server *server)
+{
+	struct mtls_control_call *oldest = NULL;
+
+	for (size_t i = 0; i < MTLS_CONTROL_CALLS_MAX; i++) {
+		struct mtls_control_call *call = &server->calls[i];
+		if (call->fd < 0)
+			return call;
+		if (idle(call) && (!oldest || call->deadline < oldest->deadline))
+			oldest = call;
+	}
+	return oldest;
 }
 
 /* The socket's mode says the same; a mistake in either is then no hole. */
@@ -202,17 +215,20 @@ static void admit(struct mtls_control_server *server)
 {
 	struct mtls_control_call *call;
 
-	for (int i = 0; i < ACCEPTS_MAX && (call = free_place(server)) != NULL; i++) {
+	for (int i = 0; i < ACCEPTS_MAX && (call = find_place(server)) != NULL; i++) {
 		struct ucred cred;
 		socklen_t len = sizeof(cred);
 		int fd = accept4(server->service.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0)
 			return; /* poll tells again */
 		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ||
-		    cred.uid != server->service.uid)
+		    cred.uid != server->service.uid) {
 			(void)close(fd);
-		else
-			call_begin(call, &server->service, fd, cred.pid);
+			continue;
+		}
+		if (call->fd >= 0)
+			call_close(call);
+		call_begin(call, &server->service, fd, cred.pid);
 	}
 }
 
@@ -249,7 +265,7 @@ void mtls_control_server_watch(const struct mtls_control_server *server, struct 
 
 	for (size_t i = 0; i < MTLS_CONTROL_CALLS_MAX; i++) {
 		const struct mtls_control_call *call = &server->calls[i];
-		room = room || call->fd < 0;
+		room = room || call->fd < 0 || idle(call);
 		fds[i + 1] = (struct pollfd){ .fd = call->fd, .events = events[call->phase] };
 	}
 	fds[0] = (struct pollfd){ .fd = room ? server->service.fd : -1, .events = POLLIN };

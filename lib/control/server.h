@@ -15,7 +15,7 @@
 #include "lib/base/clock.h"
 #include "lib/control/item.h"
 
-#define MTLS_CONTROL_CALLS_MAX 16        /* connections; more wait until one ends */
+#define MTLS_CONTROL_CALLS_MAX 16        /* connections; the next one takes an idle one's place */
 #define MTLS_CONTROL_OUT_MAX   (1 << 20) /* bytes of an answer */
 #define MTLS_CONTROL_POLL_MAX  (MTLS_CONTROL_CALLS_MAX + 1)
 

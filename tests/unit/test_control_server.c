@@ -379,8 +379,11 @@ static void bounds_connections(void **state)
 	int fds[MTLS_CONTROL_CALLS_MAX], own[MTLS_CONTROL_CALLS_MAX];
 	struct answer answer;
 
-	for (size_t i = 0; i < MTLS_COUNT(fds); i++)
+	/* All are in the middle of a request: the next one waits outside. */
+	for (size_t i = 0; i < MTLS_COUNT(fds); i++) {
 		fds[i] = dial(world);
+		assert_int_equal(send(fds[i], "\x78", 1, 0), 1);
+	}
 	turn_all(world);
 	assert_int_equal(mtls_control_server_fds(world->server, own), MTLS_CONTROL_CALLS_MAX);
 	int late = dial(world);
@@ -388,7 +391,7 @@ static void bounds_connections(void **state)
 	ask(late, "tell");
 	turn_all(world);
 	hear(late, &answer);
-	assert_true(answer.ends == 0 && !answer.closed); /* it waits outside */
+	assert_true(answer.ends == 0 && !answer.closed);
 	(void)close(fds[3]);
 	hear_ends(world, late, &answer, 1);
 	assert_int_equal(answer.ends, 1);
@@ -399,6 +402,35 @@ static void bounds_connections(void **state)
 			(void)close(fds[i]);
 	turn_all(world);
 	assert_int_equal(mtls_control_server_fds(world->server, own), 0);
+}
+
+/* Who keeps connections and asks for nothing keeps nobody out. */
+static void takes_idle_places(void **state)
+{
+	struct world *world = *state;
+	int fds[2 * MTLS_CONTROL_CALLS_MAX], own[MTLS_CONTROL_CALLS_MAX];
+	struct answer waiting;
+
+	int asked = dial(world);
+	answer_begin(&waiting);
+	ask(asked, "wait");
+	turn_all(world);
+	for (size_t i = 0; i < MTLS_COUNT(fds); i++) {
+		fds[i] = dial(world);
+		turn_all(world);
+	}
+	assert_int_equal(mtls_control_server_fds(world->server, own), MTLS_CONTROL_CALLS_MAX);
+	assert_int_equal(outcome(world, "tell").items, 1);
+	/* But who waits for an answer gets it. */
+	struct mtls_msg *end = mtls_msg_new(MTLS_MSG_CONTROL_END);
+	mtls_control_server_answer(world->server, world->next_ticket, end);
+	hear_ends(world, asked, &waiting, 1);
+	assert_int_equal(waiting.ends, 1);
+	mtls_msg_free(end);
+	mtls_frame_done(&waiting.frame);
+	(void)close(asked);
+	for (size_t i = 0; i < MTLS_COUNT(fds); i++)
+		(void)close(fds[i]);
 }
 
 /* Who says nothing, stops in the middle, or does not take its answer is closed in time. */
@@ -437,6 +469,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refuses, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(answers_later, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(bounds_connections, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(takes_idle_places, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(bounds_time, set_up, tear_down),
 	};
 
