@@ -8,11 +8,9 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/str.h"
@@ -26,34 +24,11 @@
 #define CMD             "enable"
 #define CONFIRM_DEFAULT "120s"
 #define CONFIRM_MAX_S   3600
-#define SERVICES_MAX    16
 #define NO_DEADLINE     0
-#define SECOND_MS       1000
 
 struct options {
 	const char *mode, *confirm, *user, *key, *passphrase_fd;
 	bool dry_run, list, restore, json;
-};
-
-/* One service on its way. */
-struct job {
-	const char *service;
-	struct ctl_pam_file file;
-	struct mtls_stack *stack;
-	struct mtls_stack_plan plan;
-	struct mtls_buf now, absent;
-	struct ctl_pam_state state;
-	bool written;
-};
-
-struct enable {
-	enum mtls_stack_mode mode;
-	uint32_t confirm_s; /* NO_DEADLINE: none */
-	struct job jobs[SERVICES_MAX];
-	size_t count;
-	struct ctl_prove prove;
-	bool codes; /* there are rescue codes for root */
-	int lock;
 };
 
 /* --- what may be enabled --- */
@@ -100,7 +75,7 @@ static int check_fit(const char *service)
 }
 
 /* A refusal, and how to do it by hand. */
-static int refuse(const struct job *job, enum mtls_stack_mode mode, const char *why)
+static int refuse(const struct ctl_enable_job *job, enum mtls_stack_mode mode, const char *why)
 {
 	_cleanup_buf_ struct mtls_buf advice = MTLS_BUF(MTLS_STACK_FILE_MAX);
 
@@ -113,29 +88,13 @@ static int refuse(const struct job *job, enum mtls_stack_mode mode, const char *
 	return CTL_FAILED;
 }
 
-/* A change that waits, or one that was made, is not made again. */
-static int check_state(const char *service)
-{
-	struct ctl_pam_state state;
-	struct mtls_diag diag = { 0 };
-
-	int r = ctl_pam_state_load(service, &state, &diag);
-	if (r == -ENOENT || (r >= 0 && state.phase == CTL_PAM_RETURNED))
-		return CTL_OK;
-	if (r < 0)
-		return ctl_error(CMD, "%s", mtls_diag_text(&diag, r));
-	return ctl_error(CMD, "'%s' is enabled already (%s, %s): 'mtlsctl disable %s' first",
-			 service, mtls_stack_mode_name(state.mode), ctl_pam_phase_name(state.phase),
-			 service);
-}
-
-static int plan_job(const struct enable *e, struct job *job)
+static int plan_job(const struct ctl_enable_all *e, struct ctl_enable_job *job)
 {
 	struct mtls_diag diag = { 0 };
 
 	int code = check_fit(job->service);
 	if (!code)
-		code = check_state(job->service);
+		code = ctl_enable_check_state(job->service);
 	if (code)
 		return code;
 	int r = ctl_pam_read(job->service, &job->file, &diag);
@@ -154,7 +113,7 @@ static int plan_job(const struct enable *e, struct job *job)
 }
 
 /* Taken out again, it has to be what it was: else disable could not do what it promises. */
-static int check_reversible(const struct job *job, struct mtls_stack **ret)
+static int check_reversible(const struct ctl_enable_job *job, struct mtls_stack **ret)
 {
 	_cleanup_(mtls_stack_freep) struct mtls_stack *now = NULL;
 	_cleanup_buf_ struct mtls_buf back = MTLS_BUF(MTLS_STACK_FILE_MAX);
@@ -170,7 +129,7 @@ static int check_reversible(const struct job *job, struct mtls_stack **ret)
 	return CTL_OK;
 }
 
-static int plan_all(struct enable *e)
+static int plan_all(struct ctl_enable_all *e)
 {
 	int code = CTL_OK;
 
@@ -184,7 +143,7 @@ static int plan_all(struct enable *e)
 
 /* --- the self-test --- */
 
-static int read_passphrase(struct enable *e, const char *fd_text, uint32_t fd)
+static int read_passphrase(struct ctl_enable_all *e, const char *fd_text, uint32_t fd)
 {
 	char prompt[128];
 
@@ -198,7 +157,7 @@ static int read_passphrase(struct enable *e, const char *fd_text, uint32_t fd)
 	return CTL_OK;
 }
 
-static int prove_job(const struct enable *e, const struct job *job)
+static int prove_job(const struct ctl_enable_all *e, const struct ctl_enable_job *job)
 {
 	const struct ctl_prove_stack stack = {
 		.service = job->service,
@@ -214,7 +173,7 @@ static int prove_job(const struct enable *e, const struct job *job)
 	return code ? code : ctl_prove_stack(&e->prove, &stack);
 }
 
-static int prove_all(struct enable *e, const struct options *o, uint32_t fd)
+static int prove_all(struct ctl_enable_all *e, const struct options *o, uint32_t fd)
 {
 	int code = ctl_prove_person(o->user, &e->prove);
 	if (!code)
@@ -231,159 +190,9 @@ static int prove_all(struct enable *e, const struct options *o, uint32_t fd)
 	return code;
 }
 
-/* --- writing --- */
-
-/* The sessions that this command runs in: of every ancestor that has a terminal, or its own. */
-static void note_sessions(struct ctl_pam_state *state)
-{
-	struct ctl_proc ancestors[CTL_PROC_MAX];
-	size_t count = ctl_proc_ancestors(ancestors);
-
-	for (size_t i = 0; i < count && state->session_count < CTL_PAM_SESSIONS; i++)
-		if (ancestors[i].terminal &&
-		    (i == 0 || ancestors[i].session != ancestors[i - 1].session))
-			state->sessions[state->session_count++] = ctl_proc_session(&ancestors[i]);
-	if (count && !state->session_count)
-		state->sessions[state->session_count++] = ctl_proc_session(&ancestors[0]);
-}
-
-static int describe(const struct enable *e, struct job *job)
-{
-	struct ctl_pam_state *state = &job->state;
-
-	*state = (struct ctl_pam_state){
-		.mode = e->mode,
-		.phase = CTL_PAM_WRITING,
-		.uid = job->file.uid,
-		.gid = job->file.gid,
-		.file_mode = job->file.mode,
-		.since = (int64_t)time(NULL),
-	};
-	(void)mtls_strcopy(state->service, sizeof(state->service), job->service);
-	ctl_pam_boot(state->boot);
-	note_sessions(state);
-	int r = ctl_pam_hash(&job->file.text, state->before);
-	return r < 0 ? r : ctl_pam_hash(&job->now, state->after);
-}
-
-/* Backup first: a state without its backup could not be brought back. */
-static int prepare(struct enable *e, struct mtls_diag *diag)
-{
-	for (size_t i = 0; i < e->count; i++) {
-		struct job *job = &e->jobs[i];
-		int r = describe(e, job);
-		if (r >= 0)
-			r = ctl_pam_backup_save(job->service, &job->file.text, diag);
-		if (r >= 0)
-			r = ctl_pam_witness_make(job->service, diag);
-		if (r >= 0)
-			r = ctl_pam_state_save(&job->state, diag);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* The time runs from here on, so that it is the same for all. */
-static int put_in_place(struct enable *e, struct mtls_diag *diag)
-{
-	int64_t deadline = ctl_pam_now_ms() + (int64_t)e->confirm_s * SECOND_MS;
-
-	for (size_t i = 0; i < e->count; i++) {
-		int r = ctl_pam_write(e->jobs[i].service, &e->jobs[i].now, &e->jobs[i].file, diag);
-		if (r < 0)
-			return r;
-		e->jobs[i].written = true;
-	}
-	for (size_t i = 0; i < e->count; i++) {
-		struct ctl_pam_state *state = &e->jobs[i].state;
-		state->phase = e->confirm_s ? CTL_PAM_PENDING : CTL_PAM_CONFIRMED;
-		state->deadline_ms = e->confirm_s ? deadline : 0;
-		int r = ctl_pam_state_save(state, diag);
-		if (r < 0)
-			return r;
-		if (!e->confirm_s)
-			ctl_pam_witness_remove(state->service);
-	}
-	return 0;
-}
-
-/* All or nothing. */
-static int take_back(struct enable *e, const char *why)
-{
-	for (size_t i = 0; i < e->count; i++) {
-		struct mtls_diag said = { 0 };
-		if (!e->jobs[i].state.service[0])
-			continue;
-		(void)ctl_pam_return(&e->jobs[i].state, "it could not be finished", &said);
-		if (e->jobs[i].written)
-			(void)ctl_error(CMD, "%s", said.text);
-	}
-	return ctl_error(CMD, "%s", why);
-}
-
-/* The proofs took their time, and were about this very content. */
-static int check_same(const struct job *job)
-{
-	_cleanup_pam_file_ struct ctl_pam_file now = CTL_PAM_FILE;
-	struct mtls_diag diag = { 0 };
-
-	int code = check_state(job->service);
-	if (code)
-		return code;
-	int r = ctl_pam_read(job->service, &now, &diag);
-	if (r < 0)
-		return ctl_error(CMD, "%s", mtls_diag_text(&diag, r));
-	if (now.text.len != job->file.text.len || now.uid != job->file.uid ||
-	    now.gid != job->file.gid || now.mode != job->file.mode ||
-	    memcmp(now.text.data, job->file.text.data, now.text.len) != 0)
-		return ctl_error(CMD,
-				 "'%s' was changed by somebody else meanwhile. Nothing was "
-				 "changed by this command: start again",
-				 job->service);
-	return CTL_OK;
-}
-
-static int write_locked(struct enable *e)
-{
-	struct mtls_diag diag = { 0 };
-	int code = CTL_OK;
-
-	for (size_t i = 0; !code && i < e->count; i++)
-		code = check_same(&e->jobs[i]);
-	if (code)
-		return code;
-	int r = prepare(e, &diag);
-	if (r >= 0 && e->confirm_s)
-		r = ctl_pam_watch(e->lock, &diag);
-	if (r >= 0)
-		r = put_in_place(e, &diag);
-	return r < 0 ? take_back(e, mtls_diag_text(&diag, r)) : CTL_OK;
-}
-
-/* Not to be stopped half-way, with the lock, by a key on the terminal. */
-static int write_all(struct enable *e)
-{
-	static const int signals[] = { SIGINT, SIGQUIT, SIGTSTP, SIGHUP, SIGTERM };
-	struct mtls_diag diag = { 0 };
-	sigset_t blocked, before;
-
-	int r = ctl_pam_lock(CTL_PAM_PATIENCE_MS, &e->lock, &diag);
-	if (r < 0)
-		return ctl_error(CMD, "%s", mtls_diag_text(&diag, r));
-	(void)sigemptyset(&blocked);
-	for (size_t i = 0; i < MTLS_COUNT(signals); i++)
-		(void)sigaddset(&blocked, signals[i]);
-	(void)sigprocmask(SIG_BLOCK, &blocked, &before);
-	int code = write_locked(e);
-	(void)close(MTLS_TAKE_FD(e->lock));
-	(void)sigprocmask(SIG_SETMASK, &before, NULL);
-	return code;
-}
-
 /* --- what is told --- */
 
-static void tell_plan(const struct enable *e, const struct job *job)
+static void tell_plan(const struct ctl_enable_all *e, const struct ctl_enable_job *job)
 {
 	ctl_prove_step(&e->prove, "service", "'%s': %s", job->service,
 		       mtls_stack_mode_kind(e->mode));
@@ -394,7 +203,7 @@ static void tell_plan(const struct enable *e, const struct job *job)
 			       job->service, job->plan.skipped);
 }
 
-static bool has_job(const struct enable *e, const char *service)
+static bool has_job(const struct ctl_enable_all *e, const char *service)
 {
 	for (size_t i = 0; i < e->count; i++)
 		if (mtls_streq(e->jobs[i].service, service))
@@ -403,7 +212,7 @@ static bool has_job(const struct enable *e, const char *service)
 }
 
 /* `sudo -i` is a service of its own: who thinks of sudo means both. */
-static void tell_siblings(const struct enable *e)
+static void tell_siblings(const struct ctl_enable_all *e)
 {
 	if (has_job(e, "sudo") && !has_job(e, "sudo-i") && access(CTL_PAM_DIR "/sudo-i", F_OK) == 0)
 		ctl_prove_step(&e->prove, "note",
@@ -411,10 +220,10 @@ static void tell_siblings(const struct enable *e)
 			       "both, if it shall not");
 }
 
-static int dry_run(const struct enable *e)
+static int dry_run(const struct ctl_enable_all *e)
 {
 	for (size_t i = 0; i < e->count; i++) {
-		const struct job *job = &e->jobs[i];
+		const struct ctl_enable_job *job = &e->jobs[i];
 		_cleanup_(mtls_stack_freep) struct mtls_stack *now = NULL;
 		int code = check_reversible(job, &now);
 		if (code)
@@ -433,7 +242,7 @@ static int dry_run(const struct enable *e)
 	return CTL_OK;
 }
 
-static void tell_done(const struct enable *e)
+static void tell_done(const struct ctl_enable_all *e)
 {
 	for (size_t i = 0; i < e->count; i++)
 		ctl_prove_step(&e->prove, "written", "%s/%s; as it was: %s/%s.before", CTL_PAM_DIR,
@@ -451,7 +260,7 @@ static void tell_done(const struct enable *e)
 	ctl_prove_step(&e->prove, "", "without it, all is as before after that time, by itself");
 }
 
-static int print_steps(const struct enable *e, int code)
+static int print_steps(const struct ctl_enable_all *e, int code)
 {
 	if (!e->prove.json)
 		return code;
@@ -470,7 +279,7 @@ static int check_folder(void)
 	return r < 0 ? ctl_error(CMD, "%s", mtls_diag_text(&diag, r)) : CTL_OK;
 }
 
-static int run_all(struct enable *e, const struct options *o, uint32_t fd)
+static int run_all(struct ctl_enable_all *e, const struct options *o, uint32_t fd)
 {
 	int code = o->dry_run ? CTL_OK : check_folder();
 
@@ -489,13 +298,13 @@ static int run_all(struct enable *e, const struct options *o, uint32_t fd)
 	if (!code)
 		tell_siblings(e);
 	if (!code)
-		code = write_all(e);
+		code = ctl_enable_write(e);
 	if (!code)
 		tell_done(e);
 	return code;
 }
 
-static void release(struct enable *e)
+static void release(struct ctl_enable_all *e)
 {
 	for (size_t i = 0; i < e->count; i++) {
 		ctl_pam_file_done(&e->jobs[i].file);
@@ -549,17 +358,18 @@ static int read_confirm(const struct ctl_action *action, const char *text,
 	return CTL_OK;
 }
 
-static int take_services(const struct ctl_action *action, char **args, int count, struct enable *e)
+static int take_services(const struct ctl_action *action, char **args, int count,
+			 struct ctl_enable_all *e)
 {
 	if (count == 0)
 		return ctl_action_usage(action, "which service?");
-	if (count > SERVICES_MAX)
-		return ctl_action_usage(action, "at most %d services at once", SERVICES_MAX);
+	if (count > CTL_ENABLE_MAX)
+		return ctl_action_usage(action, "at most %d services at once", CTL_ENABLE_MAX);
 	for (int i = 0; i < count; i++) {
 		for (int k = 0; k < i; k++)
 			if (mtls_streq(args[i], args[k]))
 				return ctl_action_usage(action, "'%s' is there twice", args[i]);
-		e->jobs[i] = (struct job){
+		e->jobs[i] = (struct ctl_enable_job){
 			.service = args[i],
 			.file = CTL_PAM_FILE,
 			.now = MTLS_BUF(MTLS_STACK_FILE_MAX),
@@ -574,10 +384,9 @@ static int start(const struct ctl_action *action, const struct options *o, char 
 {
 	uint32_t fd = 0;
 
-	struct enable *e = calloc(1, sizeof(*e));
+	struct ctl_enable_all *e = calloc(1, sizeof(*e));
 	if (!e)
 		return ctl_error(CMD, "out of memory");
-	e->lock = -1;
 	mtls_buf_init(&e->prove.secret, 1024, true);
 	e->prove.key = o->key;
 	e->prove.json = o->json;
@@ -654,7 +463,7 @@ static int run_enable(const struct ctl_action *action, int argc, char **argv)
 static const struct ctl_action actions[] = {
 	{ CMD, "", "[SERVICE]...", "Puts pam_mtls into the service's file in " CTL_PAM_DIR ", after it has proven that a certificate\n"
 	  "enters. The old file comes back by itself unless 'mtlsctl confirm' is given in time",
-	  0, SERVICES_MAX, options, run_enable },
+	  0, CTL_ENABLE_MAX, options, run_enable },
 };
 /* clang-format on */
 

@@ -30,6 +30,7 @@ mtlsctl_SOURCES = \
 	%D%/ctl_disable.c \
 	%D%/ctl_enable.c %D%/ctl_enable.h \
 	%D%/ctl_enable_list.c \
+	%D%/ctl_enable_write.c \
 	%D%/ctl_enroll.c \
 	%D%/ctl_explain.c %D%/ctl_explain.h \
 	%D%/ctl_explain_account.c \
