@@ -84,7 +84,16 @@ class Loaded:
             **self.world.authd_settings(), **CALM, "listen": ["unix:" + self.path, "tcp:127.0.0.1:7443"],
             **settings})
         self.world.restart()
+        # It answers on the first of its sockets: the others may come a moment later.
+        if not wait_for(self.serving, PATIENCE):
+            raise RuntimeError(f"no worker runs: {self.world.daemon.log.lines()}")
         self.world.audit.mark()
+
+    def serving(self):
+        try:
+            return bool(self.counters().workers)
+        except OSError:
+            return False
 
     def counters(self):
         return Counters(self.control)
