@@ -18,6 +18,7 @@ DAY = pki.DAY
 AGED = (-70 * DAY, 30 * DAY)     # over two thirds of its time
 EXPIRED = (-30 * DAY, -DAY)
 KILLS = 12
+PATIENCE = "10min"
 
 
 def openssl(*argv):
@@ -395,12 +396,16 @@ def command(out, world):
     before = pki.read(path)
     done = Done(["renew", "--server"], None)
     expect(out, "of another CA, and no command", done, 1, "set renew_command in authd.conf")
-    world.append("authd.conf", {"renew_command": [script, "two words"], "renew_timeout": "700ms"})
+    world.append("authd.conf", {"renew_command": [script, "two words"], "renew_timeout": PATIENCE})
     for name, text, said in BAD:
         write(script, "#!/bin/sh\n" + text + "\n", 0o755)
+        # Only what hangs meets a short limit: a busy machine must not make the others hang.
+        settings = world.files[world.at("authd.conf")][0]
+        write(world.at("authd.conf"), settings.replace(PATIENCE, "700ms") if "700 ms" in said else settings)
         done = Done(["renew", "--server"], None)
         out.result(done.status == 1 and said in done.out and pki.read(path) == before and not leftovers(world),
                    f"the command brings {name}: the old one stays", f"{done} {leftovers(world)}")
+    write(world.at("authd.conf"), world.files[world.at("authd.conf")][0])
     out.result(not subprocess.run(["pgrep", "-x", "sleep"], check=False, stdout=subprocess.PIPE).stdout,
                "what hung has ended, with its children", "")
     for name, spoil, said in (("that others may write", lambda: os.chmod(script, 0o777), "is writable by group"),
@@ -411,9 +416,6 @@ def command(out, world):
         expect(out, f"a command {name}", done, 1, said)
     expect_entered(out, "su by bob, as before", Attempt(world, Su(), "bob"))
     write(script, GOOD, 0o755)
-    world.append("authd.conf", {})
-    text = pki.read(world.at("authd.conf")).replace("700ms", "60s")
-    world.install(world.at("authd.conf"), text)
     done = Done(["renew", "--server"], None, environment={"HOME": "/root", "SECRET": "x"})
     expect(out, "the command brings a good one", done, 0, "renewed", "mtls-authd shows it")
     out.result(pki.read(path) != before and not server_whole(world) and not leftovers(world),

@@ -95,7 +95,7 @@ class Done:
         if passphrase is not None:
             argv += ["--passphrase-fd", str(ends[0])]
         done = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, pass_fds=[ends[0]], timeout=120,
+                              stderr=subprocess.PIPE, pass_fds=[ends[0]], timeout=600,
                               env={**os.environ, **(environment or {})})
         os.close(ends[0])
         self.argv, self.status = argv, done.returncode
