@@ -417,6 +417,9 @@ static int restore(void)
 	_cleanup_close_ int lock = -1;
 	struct mtls_diag diag = { 0 };
 
+	/* Looking makes no folder. */
+	if (access(CTL_PAM_STATE, F_OK) < 0 && errno == ENOENT)
+		return CTL_OK;
 	int r = ctl_pam_lock(CTL_PAM_PATIENCE_MS, &lock, &diag);
 	if (r < 0)
 		return ctl_error(CMD, "%s", mtls_diag_text(&diag, r));

@@ -7,6 +7,7 @@ and a module that is missing. Processes that are killed: enable_killed.py.
 import json
 import os
 import re
+import shutil
 import sys
 
 from lib import private, tap
@@ -123,6 +124,15 @@ def unproven(t):
     t.says("the stack does not let the person in", done, 1, "'login'", "Nothing was changed")
     t.untouched("nologin", "login")
     os.unlink("/etc/nologin")
+
+
+def looking(t):
+    """What only looks leaves no folder behind."""
+    shutil.rmtree(STATE, ignore_errors=True)
+    for words in (("--list",), ("--restore-expired",), ("sudo", "--dry-run")):
+        done = ctl("enable", *words)
+        t.check(done.status == 0 and not os.path.exists(STATE), f"enable {' '.join(words)} makes no folder",
+                done)
 
 
 def dry(t):
@@ -347,7 +357,7 @@ def rescue_codes(t):
 
 def test(out):
     t = Stocked(out)
-    for part in (odd_files, unfit_services, refused_options, unproven, dry, stays, login_stays,
+    for part in (odd_files, unfit_services, refused_options, unproven, looking, dry, stays, login_stays,
                  edited_around, disabled_while_waiting, edited_while_waiting, wrong_set_up, in_real_time, without_module,
                  required_without_module, rescue_codes):
         t.part(part)
