@@ -115,8 +115,11 @@ class Contender:
                     if self.process.poll() is not None:
                         break
             time.sleep(0.02)
+        raise RuntimeError(f"{self.label} does not listen: {self.told()}")
+
+    def told(self):
         with open(self.folder + "/output", encoding="utf-8", errors="replace") as output:
-            raise RuntimeError(f"{self.label} does not listen: {output.read()}")
+            return output.read()
 
     def leader(self):
         return self.process.pid
@@ -173,12 +176,12 @@ class GnutlsServ(Contender):
 
 class Ours(Contender):
     """mtls-authd with its lookup processes, and an AuthRequest that is answered: allowed."""
-    changes, tcp = {}, True
+    changes, tcp, port = {}, True, 7443
 
     def __init__(self, world):
         super().__init__(world)
         self.request, self.expected, self.alpn = world.request, world.expected, world.alpn
-        self.address = "tcp:127.0.0.1:7443" if self.tcp else "unix:" + world.alone.socket
+        self.address = f"tcp:127.0.0.1:{self.port}" if self.tcp else "unix:" + world.alone.socket
 
     def start(self):
         alone = self.world.alone
@@ -187,6 +190,10 @@ class Ours(Contender):
                              "taskset", "-c", self.world.server_core, alone.program]
         alone.daemon.start()
         self.process = alone.daemon.process
+        self.wait_until_it_listens()  # by TCP too
+
+    def told(self):
+        return self.world.alone.daemon.log.lines()
 
     def stop(self):
         if self.process:
