@@ -20,6 +20,7 @@
 #include "lib/rescue/store.h"
 #include "tools/ctl_action.h"
 #include "tools/ctl_common.h"
+#include "tools/ctl_json.h"
 #include "tools/ctl_term.h"
 
 #define CMD           "rescue"
@@ -98,17 +99,6 @@ static json_t *json_of_users(const char *users)
 	return list;
 }
 
-static int print_json(json_t *root)
-{
-	if (!root || json_dumpf(root, stdout, JSON_INDENT(2)) < 0) {
-		json_decref(root);
-		return ctl_error(CMD, "out of memory, or standard output cannot be written");
-	}
-	(void)putchar('\n');
-	json_decref(root);
-	return CTL_OK;
-}
-
 static int print_codes_json(const struct codes *codes, const struct mtls_rescue_set *set,
 			    size_t replaced)
 {
@@ -125,9 +115,9 @@ static int print_codes_json(const struct codes *codes, const struct mtls_rescue_
 			list = NULL;
 		}
 	}
-	return print_json(json_pack("{s:o, s:o, s:I}", "codes", list, "users",
-				    json_of_users(set->users), "replaced_unused",
-				    (json_int_t)replaced));
+	return ctl_json_print(json_pack("{s:o, s:o, s:I}", "codes", list, "users",
+					json_of_users(set->users), "replaced_unused",
+					(json_int_t)replaced));
 }
 
 static void print_codes_text(const struct codes *codes, const struct mtls_rescue_set *set)
@@ -293,11 +283,12 @@ static int print_list_json(const struct mtls_rescue_set *set)
 			return ctl_error(CMD, "out of memory");
 	}
 	if (!set)
-		return print_json(json_pack("{s:o, s:I}", "codes", list, "unused", (json_int_t)0));
-	return print_json(json_pack("{s:o, s:I, s:o, s:I}", "codes", list, "unused",
-				    (json_int_t)mtls_rescue_set_unused(set), "users",
-				    json_of_users(set->users), "made_at",
-				    (json_int_t)set->made_at));
+		return ctl_json_print(
+			json_pack("{s:o, s:I}", "codes", list, "unused", (json_int_t)0));
+	return ctl_json_print(json_pack("{s:o, s:I, s:o, s:I}", "codes", list, "unused",
+					(json_int_t)mtls_rescue_set_unused(set), "users",
+					json_of_users(set->users), "made_at",
+					(json_int_t)set->made_at));
 }
 
 static int run_list(const struct ctl_action *action, int argc, char **argv)

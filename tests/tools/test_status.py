@@ -204,7 +204,7 @@ for line in ('mtls_authd_up 1', 'mtls_authd_build_info{version="0.1.0"} 1', 'mtl
              'mtls_authd_verdict_duration_seconds_sum 1.25', '# UNIT mtls_authd_verdict_duration_seconds seconds',
              'mtls_accountd_published_generation 6', 'mtls_accountd_users 5', 'mtls_accountd_publish_failing 1',
              'mtls_accountd_source_good{source="corp"} 1'):
-    tap.result(line in text.split("\n"), f"metrics have {line.split('{')[0].split(' ')[0]}: {line.split(' ')[-1]}", text)
+    tap.result(line in text.split("\n"), f"metrics have {line.rsplit(' ', 1)[0]}", text)
 if strict:
     try:
         values = strict(text)
