@@ -8,7 +8,7 @@ import sys
 from lib import private, tap
 from lib.attempt import Attempt, expect_entered, expect_refused
 from lib.hosts import Login, Su, Sudo
-from lib.initiated import Done, Initiated
+from lib.initiated import Done, Initiated, fill
 from lib.world import pki, pwd_entry, run
 
 
@@ -230,7 +230,7 @@ def full_disk(out, world):
     folder = world.home("dave").rstrip("/")
     world.as_person("dave", "mkdir", "-p", folder)
     run("mount", "-t", "tmpfs", "-o", "size=8k,mode=0700,uid=%d" % pwd_entry("dave").pw_uid, "tmpfs", folder)
-    subprocess.run(["dd", "if=/dev/zero", f"of={folder}/fill", "bs=4k"], check=False, stderr=subprocess.DEVNULL)
+    fill(f"{folder}/fill")
     done = Done(["enroll", "dave"])
     out.result(done.status == 1 and "No space left" in done.err and os.listdir(folder) == ["fill"] and
                bindings("dave").strip() == "[]", "a full disk: nothing is left, nothing is bound", done)

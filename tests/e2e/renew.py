@@ -10,7 +10,7 @@ import sys
 from lib import private, tap
 from lib.attempt import Attempt, expect_entered, expect_refused
 from lib.hosts import ENTERED, SECRET, Su
-from lib.initiated import Done, Initiated
+from lib.initiated import Done, Initiated, fill
 from lib.terminal import Terminal
 from lib.world import PROGRAMS, pki, pwd_entry, run, write
 
@@ -217,7 +217,7 @@ def full_disk(out, world):
     run("mount", "-t", "tmpfs", "-o", f"size=12k,mode=0700,uid={uid}", "tmpfs", folder)
     write(folder + "/dave.pem", good, 0o600)
     os.chown(folder + "/dave.pem", uid, -1)
-    subprocess.run(["dd", "if=/dev/zero", f"of={folder}/fill", "bs=4k"], check=False, stderr=subprocess.DEVNULL)
+    fill(f"{folder}/fill")
     done = Done(["renew", "dave"], None)
     out.result(done.status == 1 and "No space left" in done.out and pki.read(folder + "/dave.pem") == good,
                "a full disk: the old file is whole", done)
@@ -346,7 +346,7 @@ def full_conf(out, world):
     run("cp", "-a", world.conf, "/root/conf.copy")
     run("mount", "-t", "tmpfs", "-o", "size=128k,mode=0755", "tmpfs", world.conf)
     run("sh", "-c", f"cp -a /root/conf.copy/. {world.conf}/")
-    subprocess.run(["dd", "if=/dev/zero", f"of={world.conf}/fill", "bs=1k"], check=False, stderr=subprocess.DEVNULL)
+    fill(f"{world.conf}/fill")
     before = pki.read(world.at("server.pem"))
     done = Done(["renew", "--server"], None)
     out.result(done.status == 1 and "No space left" in done.out and pki.read(world.at("server.pem")) == before,

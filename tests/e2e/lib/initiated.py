@@ -84,6 +84,17 @@ class Initiated(World):
         return path
 
 
+def fill(path):
+    """Writes until nothing more goes onto the disk, page by page and then byte by byte."""
+    with open(path, "wb", buffering=0) as file:
+        for size in (4096, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                pass
+
+
 class Done:
     """mtlsctl has run: status, what it printed, and that as JSON."""
 
