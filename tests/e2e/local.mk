@@ -33,6 +33,7 @@ E2E_TESTS = \
 	%D%/operate.py \
 	%D%/phases.py \
 	%D%/broken_trust.py \
+	%D%/chain_memo.py \
 	%D%/explain.py \
 	%D%/journal.py \
 	%D%/matrix.py \
