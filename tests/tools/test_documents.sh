@@ -46,9 +46,9 @@ check_options() {
 		"$(options "$@" | cut -d ' ' -f 1)"
 	ok "the completion has the options of $*"
 	for option in $(options "$@" | cut -d ' ' -f 1); do
-		# With a needed value, or without: either is accepted, or fails later for another reason.
-		"$mtlsctl" "$@" "$option" >/dev/null 2>"$work/err" </dev/null
-		! grep -qE "'$option' is no option|unknown action" "$work/err"
+		# Nothing is done: the option, or its value, is followed by one that does not exist.
+		"$mtlsctl" "$@" "$option" value --no-such-option >/dev/null 2>"$work/err" </dev/null
+		[ $? = 2 ] && grep -q "'--no-such-option' is no option" "$work/err"
 		ok "$* knows $option"
 	done
 }
