@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +24,7 @@
 #include "tools/ctl_person.h"
 
 #define CHILD_SECONDS 120
+#define END_SECONDS   5 /* for a child that has nothing more to say */
 
 /* What a child says before the bytes that it hands back. */
 struct report {
@@ -149,10 +152,14 @@ static int read_until_end(int fd, pid_t pid, struct mtls_buf *out)
 	return r;
 }
 
+/* A program that runs as the person may be held back by the person, without end. */
 static int wait_for(pid_t pid)
 {
+	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	int status = 0;
 
+	if (pidfd < 0 || mtls_wait_fd(pidfd, POLLIN, mtls_deadline_in_ms(END_SECONDS * 1000)) < 0)
+		(void)kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return status;
@@ -231,7 +238,11 @@ static int secret_pipe(const struct mtls_buf *secret, int *ret_fd)
 	return r;
 }
 
-/* In the child. Descriptors 0-2 are there: main() sees to that. */
+/*
+ * In the child. Descriptors 0-2 are there: main() sees to that. Behind the exec the person may
+ * trace the process and make it do anything: so it has neither root's terminal, into which it could
+ * type, nor a descriptor that root's shell happened to have open.
+ */
 static void exec_self(const struct ctl_person *person, char *const *argv, int secret, int out)
 	__attribute__((noreturn));
 static void exec_self(const struct ctl_person *person, char *const *argv, int secret, int out)
@@ -240,10 +251,12 @@ static void exec_self(const struct ctl_person *person, char *const *argv, int se
 	char *environment[] = { path, locale, NULL };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (become(person, NULL) >= 0 && null >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
-	    dup2(out, STDOUT_FILENO) >= 0 && dup2(null, STDERR_FILENO) >= 0 &&
+	if (become(person, NULL) >= 0 && setsid() >= 0 && null >= 0 &&
+	    dup2(null, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 &&
+	    dup2(null, STDERR_FILENO) >= 0 &&
 	    (secret == CTL_PERSON_SECRET_FD || dup2(secret, CTL_PERSON_SECRET_FD) >= 0) &&
-	    fcntl(CTL_PERSON_SECRET_FD, F_SETFD, 0) >= 0)
+	    fcntl(CTL_PERSON_SECRET_FD, F_SETFD, 0) >= 0 &&
+	    close_range(CTL_PERSON_SECRET_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
 		(void)execve("/proc/self/exe", argv, environment);
 	_exit(127);
 }

@@ -48,8 +48,9 @@ int ctl_person_make_folder(const struct ctl_person *person, struct mtls_diag *di
 
 /*
  * Runs this program anew as the person, without environment: @argv (NULL behind the last). @secret
- * can be read from descriptor CTL_PERSON_SECRET_FD; its standard output goes to @out. Returns its
- * exit code, or a negative error.
+ * can be read from descriptor CTL_PERSON_SECRET_FD; its standard output goes to @out. It has a
+ * session of its own and no other descriptor, and is killed when it does not end. Returns its exit
+ * code, or a negative error.
  */
 #define CTL_PERSON_SECRET_FD 3
 int ctl_person_exec(const struct ctl_person *person, char *const *argv,

@@ -111,6 +111,11 @@ TESTS += tests/tools/test_accounts.py tests/tools/test_status.py tests/tools/tes
 endif
 
 if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_ctl_person
+TESTS += tests/unit/test_ctl_person
+tests_unit_test_ctl_person_SOURCES = tests/unit/test_ctl_person.c tools/ctl_person.c tools/ctl_person.h
+tests_unit_test_ctl_person_LDADD = $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_term
 TESTS += tests/unit/test_term
 tests_unit_test_term_SOURCES = tests/unit/test_term.c tools/ctl_term.c tools/ctl_term.h
