@@ -16,6 +16,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/file.h"
 #include "tools/ctl_common.h"
+#include "tools/ctl_term.h"
 
 /* Of this process, which runs one command: what it complained of first, and has it printed. */
 static struct {
@@ -25,7 +26,7 @@ static struct {
 
 void ctl_complain(const char *lead, const char *fmt, va_list ap)
 {
-	char text[MTLS_DIAG_MAX];
+	char text[MTLS_DIAG_MAX], clean[MTLS_DIAG_MAX + 4];
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -33,7 +34,9 @@ void ctl_complain(const char *lead, const char *fmt, va_list ap)
 		text[0] = '\0';
 #pragma GCC diagnostic pop
 	(void)fflush(stdout);
-	(void)fprintf(stderr, "%s: %s\n", lead, text);
+	/* Names in it are strangers'. */
+	(void)ctl_term_text(text, 0, clean, sizeof(clean));
+	(void)fprintf(stderr, "%s: %s\n", lead, clean);
 	if (!outcome.text.text[0])
 		(void)mtls_diag_set(&outcome.text, 0, "%s", text);
 }

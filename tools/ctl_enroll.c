@@ -35,10 +35,10 @@
 #include "tools/ctl_text.h"
 #include "tools/ctl_trial.h"
 
-#define CMD         "enroll"
-#define SERVICE     "mtlsctl"
-#define SERVICE_MAX 64
-#define LINE        "%-10s %s\n"
+#define CMD            "enroll"
+#define SERVICE        "mtlsctl"
+#define SERVICE_MAX    64
+#define LINE_MAX_BYTES (PATH_MAX + 256)
 
 struct enroll {
 	struct ctl_credential_plan plan;
@@ -278,6 +278,15 @@ static void next_command(const struct enroll *en, char *out, size_t size)
 		       *file ? " --key " : "", file);
 }
 
+/* Names in a certificate are another CA's, and the answer of a try is the person's. */
+static void print_line(const char *name, const char *text)
+{
+	char clean[LINE_MAX_BYTES];
+
+	(void)ctl_term_text(text, 0, clean, sizeof(clean));
+	(void)printf("%-10s %s\n", name, clean);
+}
+
 static void print_text(const struct enroll *en)
 {
 	static const char *const verdicts[] = {
@@ -286,28 +295,25 @@ static void print_text(const struct enroll *en)
 		[CTL_TRIAL_REFUSED] = "REFUSED",
 	};
 	const struct mtls_cert *cert = en->chain.certs[0];
-	char command[PATH_MAX + 256];
+	char text[LINE_MAX_BYTES];
 	struct ctl_text day;
 
-	(void)printf(LINE,
-		     en->dry_run    ? "would make"
-		     : en->replaces ? "replaced"
-				    : "made",
-		     en->path);
-	(void)printf(LINE, "for", mtls_cert_subject(cert));
-	(void)printf("%-10s issuer %s, until %s\n", "", mtls_cert_issuer(cert),
-		     ctl_text_day(&day, mtls_cert_not_after(cert)));
+	print_line(en->dry_run ? "would make" : en->replaces ? "replaced" : "made", en->path);
+	print_line("for", mtls_cert_subject(cert));
+	(void)snprintf(text, sizeof(text), "issuer %s, until %s", mtls_cert_issuer(cert),
+		       ctl_text_day(&day, mtls_cert_not_after(cert)));
+	print_line("", text);
 	(void)printf("%-10s %.*s to '%s'\n", en->dry_run ? "would bind" : "bound",
 		     (int)en->binding.len, (const char *)en->binding.data, en->plan.user);
 	if (en->dry_run) {
 		(void)puts("dry run: nothing was changed");
 		return;
 	}
-	(void)printf(LINE, verdicts[en->trial.verdict], en->trial.text.text);
+	print_line(verdicts[en->trial.verdict], en->trial.text.text);
 	if (en->trial.verdict == CTL_TRIAL_ALLOWED)
 		return;
-	next_command(en, command, sizeof(command));
-	(void)printf(LINE, "to do", command);
+	next_command(en, text, sizeof(text));
+	print_line("to do", text);
 }
 
 static int print_json(const struct enroll *en)

@@ -40,8 +40,10 @@ static const struct {
 
 static void print_item(const struct renew_item *item, enum renew_state state, const char *text)
 {
+	char clean[MTLS_DIAG_MAX + 4];
 	struct ctl_text old, new;
 
+	(void)ctl_term_text(text, 0, clean, sizeof(clean));
 	(void)printf("%s%-12s%s %s%s%s %s", ctl_style(stdout, states[state].style),
 		     states[state].word, ctl_style(stdout, CTL_STYLE_PLAIN), item->kind,
 		     item->user ? " " : "", item->user ? item->user : "", item->file);
@@ -49,7 +51,7 @@ static void print_item(const struct renew_item *item, enum renew_state state, co
 		(void)printf(", until %s", ctl_text_day(&old, item->end));
 	if (item->new_end)
 		(void)printf(" -> %s", ctl_text_day(&new, item->new_end));
-	(void)printf("%s%s\n", *text ? ": " : "", text);
+	(void)printf("%s%s\n", *clean ? ": " : "", clean);
 	(void)fflush(stdout);
 }
 

@@ -99,6 +99,12 @@ def own_keys(out, world):
     out.result(done.status == 1 and certs_of(world) == before, "a damaged request makes nothing", done)
 
 
+def key_of_erin(world):
+    plain = "/root/erin.plain"
+    pki.openssl("pkey", "-in", world.home("erin", "erin.key"), "-passin", f"pass:{pki.PASSPHRASE}", "-out", plain)
+    return plain
+
+
 def outside(out, world):
     """Another CA's certificate for a key that the person has."""
     key = world.own_key("erin", "erin.key")
@@ -128,6 +134,11 @@ def outside(out, world):
     done = Done(["enroll", "erin", "--key", key, "--cert", cert, "--json"])
     out.result(done.status == 0 and done.json["proven"] is True and done.json["replaced"],
                "with the key: proven; again is no harm", done)
+    world.pki.user_ca.sign("/root/turned.crt", key_of_erin(world), "/O=Example/CN=erin\u202egnp")
+    shown = Done(["enroll", "erin", "--cert", "/root/turned.crt", "--dry-run"], None)
+    out.result(shown.status in (0, 1) and "erin?gnp" in shown.out + shown.err and
+               "\u202e" not in shown.out + shown.err,
+               "a name that turns the line around is shown without what turns it", shown)
     # Beside it an expired one of the same key, which somebody left there.
     shutil.copy(done.json["file"], world.at("certs.d/erin.crt"))
     world.pki.user_ca.sign(world.at("certs.d/old.crt"), world.pki.key, "/CN=old", days=(-9 * pki.DAY, -pki.DAY))
