@@ -201,6 +201,18 @@ static int check_leaf(struct server *s, gnutls_x509_crt_t crt, struct mtls_diag 
 	return check_names(s, crt, diag);
 }
 
+/* What else a command wrote, the key for instance, does not go into a file that all may read. */
+static int keep_certificates(struct server *s, const gnutls_x509_crt_t *certs, unsigned int count,
+			     struct mtls_diag *diag)
+{
+	int r = 0;
+
+	mtls_buf_reset(&s->new);
+	for (unsigned int i = 0; i < count && r >= 0; i++)
+		r = ctl_pem_crt(certs[i], &s->new, diag);
+	return r;
+}
+
 static int check_new(struct server *s, struct mtls_diag *diag)
 {
 	gnutls_x509_crt_t certs[CTL_CHAIN_MAX];
@@ -214,6 +226,8 @@ static int check_new(struct server *s, struct mtls_diag *diag)
 	int r = check_leaf(s, certs[0], diag);
 	if (r >= 0)
 		r = check_issuer(s, certs, count, diag);
+	if (r >= 0)
+		r = keep_certificates(s, certs, count, diag);
 	for (unsigned int i = 0; i < count; i++)
 		gnutls_x509_crt_deinit(certs[i]);
 	return r;
@@ -289,10 +303,9 @@ static void put_in_place(struct server *s)
 		renew_report(s->rn, &s->item, RENEW_FAILED, "%s", mtls_diag_text(&diag, r));
 		return;
 	}
-	r = renew_reload(&diag);
-	if (r >= 0)
-		r = confirm(s, &diag);
-	if (r == -ENOENT || r == -ECONNREFUSED) {
+	int running = renew_reload(&diag);
+	r = running < 0 ? running : confirm(s, &diag);
+	if (!running && (r == -ENOENT || r == -ECONNREFUSED)) {
 		renew_report(s->rn, &s->item, RENEW_DONE,
 			     "mtls-authd does not run, so nothing is confirmed; the old one is in "
 			     "'%s'",
@@ -305,12 +318,42 @@ static void put_in_place(struct server *s)
 	}
 }
 
+/*
+ * A run that was killed between writing and its end, or that found no daemon, left the copy of the
+ * old certificate: mtls-authd may still show that one, and nothing would be due for a long time.
+ * True: it has been reported.
+ */
+static bool finish_earlier(struct server *s)
+{
+	struct mtls_diag diag = { 0 };
+
+	int n = snprintf(s->kept, sizeof(s->kept), "%s" RENEW_OLD, s->item.file);
+	if (s->rn->dry_run || !s->rn->if_due || n < 0 || (size_t)n >= sizeof(s->kept) ||
+	    access(s->kept, F_OK) < 0 || ctl_is_due(s->item.start, s->item.end, s->rn->now))
+		return false;
+	(void)mtls_buf_append(&s->new, s->old.data, s->old.len);
+	int running = renew_reload(&diag);
+	int r = running < 0 ? running : confirm(s, &diag);
+	if (!running && (r == -ENOENT || r == -ECONNREFUSED))
+		return false;
+	if (r >= 0) {
+		(void)unlink(s->kept);
+		renew_report(s->rn, &s->item, RENEW_DONE,
+			     "by an earlier run that was not finished; mtls-authd shows it");
+	} else {
+		renew_report(s->rn, &s->item, RENEW_FAILED,
+			     "an earlier run put it in place, but: %s; the one before is in '%s'",
+			     mtls_diag_text(&diag, r), s->kept);
+	}
+	return true;
+}
+
 static void go(struct server *s)
 {
 	struct mtls_diag diag = { 0 }, why = { 0 };
 
 	int r = read_old(s, &diag);
-	if (r >= 0 && renew_waits(s->rn, &s->item))
+	if (r >= 0 && (finish_earlier(s) || renew_waits(s->rn, &s->item)))
 		return;
 	if (r >= 0)
 		r = make_new(s, &diag);

@@ -303,6 +303,22 @@ def server(out, world):
     expect_entered(out, "su by bob, after all that", Attempt(world, Su(), "bob"))
 
 
+def unfinished(out, world):
+    """A run that died behind the writing: mtls-authd still shows the old certificate, and the new one is not due."""
+    path = world.at("server.pem")
+    shutil.copy(path, path + ".old")
+    world.authority("server").sign("/root/newer-server.pem", world.at("private/server.key"),
+                                   f"/CN={pki.SERVER_NAME}", pki.SERVER, days=(-DAY, 300 * DAY))
+    pki.write(path, pki.read("/root/newer-server.pem"), 0o644)
+    done = Done(["renew", "--server", "--if-due"], None)
+    expect(out, "the timer's next run finishes what a killed one began", done, 0, "renewed", "was not finished",
+           "mtls-authd shows it")
+    out.result(pki.read(path) == pki.read("/root/newer-server.pem") and not leftovers(world), "nothing is left over",
+               leftovers(world))
+    expect(out, "and the run after it has nothing to do", Done(["renew", "--server", "--if-due"], None), 0, "not-due")
+    expect_entered(out, "su by bob", Attempt(world, Su(), "bob"))
+
+
 def due(out, world):
     """`mtlsctl check` and --if-due agree."""
     path = world.at("server.pem")
@@ -427,11 +443,13 @@ def command(out, world):
         done = Done(["renew", "--server"], None)
         expect(out, f"a command {name}", done, 1, said)
     expect_entered(out, "su by bob, as before", Attempt(world, Su(), "bob"))
-    write(script, GOOD, 0o755)
+    write(script, GOOD + 'cat "$MTLS_PRIVATE_KEY" >>"$MTLS_OUTPUT"\n', 0o755)
     done = Done(["renew", "--server"], None, environment={"HOME": "/root", "SECRET": "x"})
     expect(out, "the command brings a good one", done, 0, "renewed", "mtls-authd shows it")
     out.result(pki.read(path) != before and not server_whole(world) and not leftovers(world),
                "which is in place", leftovers(world))
+    out.result(pki.read(path).startswith("-----BEGIN CERT") and "PRIVATE" not in pki.read(path),
+               "without the private key that the command put behind it", pki.read(path))
     expect_entered(out, "su by bob, after", Attempt(world, Su(), "bob"))
 
 
@@ -449,8 +467,8 @@ def everything(out, world):
 
 def test(out):
     world = Initiated()
-    for part in (persons, pkcs12, certs_d, not_theirs, revoked, full_disk, kill_persons, server, due, refused_reload,
-                 stopped, full_conf, command, everything):
+    for part in (persons, pkcs12, certs_d, not_theirs, revoked, full_disk, kill_persons, server, unfinished, due,
+                 refused_reload, stopped, full_conf, command, everything):
         part(out, world)
     world.close()
     out.result(not world.problems(), "no daemon, worker or signer crashed", world.problems())
