@@ -51,8 +51,11 @@ static const struct {
 	/* Whatever comes of it but success, a missing module too, goes on to what stands below. */
 	{ MTLS_STACK_AUTH, ALWAYS, "", "sufficient", MTLS_STACK_MODULE, "" },
 	{ MTLS_STACK_AUTH, RESCUE, "-", "sufficient", RESCUE_MODULE, " services=" },
-	/* Only root at a console gets as far as the password. */
-	{ MTLS_STACK_AUTH, REQUIRED, "", "[success=ignore default=die]", FILTER_MODULE,
+	/*
+	 * Only root at a console gets as far as the password. The filter ignores setcred, which a
+	 * host may call without authenticate: `login -f` of a getty that logs in by itself.
+	 */
+	{ MTLS_STACK_AUTH, REQUIRED, "", "[success=ignore ignore=ignore default=die]", FILTER_MODULE,
 	  " quiet uid = 0 tty =~ *tty[0-9S]*" },
 	/* A rescue code enters even where a wrong clock has let the account expire. */
 	{ MTLS_STACK_ACCOUNT, RESCUE, "-", "sufficient", RESCUE_MODULE, " services=" },

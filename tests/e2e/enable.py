@@ -315,6 +315,8 @@ def required_without_module(t):
     t.says("enable sudo and login, required", done, 0, "root at the console")
     done = login(BOB, by_certificate(), "id; exit")
     t.says("required: login by certificate", done, 0, "(bob)")
+    done = converse(["login", "-f", BOB], [(r"ready> ", "id; exit", False)])
+    t.says("required: login -f, which asks nobody, still enters", done, 0, "(bob)")
     done = login(BOB, by_password(), "id; exit")
     t.check("uid=" not in done.text and not re.search(ASK_PASSWORD, done.text),
             "required: bob is not asked for a password", done)

@@ -28,7 +28,7 @@
 		"auth\tsufficient\tpam_mtls.so\n# pam-mtls: end\n"
 #define AUTH_R  "# pam-mtls: begin certificate-only with root console rescue; 'mtlsctl disable' takes it out\n" \
 		"auth\tsufficient\tpam_mtls.so\n" \
-		"auth\t[success=ignore default=die]\tpam_succeed_if.so quiet uid = 0 tty =~ *tty[0-9S]*\n" \
+		"auth\t[success=ignore ignore=ignore default=die]\tpam_succeed_if.so quiet uid = 0 tty =~ *tty[0-9S]*\n" \
 		"# pam-mtls: end\n"
 #define ACCT_S  "# pam-mtls: begin certificate-or-password; 'mtlsctl disable' takes it out\n"        \
 		"account\t[success=ok new_authtok_reqd=ok ignore=ignore module_unknown=ignore default=bad]\tpam_mtls.so\n" \
@@ -234,7 +234,7 @@ static void rescues(void **state)
 	const char *composed = mtls_buf_cstr(&out);
 	assert_non_null(strstr(composed, "auth\tsufficient\tpam_mtls.so\n"
 					 "-auth\tsufficient\tpam_mtls_rescue.so services=login\n"
-					 "auth\t[success=ignore default=die]\tpam_succeed_if.so"));
+					 "auth\t[success=ignore ignore=ignore default=die]\tpam_succeed_if.so"));
 	assert_non_null(
 		strstr(composed, "-account\tsufficient\tpam_mtls_rescue.so services=login\n"));
 	there_and_back(composed, text);
