@@ -180,9 +180,12 @@ static int64_t next_deadline(void)
 	(void)ctl_pam_state_services(&services);
 	for (char **service = services; service && *service; service++) {
 		struct ctl_pam_state state;
-		if (ctl_pam_state_load(*service, &state, NULL) == 0 && waits(&state) &&
-		    (!next || state.deadline_ms < next))
-			next = state.deadline_ms;
+		if (ctl_pam_state_load(*service, &state, NULL) < 0 || !waits(&state))
+			continue;
+		/* One that is being written has no deadline: it was due long ago. */
+		int64_t deadline = state.deadline_ms > 0 ? state.deadline_ms : 1;
+		if (!next || deadline < next)
+			next = deadline;
 	}
 	return next;
 }
@@ -196,12 +199,14 @@ static int64_t look(void)
 	 * Who holds it for so long was stopped in the middle. Everybody replaces whole files, so
 	 * what is due can go back under its hands; waiting on would leave somebody locked out.
 	 */
-	if (ctl_pam_lock(CTL_PAM_PATIENCE_MS, &lock, NULL) < 0)
+	bool alone = ctl_pam_lock(CTL_PAM_PATIENCE_MS, &lock, NULL) >= 0;
+	if (!alone)
 		syslog(LOG_WARNING, "the lock of '%s' is not given up: going on without it",
 		       CTL_PAM_STATE);
 	int r = ctl_pam_return_due(log_sentence, NULL);
 	int64_t next = next_deadline();
-	return r < 0 && next ? ctl_pam_now_ms() + RETRY_MS : next;
+	/* Who has the lock may go on after all, and write what nobody would watch then. */
+	return !alone || (r < 0 && next) ? ctl_pam_now_ms() + RETRY_MS : next;
 }
 
 /* Until @when, or until a state changes. */

@@ -4,13 +4,15 @@ mtlsctl enable, the return, and disable, killed before each of their steps: the 
 the old one or the new one, and the way back works. Then the death of the process that watches.
 """
 import fcntl
+import hashlib
+import json
 import os
 import signal
 import sys
 
 from lib import private, tap
 from lib.enable import (BOB, LONG, PAM, STATE, Stocked, by_certificate, by_password, change_state, ctl,
-                        enable, let_time_pass, phase, stack, states, sudo, watchers)
+                        enable, let_time_pass, phase, read, stack, states, sudo, watchers)
 from lib.private import SANITIZER, environment
 from lib.records import wait_for
 from lib.hosts import SECRET
@@ -193,6 +195,37 @@ def asked_meanwhile(t):
             "no trial leaves a folder", os.listdir(environment("MTLS_RUNDIR")))
 
 
+def cannot_go_back_yet(t):
+    """A change that was not finished and cannot be brought back just now: the watcher does not give up."""
+    enable("login", "--confirm", LONG)
+    write(f"{PAM}/su", "# half\n")
+    unfinished = dict(json.loads(read(f"{STATE}/login.json")), service="su", phase="writing", deadline_ms=0,
+                      before=hashlib.sha256(t.stock["su"].encode()).hexdigest())
+    write(f"{STATE}/su.json.new", json.dumps(unfinished), 0o600)
+    os.rename(f"{STATE}/su.json.new", f"{STATE}/su.json")
+    t.check(wait_for(lambda: any("'su' CANNOT be brought back" in x for x in t.world.syslog.lines())),
+            "a backup that is not there: the log says so", t.world.syslog.lines())
+    write(f"{STATE}/su.before", t.stock["su"], 0o600)
+    t.check(wait_for(lambda: phase("su") == "returned", 60), "when it is there, it goes back", phase("su"))
+    t.untouched("not finished", "su")
+    t.check(len(watchers()) == 1 and phase("login") == "pending", "and the other one is watched still",
+            watchers())
+
+
+def stopped_with_lock(t):
+    """Who goes on after all writes nothing that nobody watches: the watcher outlives a lock that is held."""
+    enable("sudo", "--confirm", LONG)
+    with open(STATE + "/lock", "rb+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        text = stack("sudo")
+        let_time_pass("sudo")
+        t.check(wait_for(lambda: phase("sudo") == "returned", 120), "the lock is held: it goes back", states())
+        write(f"{PAM}/sudo", text)
+        change_state("sudo", phase="pending")
+    t.check(wait_for(lambda: stack("sudo") == t.stock["sudo"], 60), "written after that: it goes back too",
+            watchers())
+
+
 def restarted(t):
     """Another boot: whatever the clock says, the time is over."""
     enabled(t)
@@ -240,7 +273,8 @@ def state_of_others(t):
 
 def test(out):
     t = Stocked(out)
-    for part in (watcher_is_alone, watcher_killed, watcher_told_to_end, asked_meanwhile, lock_held, restarted, backup_lost, file_lost,
+    for part in (watcher_is_alone, watcher_killed, watcher_told_to_end, asked_meanwhile, lock_held, stopped_with_lock,
+                 cannot_go_back_yet, restarted, backup_lost, file_lost,
                  state_of_others, confirm_killed, disable_killed, return_killed, enable_killed):
         t.part(part)
     t.close()
