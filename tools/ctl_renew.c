@@ -107,7 +107,7 @@ int renew_by_ca(struct renew *rn, struct renew_item *item, gnutls_x509_crt_t old
 	time_t start, end;
 
 	renew_times(rn, item, &start, &end);
-	int r = ctl_pair_read(rn->dir, ca_crt, ca_key, &ca, diag);
+	int r = renew_code(ctl_pair_read(rn->dir, ca_crt, ca_key, &ca, diag));
 	if (r >= 0)
 		r = ctl_crt_again(old, &ca, start, end, &crt, diag);
 	if (r >= 0)

@@ -53,6 +53,12 @@ bool renew_waits(struct renew *rn, const struct renew_item *item);
 void renew_times(const struct renew *rn, const struct renew_item *item, time_t *ret_start,
 		 time_t *ret_end);
 
+/* Of a file that cannot be trusted: MTLS_E_UNTRUSTED is left to what our CA has not signed. */
+static inline int renew_code(int r)
+{
+	return r == MTLS_E_UNTRUSTED ? MTLS_E_CONFIG : r;
+}
+
 /*
  * The CA's new certificate for @old, as PEM appended to @pem; item->new_end is set. Codes and @diag
  * as ctl_crt_again(); -ENOENT: there is no such CA in rn->dir.

@@ -261,15 +261,21 @@ static bool in_list(gnutls_x509_crt_t crt, const char *path)
 {
 	const struct mtls_file_trust trust = { 0 };
 	_cleanup_buf_ struct mtls_buf text = MTLS_BUF(CRL_FILE_MAX);
-	gnutls_x509_crl_t crl = NULL;
+	gnutls_x509_crl_t *lists = NULL;
+	unsigned int count = 0;
 
-	if (mtls_file_read(path, &trust, &text, NULL) < 0 || gnutls_x509_crl_init(&crl) < 0)
+	if (mtls_file_read(path, &trust, &text, NULL) < 0)
 		return true; /* who knows */
 	const gnutls_datum_t data = { text.data, (unsigned int)text.len };
-	bool readable = gnutls_x509_crl_import(crl, &data, GNUTLS_X509_FMT_PEM) >= 0 ||
-			gnutls_x509_crl_import(crl, &data, GNUTLS_X509_FMT_DER) >= 0;
-	bool revoked = !readable || gnutls_x509_crt_check_revocation(crt, &crl, 1) != 0;
-	gnutls_x509_crl_deinit(crl);
+	/* As mtls-authd reads it: there may be several lists in PEM. */
+	bool readable =
+		gnutls_x509_crl_list_import2(&lists, &count, &data, GNUTLS_X509_FMT_PEM, 0) >= 0 ||
+		gnutls_x509_crl_list_import2(&lists, &count, &data, GNUTLS_X509_FMT_DER, 0) >= 0;
+	bool revoked = !readable || gnutls_x509_crt_check_revocation(crt, lists, count) != 0;
+	for (unsigned int i = 0; readable && i < count; i++)
+		gnutls_x509_crl_deinit(lists[i]);
+	if (readable)
+		gnutls_free(lists);
 	return revoked;
 }
 

@@ -193,6 +193,24 @@ def revoked(out, world):
     expect(out, "a revoked certificate is not renewed", done, 1, "is revoked in", "mtlsctl enroll")
     out.result(pki.read(path) == before, "and stays what it was", done)
 
+    # mtls-authd reads all lists of a file.
+    ours = pki.read(world.at("user-ca/crl.pem"))
+    theirs = pki.read(world.pki.user_ca.crl("/root/theirs.pem"))
+    pki.write(world.at("user-ca/crl.pem"), theirs + ours, 0o644)
+    done = Done(["renew", "dave"], None)
+    expect(out, "nor one that the second list of a file has", done, 1, "is revoked in")
+    pki.write(path, before)
+    pki.write(world.at("user-ca/crl.pem"), ours + theirs, 0o644)
+    done = Done(["renew", "--crl"], None)
+    both = pki.read(world.at("user-ca/crl.pem"))
+    out.result(done.status == 0 and theirs in both and ours not in both and both.count("BEGIN X509 CRL") == 2,
+               "another CA's list in the same file stays", done)
+    pki.write(world.at("user-ca/crl.pem"), theirs + ours, 0o644)
+    done = Done(["renew", "--crl"], None)
+    both = pki.read(world.at("user-ca/crl.pem"))
+    out.result(done.status == 0 and theirs in both and ours not in both and both.count("BEGIN X509 CRL") == 2,
+               "ours is found behind it", done)
+    pki.write(world.at("user-ca/crl.pem"), ours, 0o644)
     done = Done(["renew", "--crl"], None)
     expect(out, "the list is renewed, mtls-authd uses it", done, 0, "renewed", "mtls-authd uses it")
     text = openssl("crl", "-in", world.at("user-ca/crl.pem"), "-noout", "-text")
@@ -205,6 +223,11 @@ def revoked(out, world):
     out.result(done.json["items"][0]["state"] == "not-due", "--if-due: it is not due", done)
     pki.write(world.at("user-ca/crl.pem"), good, 0o644)
     run("mtlsctl", "reload")
+    os.chmod(world.at("private/user-ca.key"), 0o644)
+    done = Done(["renew", "dave", "--crl"], None)
+    out.result(done.status == 1 and done.out.count("others may read") == 2,
+               "a CA's key that others may read is told, and not taken for another CA's", done)
+    os.chmod(world.at("private/user-ca.key"), 0o600)
     done = Done(["renew", "--crl"], None)
     expect(out, "the list of init lasts as long as its CA", done, 0, "not-due", "as long as its CA")
     Done(["renew", "dave"], None)
