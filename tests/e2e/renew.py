@@ -396,8 +396,10 @@ def full_conf(out, world):
 
 
 GOOD = """#!/bin/sh
-# A CA that signs what it is asked, with the names of the request.
+# A CA that signs what it is asked, with the names of the request, from this moment on: a later second.
 set -e
+begun=$(date +%s)
+while [ "$(date +%s)" = "$begun" ]; do sleep 0.05; done
 [ "$MTLS_SERVER_NAME" = auth.test ] && [ -r "$MTLS_PRIVATE_KEY" ] && [ -r "$MTLS_CERTIFICATE" ]
 [ -z "$HOME" ] && [ "$1" = "two words" ] && [ "$(pwd)" = / ]
 openssl x509 -req -in "$MTLS_REQUEST" -CA /etc/mtls-test-pki/server-ca.pem -CAkey /etc/mtls-test-pki/server-ca.key \\
