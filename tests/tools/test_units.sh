@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The units with timers, which write metrics and renew certificates: systemd understands them, and nothing in
+# The units with timers, which write metrics, renew certificates, bring service files back: systemd understands them, and nothing in
 # them is misspelt.
 . "$top_srcdir/tests/tools/tap.sh"
 command -v systemd-analyze >/dev/null || {
@@ -36,4 +36,9 @@ check() {
 }
 check mtls-metrics 'metrics --output /.*\.prom'
 check mtls-renew 'renew --server --crl --if-due'
+check mtls-pam-return 'enable --restore-expired'
+# "Starting", "Finished" twice a minute for ever would fill the journal; what mtlsctl says would not be there.
+unit=$top_builddir/dist/systemd/mtls-pam-return.service
+grep -qx 'LogLevelMax=notice' "$unit" && grep -qx 'SyslogLevel=warning' "$unit"
+ok 'mtls-pam-return: the journal gets what was brought back, and nothing else'
 finish
