@@ -363,7 +363,9 @@ int ctl_pam_witness_read(const char *service, struct ctl_pam_entry out[CTL_PAM_E
 	const char *cursor = r < 0 ? NULL : mtls_buf_cstr(&text);
 	if (!cursor)
 		return r < 0 ? r : -ENOMEM;
-	for (; *cursor && count < CTL_PAM_ENTRIES_MAX; cursor += strcspn(cursor, "\n") + 1) {
+	for (; *cursor; cursor += strcspn(cursor, "\n") + 1) {
+		if (count == CTL_PAM_ENTRIES_MAX)
+			memmove(out, out + 1, (size_t)--count * sizeof(*out));
 		struct ctl_pam_entry *entry = &out[count];
 		long long when;
 		if (sscanf(cursor, "%d %lld %255s", &entry->pid, &when, entry->user) != 3)

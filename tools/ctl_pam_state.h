@@ -91,7 +91,8 @@ struct ctl_pam_entry {
 	char user[MTLS_STACK_SERVICE_MAX * 4];
 };
 #define CTL_PAM_ENTRIES_MAX 64
-/* The first entries; 0 of them if there is no file. The number, or -errno. */
+/* The last entries, because others may enter again and again; 0 of them if there is no file. The
+ * number, or -errno. */
 int ctl_pam_witness_read(const char *service, struct ctl_pam_entry out[CTL_PAM_ENTRIES_MAX]);
 
 #endif
