@@ -103,6 +103,8 @@ static int plan_job(const struct ctl_enable_all *e, struct ctl_enable_job *job)
 	if (r >= 0)
 		r = mtls_stack_understand(job->stack, e->mode, ctl_pam_load, NULL, &job->plan,
 					  &diag);
+	if (r >= 0)
+		r = ctl_pam_includers(job->service, &job->includers, &diag);
 	if (r >= 0) {
 		job->plan.rescue = e->codes ? job->service : NULL;
 		r = mtls_stack_compose(job->stack, &job->plan, false, &job->now);
@@ -201,6 +203,9 @@ static void tell_plan(const struct ctl_enable_all *e, const struct ctl_enable_jo
 			       "'%s': who enters by certificate skips line %zu and what follows "
 			       "there for auth",
 			       job->service, job->plan.skipped);
+	for (char *const *name = job->includers; name && *name; name++)
+		ctl_prove_step(&e->prove, "note", "'%s' takes lines from '%s', and changes with it",
+			       *name, job->service);
 }
 
 static bool has_job(const struct ctl_enable_all *e, const char *service)
@@ -309,6 +314,7 @@ static void release(struct ctl_enable_all *e)
 	for (size_t i = 0; i < e->count; i++) {
 		ctl_pam_file_done(&e->jobs[i].file);
 		mtls_stack_free(e->jobs[i].stack);
+		mtls_strv_free(e->jobs[i].includers);
 		mtls_buf_done(&e->jobs[i].now);
 		mtls_buf_done(&e->jobs[i].absent);
 	}

@@ -18,6 +18,7 @@ struct ctl_enable_job {
 	struct ctl_pam_file file;
 	struct mtls_stack *stack;
 	struct mtls_stack_plan plan;
+	char **includers; /* the services that change with it */
 	struct mtls_buf now, absent;
 	struct ctl_pam_state state;
 	bool written;

@@ -2,9 +2,11 @@
 /* /etc/pam.d as mtlsctl enable and disable see it. */
 #include <config.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -109,6 +111,55 @@ int ctl_pam_hash(const struct mtls_buf *text, char out[CTL_PAM_HASH_MAX])
 		return MTLS_E_CRYPTO;
 	mtls_hex_encode(digest, sizeof(digest), out);
 	return 0;
+}
+
+/* --- who includes it --- */
+
+/* 1 if @stack includes @service, 0, or MTLS_E_UNSUPPORTED. */
+static int includes(const struct mtls_stack *stack, const char *name, const char *service,
+		    struct mtls_diag *diag)
+{
+	unsigned int jump = 0; /* the line */
+
+	for (size_t i = 0; i < stack->count; i++) {
+		const struct mtls_stack_line *line = &stack->lines[i];
+		if (mtls_stack_jump(line))
+			jump = line->number;
+		if (line->kind == MTLS_STACK_EMPTY || line->kind == MTLS_STACK_CALL ||
+		    !mtls_stack_is_module(line->target, service))
+			continue;
+		if (!jump)
+			return 1;
+		return mtls_diag_set(diag, MTLS_E_UNSUPPORTED,
+				     "'%s' takes lines from it, and line %u there jumps: one more "
+				     "would change where to",
+				     name, jump);
+	}
+	return 0;
+}
+
+int ctl_pam_includers(const char *service, char ***ret, struct mtls_diag *diag)
+{
+	_cleanup_(mtls_strv_freep) char **names = NULL;
+	struct dirent **list = NULL;
+	int r = 0;
+
+	int count = scandir(CTL_PAM_DIR, &list, NULL, alphasort);
+	for (int i = 0; i < count; i++) {
+		_cleanup_(mtls_stack_freep) struct mtls_stack *stack = NULL;
+		const char *name = list[i]->d_name;
+		/* What cannot be read is not ours to judge. */
+		if (r >= 0 && mtls_stack_service_valid(name) && !mtls_streq(name, service) &&
+		    ctl_pam_load(NULL, name, &stack, NULL) == 0)
+			r = includes(stack, name, service, diag);
+		if (r > 0)
+			r = mtls_strv_add(&names, name);
+		free(list[i]);
+	}
+	free(list);
+	if (r >= 0)
+		*ret = MTLS_TAKE(names);
+	return r < 0 ? r : 0;
 }
 
 /* --- the difference --- */

@@ -33,6 +33,12 @@ int ctl_pam_read(const char *service, struct ctl_pam_file *ret, struct mtls_diag
 int ctl_pam_write(const char *service, const struct mtls_buf *text, const struct ctl_pam_file *like,
 		  struct mtls_diag *diag);
 
+/*
+ * The services that take lines from the file of @service, and change with it, sorted; the caller
+ * frees the list. 0, -ENOMEM, or MTLS_E_UNSUPPORTED where one of them counts lines in front of it.
+ */
+int ctl_pam_includers(const char *service, char ***ret, struct mtls_diag *diag);
+
 /* For mtls_stack_understand(): any file of the folder, or one with a path, however it is. */
 int ctl_pam_load(void *ctx, const char *name, struct mtls_stack **ret, struct mtls_diag *diag);
 

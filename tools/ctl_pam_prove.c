@@ -22,6 +22,8 @@
 #define CONSOLE "tty1"
 #define REMOTE  "pts/0"
 
+#define CONSOLE_SERVICE "login"
+
 #define BOOT_UNIT "/etc/systemd/system/multi-user.target.wants/mtls-pam-return.service"
 
 void ctl_prove_step(const struct ctl_prove *prove, const char *name, const char *fmt, ...)
@@ -198,7 +200,15 @@ static int expect(const struct ctl_prove *prove, const char *service, const stru
 	return CTL_OK;
 }
 
-/* A service that has never let root in at a console need not do so now. */
+/* What every console has: if root does not get in by it, there is no way back. */
+static int no_console(void)
+{
+	return ctl_error(CMD, "'" CONSOLE_SERVICE "', root at the console: refused, as it is now "
+			      "already. Nobody could log in there if certificates failed: let root "
+			      "in at " CONSOLE ", or use --mode sufficient. Nothing was changed");
+}
+
+/* Another service that has never let root in at a console need not do so now. */
 static bool root_was_asked(const struct ctl_prove *prove, const struct ctl_prove_stack *stack)
 {
 	const struct expectation before = { "", stack->before, "root", CONSOLE, NULL, 0 };
@@ -247,7 +257,9 @@ int ctl_prove_stack(const struct ctl_prove *prove, const struct ctl_prove_stack 
 	if (stack->mode == MTLS_STACK_SUFFICIENT)
 		return expect_all(prove, stack->service, sufficient, MTLS_COUNT(sufficient));
 	code = expect_all(prove, stack->service, required, MTLS_COUNT(required));
-	if (!code && root_was_asked(prove, stack))
-		code = expect_all(prove, stack->service, console, MTLS_COUNT(console));
-	return code;
+	if (code)
+		return code;
+	if (root_was_asked(prove, stack))
+		return expect_all(prove, stack->service, console, MTLS_COUNT(console));
+	return mtls_streq(stack->service, CONSOLE_SERVICE) ? no_console() : CTL_OK;
 }

@@ -15,11 +15,12 @@ from lib.enable import (ASK_PASSWORD, BOB, LONG, PAM, ROOTS, STATE, Stocked, by_
                         console, ctl, enable, let_time_pass, login, phase, read, stack, states, sudo,
                         watchers)
 from lib.hosts import SECRET
-from lib.private import PROGRAMS
+from lib.private import PROGRAMS, environment
 from lib.records import wait_for
 from lib.terminal import converse
 from lib.world import PASSPHRASE, run, write
 
+ENTRIES = environment("MTLS_RUNDIR") + "/entries"
 ROOT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -59,6 +60,17 @@ def odd_files(t):
            "line 1 (pam_permit.so) lets people in without a certificate")
     for name in ("linked", "twice", "twice-too", "open", "fingers") + tuple(x[0] for x in texts):
         os.unlink(f"{PAM}/{name}")
+
+
+def included(t):
+    """A service that others take lines from: they are named; where one counts lines, it is left alone."""
+    t.says("who else changes is told", enable("su", "--dry-run", ask=False), 0,
+           "'su-l' takes lines from 'su', and changes with it")
+    write(f"{PAM}/counts", "auth [success=1 default=ignore] pam_rootok.so\nauth include sudo\n")
+    t.says("refused: another file jumps over its lines", enable("sudo", ask=False), 1,
+           "'counts' takes lines from it, and line 1 there jumps", "Nothing was changed")
+    t.untouched("another file jumps over its lines")
+    os.unlink(f"{PAM}/counts")
 
 
 def unfit_services(t):
@@ -101,6 +113,12 @@ def unproven(t):
     t.says("required: a wrong passphrase", done, 1, "'bob' does not enter 'sudo' by certificate",
            "(secret-wrong)", "Nothing was changed")
     t.untouched("a wrong passphrase")
+    no_root = "auth requisite pam_succeed_if.so quiet uid != 0\n" + t.stock["login"]
+    write(f"{PAM}/login", no_root)
+    t.says("required: root does not get in at the console", enable("login", "--mode", "required"), 1,
+           "'login', root at the console: refused, as it is now already", "Nothing was changed")
+    t.check(stack("login") == no_root, "root does not get in at the console: nothing is changed", stack("login"))
+    write(f"{PAM}/login", t.stock["login"])
     for file, token in (("stranger", "unmapped"), ("expired", "cert-expired"),
                         ("wrong-ca", "issuer-untrusted")):
         world.give("bob", file)
@@ -175,8 +193,10 @@ def stays(t):
     not_confirmed(t)
     done = enable("sudo", ask=False)
     t.says("enable what waits already", done, 1, "'sudo' is enabled already (sufficient, pending)")
+    with open(ENTRIES + "/sudo", "a", encoding="utf-8") as file:
+        file.write("1 1 carol\n" * 70)
     done = converse(["sudo", "-k", "mtlsctl", "confirm"], by_certificate(), user=BOB)
-    t.says("confirm from where bob has entered", done, 0,
+    t.says("confirm from where bob has entered, after many others", done, 0,
            "'sudo' stays: 'bob' entered by certificate")
     row = states()["sudo"]
     t.check(row["phase"] == "confirmed" and row["file"] == "as written" and row["left_s"] is None,
@@ -359,7 +379,7 @@ def rescue_codes(t):
 
 def test(out):
     t = Stocked(out)
-    for part in (odd_files, unfit_services, refused_options, unproven, looking, dry, stays, login_stays,
+    for part in (odd_files, included, unfit_services, refused_options, unproven, looking, dry, stays, login_stays,
                  edited_around, disabled_while_waiting, edited_while_waiting, wrong_set_up, in_real_time, without_module,
                  required_without_module, rescue_codes):
         t.part(part)
