@@ -18,6 +18,8 @@
 #include "authd/supervisor_impl.h"
 #include "lib/base/log.h"
 
+#define MESSAGES_MAX 64 /* of one worker in a row, before the others get their turn */
+
 /* ------------------------------------------------------------------------------- starting */
 
 static void start_lookup(struct supervisor *s, struct worker_slot *worker, int kind, uint32_t slot)
@@ -113,14 +115,16 @@ static int start_worker(struct supervisor *s, const struct generation *generatio
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
 		return -errno;
+	/* Our end is one of the descriptors that it must not have: it would never see our end. */
+	worker->channel_fd = fds[0];
 	pid_t pid = fork_worker(s, generation, worker, fds[1]);
 	(void)close(fds[1]);
 	if (pid < 0) {
 		(void)close(fds[0]);
+		worker->channel_fd = -1;
 		return (int)pid;
 	}
 	process_started(&worker->process, pid);
-	worker->channel_fd = fds[0];
 	worker->state = WORKER_STARTING;
 	worker->prepared = worker->closed = worker->hung = false;
 	worker->start_by = mtls_deadline_in_ms(WORKER_START_MS);
@@ -153,7 +157,9 @@ static bool due(const struct process_slot *process)
 
 void crew_start_due(struct supervisor *s, struct generation *generation)
 {
-	for (size_t i = 0; i < generation->worker_count; i++) {
+	/* One that could not be started may have made all of it fail: nobody would end the rest. */
+	for (size_t i = 0; i < generation->worker_count && generation->state != GENERATION_FAILED;
+	     i++) {
 		struct worker_slot *worker = &generation->workers[i];
 		if (worker->state == WORKER_WAITING && due(&worker->process)) {
 			try_start_worker(s, generation, worker);
@@ -253,29 +259,43 @@ static void replace_lookup(struct worker_slot *worker, const struct channel_msg 
 	(void)kill(process->pid, SIGKILL);
 }
 
+static void on_message(struct generation *generation, struct worker_slot *worker,
+		       const struct channel_msg *msg)
+{
+	switch (msg->type) {
+	case CHANNEL_READY:
+		worker->prepared = true;
+		judge_ready(generation, worker);
+		break;
+	case CHANNEL_CLOSED:
+		worker->closed = true;
+		break;
+	case CHANNEL_KILL_LOOKUP:
+		replace_lookup(worker, msg);
+		break;
+	default:
+		break;
+	}
+}
+
+/* A worker reads the network: it is not believed to send little, or what we understand. */
 void crew_on_channel(struct generation *generation, struct worker_slot *worker)
 {
-	struct channel_msg msg;
-	int fd = -1;
-
-	while (worker->channel_fd >= 0 && channel_recv(worker->channel_fd, &msg, &fd) == 1) {
+	for (int i = 0; i < MESSAGES_MAX && worker->channel_fd >= 0; i++) {
+		struct channel_msg msg;
+		int fd = -1;
+		int r = channel_recv(worker->channel_fd, &msg, &fd);
+		if (r == -EAGAIN)
+			return;
 		if (fd >= 0)
 			(void)close(fd);
-		fd = -1;
-		switch (msg.type) {
-		case CHANNEL_READY:
-			worker->prepared = true;
-			judge_ready(generation, worker);
-			break;
-		case CHANNEL_CLOSED:
-			worker->closed = true;
-			break;
-		case CHANNEL_KILL_LOOKUP:
-			replace_lookup(worker, &msg);
-			break;
-		default:
-			break;
+		if (r == 1) {
+			on_message(generation, worker, &msg);
+			continue;
 		}
+		/* It has ended; or it would go on without us, and poll would tell for ever. */
+		crew_kill_worker(worker);
+		return;
 	}
 }
 

@@ -55,13 +55,15 @@ mtls_authd_SOURCES = %D%/main.c
 mtls_authd_LDADD = $(LIBMTLS_AUTHD)
 
 if HAVE_CMOCKA
-UNIT_AUTHD = tests/unit/test_counters tests/unit/test_limits tests/unit/test_penalties tests/unit/test_roles tests/unit/test_lookup \
+UNIT_AUTHD = tests/unit/test_counters tests/unit/test_crew tests/unit/test_limits tests/unit/test_penalties tests/unit/test_roles tests/unit/test_lookup \
 	tests/unit/test_lookup_queue \
 	tests/unit/test_request tests/unit/test_audit tests/unit/test_expiry
 check_PROGRAMS += $(UNIT_AUTHD)
 TESTS += $(UNIT_AUTHD)
 tests_unit_test_counters_SOURCES = tests/unit/test_counters.c
 tests_unit_test_counters_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
+tests_unit_test_crew_SOURCES = tests/unit/test_crew.c
+tests_unit_test_crew_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
 tests_unit_test_limits_SOURCES = tests/unit/test_limits.c
 tests_unit_test_limits_LDADD = $(LIBMTLS_AUTHD) $(CMOCKA_LIBS)
 tests_unit_test_lookup_queue_SOURCES = tests/unit/test_lookup_queue.c
