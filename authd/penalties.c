@@ -10,6 +10,7 @@
 
 #include "authd/penalties.h"
 #include "authd/tally.h"
+#include "lib/settings/authd.h"
 
 #define ENTRIES 4096 /* origins that one worker keeps in mind */
 
@@ -69,7 +70,10 @@ static struct tally tally_of(const struct penalties *penalties, size_t slot)
 	return (struct tally){ .entries = row->entries, .count = ENTRIES };
 }
 
-/* How much there is to forgive. A row may hold anything: more than the maximum is the maximum. */
+/*
+ * How much there is to forgive. A row may hold anything, and keeps it when the worker that was
+ * broken into has gone: more than any configuration allows is nonsense, more than ours is ours.
+ */
 static int64_t owed_ms(const struct penalties *penalties, const struct origin *origin,
 		       int64_t now_ms)
 {
@@ -80,7 +84,8 @@ static int64_t owed_ms(const struct penalties *penalties, const struct origin *o
 	for (size_t slot = 0; slot < penalties->shmem->count; slot++) {
 		const struct tally tally = tally_of(penalties, slot);
 		uint64_t one = tally_get(&tally, origin->key);
-		until = one > until ? one : until;
+		if (one <= (uint64_t)now_ms + MTLS_AUTHD_PENALTY_MAX_MS)
+			until = one > until ? one : until;
 	}
 	if (until <= (uint64_t)now_ms)
 		return 0;

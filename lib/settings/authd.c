@@ -139,7 +139,7 @@ static const struct mtls_conf_item items[] = {
 	  .offset = FIELD(penalty_max_ms),
 	  .def = "60s",
 	  .min = 0,
-	  .max = 600000,
+	  .max = MTLS_AUTHD_PENALTY_MAX_MS,
 	  .help = "More than this does not add up." },
 	NUMBER(max_depth, "4", 1, 8, "Certificates in a path below the anchor."),
 	NUMBER(min_rsa_bits, "2048", 2048, 8192, "The shortest RSA key that is accepted."),

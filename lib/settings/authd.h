@@ -12,6 +12,8 @@
 
 #define MTLS_AUTHD_CONF MTLS_SYSCONFDIR "/authd.conf"
 #define MTLS_TCP_PORT   7443
+/* More than this penalty_max cannot be. */
+#define MTLS_AUTHD_PENALTY_MAX_MS 600000
 
 enum mtls_crl_policy {
 	MTLS_CRL_OFF = 0,

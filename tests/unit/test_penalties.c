@@ -13,6 +13,7 @@
 #include "authd/penalties.h"
 #include "authd/tally.h"
 #include "lib/base/str.h"
+#include "lib/settings/authd.h"
 
 #define WORKERS 2
 #define START   INT64_C(1000000) /* a clock that has been running */
@@ -186,10 +187,33 @@ static void nonsense_in_a_row_is_bounded(void **state)
 	set_up(&fixture, &config);
 	memset(shmem_row(&fixture.shmem, 1), 0xff, penalties_row_size());
 	struct tally tally = { .entries = shmem_row(&fixture.shmem, 1), .count = 4096 };
-	assert_true(tally_set(&tally, origin.key, UINT64_MAX, UINT64_MAX));
+	assert_true(tally_set(&tally, origin.key, START + 100000, UINT64_MAX));
 	assert_int_equal(penalties_wait(fixture.penalties[0], &origin, START), 45000);
 	assert_true(penalties_add(fixture.penalties[0], &origin, START));
 	tear_down(&fixture);
+}
+
+/* A row outlives its worker: what nobody ever forgives must not be held against anybody. */
+static void what_never_ends_does_not_count(void **state)
+{
+	static const uint64_t values[] = { UINT64_MAX, INT64_MAX,
+					   START + MTLS_AUTHD_PENALTY_MAX_MS + 1 };
+	struct fixture fixture;
+	const struct origin origin = bob();
+
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(values); i++) {
+		set_up(&fixture, &config);
+		memset(shmem_row(&fixture.shmem, 1), 0xff, penalties_row_size());
+		struct tally tally = { .entries = shmem_row(&fixture.shmem, 1), .count = 4096 };
+		assert_true(tally_set(&tally, origin.key, values[i], UINT64_MAX));
+		assert_int_equal(penalties_wait(fixture.penalties[0], &origin, START), 0);
+		/* The next worker in that row can keep what it sees. */
+		for (int failures = 0; failures < 4; failures++)
+			assert_true(penalties_add(fixture.penalties[1], &origin, START));
+		assert_int_equal(penalties_wait(fixture.penalties[0], &origin, START), 5000);
+		tear_down(&fixture);
+	}
 }
 
 static void origins_are_told_apart(void **state)
@@ -321,6 +345,7 @@ int main(void)
 		cmocka_unit_test(they_can_be_switched_off),
 		cmocka_unit_test(memory_is_bounded),
 		cmocka_unit_test(nonsense_in_a_row_is_bounded),
+		cmocka_unit_test(what_never_ends_does_not_count),
 		cmocka_unit_test(origins_are_told_apart),
 		cmocka_unit_test(a_long_name_is_no_other),
 		cmocka_unit_test(our_faults_are_nobodys),
