@@ -159,7 +159,7 @@ void reload_step(struct supervisor *s)
 		failed(s, MTLS_CONTROL_FAILED, reload->fresh->error);
 	else if (reload->fresh && generation_ready(reload->fresh))
 		enter(s);
-	/* An answer says that nobody is let in by what was before. */
+	/* An answer says that no connection begins any more with what was before. */
 	if (reload->old && generation_closed(reload->old))
 		succeeded(s);
 	if (!reload->fresh && !reload->old && reload->asked != reload->done && room(s))
