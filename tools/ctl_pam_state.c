@@ -50,9 +50,9 @@ static int make_folder(const char *path, mode_t mode, struct mtls_diag *diag)
 {
 	struct stat st;
 
-	if (mkdir(path, mode) < 0 && errno != EEXIST)
-		return mtls_diag_set(diag, -errno, "cannot make '%s': %s", path,
-				     strerrordesc_np(errno));
+	int r = mtls_folder_make(path, mode);
+	if (r < 0)
+		return mtls_diag_set(diag, r, "cannot make '%s': %s", path, mtls_strerror(r));
 	if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != 0 ||
 	    (st.st_mode & (S_IWGRP | S_IWOTH)))
 		return mtls_diag_set(

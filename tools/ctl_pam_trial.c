@@ -99,7 +99,7 @@ static int make_folder(const struct ctl_pam_trial *trial, char folder[PATH_MAX],
 	const struct mtls_file_mode mode = { .mode = 0644, .uid = 0, .gid = 0 };
 	char path[PATH_MAX];
 
-	(void)mkdir(MTLS_RUNDIR, 0755);
+	(void)mtls_folder_make(MTLS_RUNDIR, 0755);
 	remove_leftovers();
 	(void)snprintf(folder, PATH_MAX, MTLS_RUNDIR "/" FOLDER_NAME "%ld.XXXXXX", (long)getpid());
 	if (!mkdtemp(folder)) {

@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/file.h"
 #include "lib/base/str.h"
 #include "lib/rescue/store.h"
 #include "tools/ctl_action.h"
@@ -171,10 +171,11 @@ static size_t unused_before(void)
 
 static int lock_folder(int *ret_fd, struct mtls_diag *diag)
 {
-	if (mkdir(MTLS_SYSCONFDIR, 0755) < 0 && errno != EEXIST)
-		return mtls_diag_set(diag, -errno, "cannot make '%s': %s", MTLS_SYSCONFDIR,
-				     strerrordesc_np(errno));
-	int r = mtls_rescue_folder_make(MTLS_RESCUE_FOLDER, diag);
+	int r = mtls_folder_make(MTLS_SYSCONFDIR, 0755);
+	if (r < 0)
+		return mtls_diag_set(diag, r, "cannot make '%s': %s", MTLS_SYSCONFDIR,
+				     mtls_strerror(r));
+	r = mtls_rescue_folder_make(MTLS_RESCUE_FOLDER, diag);
 	return r < 0 ? r : mtls_rescue_lock(MTLS_RESCUE_FOLDER, LOCK_MS, ret_fd, diag);
 }
 

@@ -147,6 +147,13 @@ int mtls_fd_write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
+int mtls_folder_make(const char *path, mode_t mode)
+{
+	if (mkdir(path, mode) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	return chmod(path, mode) < 0 ? -errno : 0;
+}
+
 int mtls_file_sync_parent(const char *path)
 {
 	char folder[PATH_MAX];

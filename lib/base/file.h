@@ -53,6 +53,12 @@ struct mtls_file_mode {
 int mtls_file_replace(const char *path, const void *data, size_t len,
 		      const struct mtls_file_mode *mode, struct mtls_diag *diag);
 
+/*
+ * Makes the folder @path with @mode, whatever the umask; one that is there stays as it is. In
+ * folders that nobody else may write to. 0 or -errno.
+ */
+int mtls_folder_make(const char *path, mode_t mode);
+
 /* fsync of the folder that holds @path; 0 or -errno. */
 int mtls_file_sync_parent(const char *path);
 

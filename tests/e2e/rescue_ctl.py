@@ -28,7 +28,9 @@ def content():
 
 
 def made(t):
+    before = os.umask(0o077)
     done, codes = make_codes()
+    os.umask(before)
     t.check(done.status == 0 and len(set(codes)) == 10 and "for root" in done.text and
             "put them into a safe" in done.text and "They work from now on." in done.text,
             "new: ten codes, on the terminal, and what to do with them", done)
@@ -36,6 +38,8 @@ def made(t):
     mode = [os.stat(path) for path in (FOLDER, FILE)]
     t.check([(m.st_mode & 0o7777, m.st_uid) for m in mode] == [(0o700, 0), (0o600, 0)],
             "the folder and the file are root's alone", mode)
+    mode = os.stat(CONF).st_mode & 0o7777
+    t.check(mode == 0o755, "the folder above is for everybody, whatever root's umask", oct(mode))
     t.check(not re.search(CODE, content()), "the file has no code", content())
     Host(codes[0])
     listed = ctl("rescue", "list")
