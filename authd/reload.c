@@ -78,6 +78,17 @@ static void succeeded(struct supervisor *s)
 
 /* -------------------------------------------------------------------------------- begin */
 
+/* Root can read what the daemon cannot any more: the same command with --check would succeed. */
+static int say_who_reads(int err, const char *user, struct mtls_diag *diag)
+{
+	const struct mtls_diag why = *diag;
+
+	if (err != -EACCES)
+		return err;
+	return mtls_diag_set(diag, err, "%s: at a reload it is user '%s' who opens it",
+			     mtls_diag_text(&why, err), user);
+}
+
 static int load(struct supervisor *s, struct configuration **ret_config,
 		struct audit_sink **ret_audit, struct mtls_diag *diag)
 {
@@ -93,7 +104,7 @@ static int load(struct supervisor *s, struct configuration **ret_config,
 		r = audit_sink_renew(config->settings->audit_file, s->current->audit,
 				     now->settings->audit_file, ret_audit, diag);
 	if (r < 0)
-		return r;
+		return say_who_reads(r, now->settings->user, diag);
 	if (diag->text[0])
 		mtls_log(MTLS_LOG_WARNING, "%s", diag->text);
 	*ret_config = MTLS_TAKE(config);

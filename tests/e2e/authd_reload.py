@@ -243,7 +243,8 @@ class Reload:
         self.unchanged("a broken file", f"{conf}:{lines}")
         self.write()
         os.chmod(at("server.key"), 0o600)
-        self.unchanged("a key that the daemon may not read", at("server.key"), "Permission denied")
+        self.unchanged("a key that the daemon may not read", at("server.key"), "Permission denied",
+                       "user 'mtls-authd' who opens it")
         os.chmod(at("server.key"), 0o640)
         self.alone.daemon.log.mark()
         self.write(colour="blue")
