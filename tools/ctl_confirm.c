@@ -113,6 +113,9 @@ static int confirm(const struct origin *origin, const char *service, bool named)
 				 "terminal and confirm there",
 				 service);
 	int count = ctl_pam_witness_read(service, entries);
+	/* /run was cleared: so that who enters anew, as is said now, is noted. */
+	if (count == -ENOENT)
+		(void)ctl_pam_witness_make(service, NULL);
 	const struct ctl_pam_entry *entry = find_entry(origin, service, entries, count);
 	return entry ? accept(&state, entry) : CTL_DENIED;
 }

@@ -358,8 +358,6 @@ int ctl_pam_witness_read(const char *service, struct ctl_pam_entry out[CTL_PAM_E
 
 	witness_path(service, path);
 	int r = mtls_file_read(path, &roots, &text, NULL);
-	if (r == -ENOENT)
-		return 0;
 	const char *cursor = r < 0 ? NULL : mtls_buf_cstr(&text);
 	if (!cursor)
 		return r < 0 ? r : -ENOMEM;

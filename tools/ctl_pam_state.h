@@ -91,8 +91,7 @@ struct ctl_pam_entry {
 	char user[MTLS_STACK_SERVICE_MAX * 4];
 };
 #define CTL_PAM_ENTRIES_MAX 64
-/* The last entries, because others may enter again and again; 0 of them if there is no file. The
- * number, or -errno. */
+/* The last entries, because others may enter again and again. The number, or -errno (-ENOENT). */
 int ctl_pam_witness_read(const char *service, struct ctl_pam_entry out[CTL_PAM_ENTRIES_MAX]);
 
 #endif

@@ -193,6 +193,9 @@ def stays(t):
     not_confirmed(t)
     done = enable("sudo", ask=False)
     t.says("enable what waits already", done, 1, "'sudo' is enabled already (sufficient, pending)")
+    shutil.rmtree(ENTRIES)
+    done = converse(["sudo", "-k", "mtlsctl", "confirm"], by_certificate(), user=BOB)
+    t.says("confirm when /run was cleared meanwhile", done, 3, "enter anew")
     with open(ENTRIES + "/sudo", "a", encoding="utf-8") as file:
         file.write("1 1 carol\n" * 70)
     done = converse(["sudo", "-k", "mtlsctl", "confirm"], by_certificate(), user=BOB)
