@@ -33,15 +33,33 @@ const char *mtls_strerror(int err)
 	return unknown;
 }
 
+/* What a cut left of a character of UTF-8: what becomes JSON must be whole. */
+static void drop_half_character(char *text)
+{
+	size_t len = strlen(text), rest = 0;
+
+	while (rest < 3 && rest < len && ((unsigned char)text[len - 1 - rest] & 0xc0) == 0x80)
+		rest++;
+	if (rest == len)
+		return;
+	unsigned char first = (unsigned char)text[len - 1 - rest];
+	size_t want = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : first >= 0xc0;
+	if (rest < want)
+		text[len - 1 - rest] = '\0';
+}
+
 int mtls_diag_set(struct mtls_diag *diag, int err, const char *fmt, ...)
 {
 	if (!diag)
 		return err;
 	va_list ap;
 	va_start(ap, fmt);
-	if (vsnprintf(diag->text, sizeof(diag->text), fmt, ap) < 0)
-		diag->text[0] = '\0';
+	int n = vsnprintf(diag->text, sizeof(diag->text), fmt, ap);
 	va_end(ap);
+	if (n < 0)
+		diag->text[0] = '\0';
+	else if ((size_t)n >= sizeof(diag->text))
+		drop_half_character(diag->text);
 	for (char *p = diag->text; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';

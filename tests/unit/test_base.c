@@ -38,6 +38,26 @@ static void errors_have_texts(void **state)
 	assert_string_equal(mtls_diag_text(NULL, -EIO), "Input/output error");
 }
 
+/* Characters of two, three and four bytes at every place around the limit. */
+static void texts_are_cut_between_characters(void **state)
+{
+	static const char *const ends[] = { "\u00e4", "\u20ac", "\U0001f511" };
+	char text[600];
+
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(ends); i++)
+		for (size_t before = MTLS_DIAG_MAX - 6; before < MTLS_DIAG_MAX; before++) {
+			struct mtls_diag diag = { 0 };
+			memset(text, 'x', before);
+			(void)snprintf(text + before, sizeof(text) - before, "%s!", ends[i]);
+			(void)mtls_diag_set(&diag, 0, "%s", text);
+			size_t len = strlen(diag.text);
+			assert_true(mtls_utf8_valid((const uint8_t *)diag.text, len));
+			assert_true(len == MTLS_DIAG_MAX - 1 || len == before ||
+				    len == strlen(text));
+		}
+}
+
 static void numbers_are_strict(void **state)
 {
 	static const struct {
@@ -342,6 +362,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(errors_have_texts),
+		cmocka_unit_test(texts_are_cut_between_characters),
 		cmocka_unit_test(numbers_are_strict),
 		cmocka_unit_test(utf8_and_controls),
 		cmocka_unit_test(hex_both_ways),
