@@ -17,6 +17,7 @@
 #include "tools/ctl_check.h"
 #include "tools/ctl_common.h"
 #include "tools/ctl_json.h"
+#include "tools/ctl_term.h"
 
 #define CMD      "check"
 #define DUMP_MAX (1024 * 1024)
@@ -110,9 +111,12 @@ void check_settings(struct check *check)
 
 static void print_text(const struct check *check)
 {
+	char clean[MTLS_DIAG_MAX + 4]; /* names in certificates are others' */
+
 	for (size_t i = 0; i < check->count; i++) {
 		const struct check_finding *f = &check->findings[i];
-		(void)printf("%-8s %-14s %s\n", severities[f->severity], f->area, f->text.text);
+		(void)ctl_term_text(f->text.text, 0, clean, sizeof(clean));
+		(void)printf("%-8s %-14s %s\n", severities[f->severity], f->area, clean);
 		if (f->advice && f->severity >= CHECK_WARNING)
 			(void)printf("%-8s %-14s -> %s\n", "", "", f->advice);
 	}

@@ -34,7 +34,7 @@ static void become_program(char *const *argv, char *const *environment)
 	_exit(STATUS_NO_EXEC);
 }
 
-/* Waits for the end or the deadline; then nothing of the session is left. */
+/* Waits for the end or the deadline; then nothing of its process group is left. */
 static int watch(pid_t pid, uint32_t timeout_ms, int *ret_status)
 {
 	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);

@@ -23,6 +23,8 @@
 #include "tools/ctl_term.h"
 #include "tools/ctl_text.h"
 
+#define TEXT_MAX 1024 /* bytes of a line about a certificate or a finding */
+
 #define CMD "status"
 
 struct status {
@@ -145,9 +147,11 @@ static void print_end(const struct status *s, const char *label, const char *wha
 	enum ctl_style how = left <= 0                    ? CTL_STYLE_BAD
 			     : left < warn_days * 86400LL ? CTL_STYLE_WARNING
 							  : CTL_STYLE_GOOD;
+	char clean[TEXT_MAX];
 	struct ctl_text day, span;
 
-	row(label, "%s, %s%s%s (%s)", what, style(how),
+	(void)ctl_term_text(what, 0, clean, sizeof(clean));
+	row(label, "%s, %s%s%s (%s)", clean, style(how),
 	    left <= 0 ? "over" : ctl_text_span(&span, left), style(CTL_STYLE_PLAIN),
 	    ctl_text_day(&day, end));
 }
@@ -246,15 +250,18 @@ static void print_attention(const struct status *s)
 			     style(CTL_STYLE_PLAIN));
 		return;
 	}
+	char clean[TEXT_MAX];
+
 	(void)printf("\n%sNeeds attention%s\n", style(CTL_STYLE_TITLE), style(CTL_STYLE_PLAIN));
 	for (int severity = CHECK_ERROR; severity >= CHECK_WARNING; severity--)
 		for (size_t i = 0; i < check->count; i++) {
 			const struct check_finding *f = &check->findings[i];
 			if (f->severity != (enum check_severity)severity)
 				continue;
+			(void)ctl_term_text(f->text.text, 0, clean, sizeof(clean));
 			(void)printf("  %s%s%s: %s\n", style(styles[severity]),
 				     check_severity_name(f->severity), style(CTL_STYLE_PLAIN),
-				     f->text.text);
+				     clean);
 			if (f->advice)
 				(void)printf("    -> %s\n", f->advice);
 		}

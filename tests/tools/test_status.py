@@ -127,6 +127,9 @@ for name, answer, words in (
         ("it refuses", end(REFUSED, "not you"), ["does not say how it is"]),
         ("nonsense", b"\x30\x03abc", ["could not be asked"])):
     check(name, ["status"], answer, accountd(), 1, ["Needs attention", "->"] + words)
+check("a name that turns the line around", ["status"],
+      authd(more=item("ca", name="others", role="user", file="/o.pem", subject="CN=\u202egnp", not_after=str(NOW - 5))),
+      accountd(), 1, ["others (user): CN=?gnp", "!\u202e"])
 check("workers start", ["status"], authd(workers=[{"state": "starting"}]), accountd(), 0, ["0 of 1 running"])
 check("an old worker drains", ["status"], authd(workers=[{}, {"state": "draining"}]), accountd(), 0,
       ["1 of 1 running, 1 of before the reload"])
