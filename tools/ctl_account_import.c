@@ -19,13 +19,14 @@
 #include "lib/roster/roster.h"
 #include "tools/ctl_account.h"
 #include "tools/ctl_accounts.h"
+#include "tools/ctl_json.h"
 
 #define PROGRESS_STEP 1000 /* entries between two progress lines */
 #define FOREIGN_SHOWN 10   /* names of other sources that are listed */
 
 struct options {
 	const char *format, *group, *keep_ids;
-	bool dry_run;
+	bool dry_run, json;
 };
 
 const struct ctl_option ctl_account_import_options[] = {
@@ -36,6 +37,7 @@ const struct ctl_option ctl_account_import_options[] = {
 	CTL_OPTION(struct options, keep_ids, "keep-ids", "MIN-MAX",
 		   "keep numbers in this range, which accountd.conf must admit (foreign_ids)"),
 	CTL_OPTION(struct options, dry_run, "dry-run", NULL, "all checks, but change nothing"),
+	CTL_OPTION(struct options, json, "json", NULL, "print one JSON object"),
 	{ 0 },
 };
 
@@ -47,12 +49,14 @@ struct import {
 	bool terminal;              /* standard error is one */
 	size_t sent, total;
 	size_t renumbered[2]; /* users, groups */
+	json_t *numbers;      /* owned: with --json, whose number is new */
 };
 
 static void import_done(struct import *im)
 {
 	mtls_roster_done(&im->roster);
 	ctl_accounts_done(&im->accounts);
+	json_decref(im->numbers);
 }
 
 /* --- reading --- */
@@ -338,6 +342,16 @@ static void take_renumbered(void *ctx, const struct mtls_control_item *item)
 		return;
 	progress_done(im);
 	im->renumbered[mtls_streq(kind, "group")]++;
+	if (im->numbers) {
+		/* One that is missing for want of memory is noticed by the sums. */
+		(void)json_array_append_new(
+			im->numbers,
+			json_pack("{s:s, s:s, s:I, s:I}", "kind", kind, "name",
+				  ctl_field(&item->fields, "name"), "old",
+				  (json_int_t)ctl_field_u32(&item->fields, "old"), "new",
+				  (json_int_t)ctl_field_u32(&item->fields, "new")));
+		return;
+	}
 	(void)printf("%s '%s': %s -> %s\n", kind, ctl_field(&item->fields, "name"),
 		     ctl_field(&item->fields, "old"), ctl_field(&item->fields, "new"));
 }
@@ -363,6 +377,23 @@ static void say_imported(const struct import *im, const struct mtls_msg *end)
 		     ctl_field(f, "groups"), ctl_field(f, "renumbered"));
 }
 
+/* The sums, and each number that is new. */
+static int print_imported(const struct import *im, const struct mtls_msg *end)
+{
+	json_t *object = ctl_json_fields(&end->u.control_end.fields);
+	bool whole = json_array_size(im->numbers) == im->renumbered[0] + im->renumbered[1];
+
+	if (!object || !whole ||
+	    json_object_set_new(object, "renumbered", json_incref(im->numbers)) < 0 ||
+	    json_object_set_new(object, "hashes_dropped",
+				json_integer((json_int_t)im->roster.hashes_dropped)) < 0 ||
+	    json_object_set_new(object, "dry_run", json_boolean(im->o->dry_run)) < 0) {
+		json_decref(object);
+		object = NULL;
+	}
+	return ctl_json_print(object);
+}
+
 static int run_import(struct import *im)
 {
 	_cleanup_(mtls_msg_freep) struct mtls_msg *end = NULL;
@@ -377,7 +408,9 @@ static int run_import(struct import *im)
 		(void)ctl_accounts_fail(code,
 					"nothing was imported: an import is taken as a whole; "
 					"mend that entry, or take it out of the file");
-	if (ctl_was_done(code))
+	if (im->numbers && !code)
+		return print_imported(im, end);
+	if (!im->numbers && ctl_was_done(code))
 		say_imported(im, end);
 	return code;
 }
@@ -393,6 +426,9 @@ int ctl_account_import(const struct ctl_action *action, int argc, char **argv)
 	if (code)
 		return code;
 	im.o = &o;
+	im.numbers = o.json ? json_array() : NULL;
+	if (o.json && !im.numbers)
+		return ctl_accounts_fail(CTL_FAILED, "out of memory");
 	code = parse_keep(action, o.keep_ids, &im.keep);
 	if (code)
 		return code;

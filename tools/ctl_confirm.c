@@ -14,6 +14,7 @@
 #include "lib/base/str.h"
 #include "tools/ctl_action.h"
 #include "tools/ctl_common.h"
+#include "tools/ctl_json.h"
 #include "tools/ctl_pam_state.h"
 
 #define CMD          "confirm"
@@ -33,6 +34,7 @@ static bool host_waits(const char *service)
 struct origin {
 	struct ctl_proc ancestors[CTL_PROC_MAX];
 	size_t count;
+	json_t *done; /* owned by run_confirm(): with --json, what is confirmed */
 };
 
 static bool same_session(const struct origin *origin, const struct ctl_pam_state *state)
@@ -76,7 +78,8 @@ static const struct ctl_pam_entry *find_entry(const struct origin *origin, const
 	return NULL;
 }
 
-static int accept(struct ctl_pam_state *state, const struct ctl_pam_entry *entry)
+static int accept(const struct origin *origin, struct ctl_pam_state *state,
+		  const struct ctl_pam_entry *entry)
 {
 	struct mtls_diag diag = { 0 };
 
@@ -88,6 +91,14 @@ static int accept(struct ctl_pam_state *state, const struct ctl_pam_entry *entry
 	if (r < 0)
 		return ctl_error(CMD, "%s", mtls_diag_text(&diag, r));
 	ctl_pam_witness_remove(state->service);
+	if (origin->done) {
+		json_t *one = json_pack("{s:s, s:s, s:I}", "service", state->service, "user",
+					entry->user, "pid", (json_int_t)entry->pid);
+		return json_array_append_new(origin->done, one) < 0
+			       ? ctl_error(CMD, "'%s' stays, but memory is short to say so",
+					   state->service)
+			       : CTL_OK;
+	}
 	(void)printf("'%s' stays: '%s' entered by certificate (process %ld)\n", state->service,
 		     entry->user, (long)entry->pid);
 	return CTL_OK;
@@ -117,7 +128,7 @@ static int confirm(const struct origin *origin, const char *service, bool named)
 	if (count == -ENOENT)
 		(void)ctl_pam_witness_make(service, NULL);
 	const struct ctl_pam_entry *entry = find_entry(origin, service, entries, count);
-	return entry ? accept(&state, entry) : CTL_DENIED;
+	return entry ? accept(origin, &state, entry) : CTL_DENIED;
 }
 
 static bool anything_waits(char **services)
@@ -156,10 +167,13 @@ static int confirm_all(const struct origin *origin, char **named, int count)
 }
 
 struct options {
-	bool none;
+	bool json;
 };
 
-static const struct ctl_option options[] = { { 0 } };
+static const struct ctl_option options[] = {
+	CTL_OPTION(struct options, json, "json", NULL, "print one JSON object"),
+	{ 0 },
+};
 
 static int run_confirm(const struct ctl_action *action, int argc, char **argv)
 {
@@ -179,7 +193,16 @@ static int run_confirm(const struct ctl_action *action, int argc, char **argv)
 	if (r < 0)
 		return ctl_error(CMD, "%s", mtls_diag_text(&diag, r));
 	origin.count = ctl_proc_ancestors(origin.ancestors);
-	return confirm_all(&origin, args, count);
+	if (!o.json)
+		return confirm_all(&origin, args, count);
+	origin.done = json_array();
+	if (!origin.done)
+		return ctl_error(CMD, "out of memory");
+	code = confirm_all(&origin, args, count);
+	/* What was confirmed before a refusal stays confirmed; the error names the other. */
+	if (code)
+		json_decref(origin.done);
+	return code ? code : ctl_json_print(json_pack("{s:o}", "confirmed", origin.done));
 }
 
 /* clang-format off */

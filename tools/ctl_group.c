@@ -12,6 +12,7 @@
 #include "lib/base/str.h"
 #include "lib/name/account.h"
 #include "tools/ctl_accounts.h"
+#include "tools/ctl_json.h"
 
 #define MEMBERS_MAX 1024 /* arguments of one join or leave */
 
@@ -44,6 +45,7 @@ static const struct ctl_option remove_options[] = {
 
 static const struct ctl_option member_options[] = {
 	DRY_RUN,
+	JSON,
 	{ 0 },
 };
 
@@ -170,11 +172,28 @@ static int change_members(struct ctl_accounts *accounts, const char *field, char
 			return code;
 		/* UNPUBLISHED stays said even if a later change is published: then all are. */
 		done = code;
-		(void)printf("'%s' %s '%s'\n", args[i],
-			     mtls_streq(field, "join") ? "joined" : "left", args[0]);
+		if (!o->json)
+			(void)printf("'%s' %s '%s'\n", args[i],
+				     mtls_streq(field, "join") ? "joined" : "left", args[0]);
 	}
-	say_dry_run(o->dry_run);
+	if (!o->json)
+		say_dry_run(o->dry_run);
 	return done;
+}
+
+static int print_members(const char *field, char **args, int count, bool dry_run)
+{
+	json_t *users = json_array();
+
+	for (int i = 1; users && i < count; i++)
+		if (json_array_append_new(users, json_string(args[i])) < 0) {
+			json_decref(users);
+			users = NULL;
+		}
+	return ctl_json_print(users ? json_pack("{s:s, s:o, s:b}", "group", args[0],
+						mtls_streq(field, "join") ? "joined" : "left",
+						users, "dry_run", (int)dry_run)
+				    : NULL);
 }
 
 static int run_members(const struct ctl_action *action, int argc, char **argv)
@@ -201,7 +220,8 @@ static int run_members(const struct ctl_action *action, int argc, char **argv)
 				  "account of pam-mtls can only join its own groups"
 				: "there is no group '%s': mtlsctl group add",
 			args[0]);
-	return change_members(&accounts, action->name, args, count, &o);
+	code = change_members(&accounts, action->name, args, count, &o);
+	return o.json && !code ? print_members(action->name, args, count, o.dry_run) : code;
 }
 
 struct rows {

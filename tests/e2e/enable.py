@@ -198,9 +198,9 @@ def stays(t):
     t.says("confirm when /run was cleared meanwhile", done, 3, "enter anew")
     with open(ENTRIES + "/sudo", "a", encoding="utf-8") as file:
         file.write("1 1 carol\n" * 70)
-    done = converse(["sudo", "-k", "mtlsctl", "confirm"], by_certificate(), user=BOB)
-    t.says("confirm from where bob has entered, after many others", done, 0,
-           "'sudo' stays: 'bob' entered by certificate")
+    done = converse(["sudo", "-k", "mtlsctl", "confirm", "--json"], by_certificate(), user=BOB)
+    t.says("confirm from where bob has entered, after many others", done, 0, '"service": "sudo"',
+           '"user": "bob"')
     row = states()["sudo"]
     t.check(row["phase"] == "confirmed" and row["file"] == "as written" and row["left_s"] is None,
             "--list says so", row)
@@ -262,8 +262,10 @@ def disabled_while_waiting(t):
     done = enable("sudo", "sudo-i", "--confirm", LONG)
     t.says("enable sudo and sudo-i", done, 0, "/etc/pam.d/sudo-i")
     t.check("which stays as it is" not in done.text, "no note about sudo-i then", done)
-    t.says("disable what waits", ctl("disable", "sudo", "sudo-i"), 0, "'sudo' is without pam_mtls",
-           "'sudo-i' is without pam_mtls")
+    done = ctl("disable", "sudo", "sudo-i", "--json")
+    t.check(json.loads(done.text) == {"disabled": [{"service": "sudo", "lines_removed": True},
+                                                   {"service": "sudo-i", "lines_removed": True}],
+                                      "dry_run": False}, "disable what waits", done)
     t.check(wait_for(lambda: not watchers()), "and nobody watches any more", watchers())
     t.untouched("disabled while it waited")
     t.check(stack("sudo-i") == before, "disabled while it waited: 'sudo-i' is as before", stack("sudo-i"))

@@ -76,7 +76,7 @@ check "change" 0 "changed" account change bob --gecos 'Bob B' --shell /bin/bash 
 check "is seen" 0 "bob:*:2000200004:2000200004:Bob B:/srv/bob:/bin/bash" "$ask" mtls passwd bob
 check "he joined" 0 "team:*:2000200002:alice,bob" "$ask" mtls group team
 check "leave" 0 "'bob' left 'team'" group leave team bob
-check "join" 0 "'alice' joined 'crew'" group join crew alice
+check "join, as JSON" 0 '"group": "crew"' group join crew alice --json
 check "the list of groups" 0 "crew	2000200005	alice,bob	store" group list
 check "as JSON" 0 '"members": [' group list --json
 check "a group" 0 "group 'lab': gid 2000200006" group add lab

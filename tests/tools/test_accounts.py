@@ -211,6 +211,11 @@ check("import of passwd and group", ["account", "import", passwd, "--group", gro
        "user gecos=Bob gid=100 home=/home/bob name=bob shell=/bin/sh uid=5001",
        "user gecos= gid=100 home=/home/l name=localbob shell=/bin/sh uid=5002",
        "group gid=100 members=bob name=staff", "end"])
+out = check("import, as JSON", ["account", "import", passwd, "--group", group, "--json"], [import_done], 0, ["!imported"])
+result("what the JSON of an import has", [] if json.loads(out[out.index("{"):]) == {
+    "users": 2, "groups": 2, "hashes_dropped": 1, "dry_run": False, "renumbered": [
+        {"kind": "user", "name": "bob", "old": 5001, "new": 2000200001},
+        {"kind": "group", "name": "staff", "old": 100, "new": 2000200002}]} else [out])
 check("a dry import", ["account", "import", passwd, "--dry-run"], [end(OK, users="2", groups="0", renumbered="0")], 0,
       ["nothing was changed", "!chown"])
 many = write("many.group", "big:x:100:" + ",".join(f"member{i:05}" for i in range(1000)) + "\n")

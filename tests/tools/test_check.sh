@@ -291,6 +291,24 @@ keep "$dir/accountd.conf"
 echo "control_socket = $MTLS_RUNDIR/authd.sock" >"$dir/accountd.conf"
 found error 'mtls-accountd: ' 'something else in the place of mtls-accountd'
 
+# What no test can hold the daemon in: it is about to end, and has not published everything yet.
+rm -f "$MTLS_RUNDIR/accountd-control.sock"
+cat >"$work/answer.py" <<'END'
+import subprocess
+import sys
+sys.path.insert(0, sys.argv[1])
+from fake_daemon import OK, Daemon, end, item
+daemon = Daemon(sys.argv[2], [item("status", generation="7", published="6", users="0", groups="0", bindings="0",
+                                   tombstones="0", next_uid="1", next_gid="1", publisher="stopped", store="here") + end(OK)])
+status = subprocess.run([sys.argv[3], "check"], check=False).returncode
+daemon.stop()
+sys.exit(status)
+END
+run 0 python3 -B "$work/answer.py" "$top_srcdir/tests/tools" "$MTLS_RUNDIR/accountd-control.sock" "$mtlsctl"
+cat "$work/out" >>"$work/seen"
+said out 'mtls-accountd is about to end' && said out 'changes are stored that no process sees yet (7, published 6)'
+ok 'mtls-accountd on its way'
+
 # The snapshot against the rest of the machine, while nobody publishes another.
 keep "$snapshot/accounts.cdb"
 python3 -B "$top_srcdir/tests/tools/rename_in_snapshot.py" "$snapshot/accounts.cdb" net-alice vboxusers
@@ -370,6 +388,7 @@ chmod 0644 "$dir/pam_mtls.conf"
 if ldd "$mtlsctl" | grep -q libasan; then
 	n=$((n + 1))
 	echo "ok $n - times # SKIP faketime does not go with AddressSanitizer"
+	timeless=yes
 elif command -v faketime >/dev/null; then
 	for row in '+800 days:warning:expires on' '+900 days:error:expired on' '+4000 days:error:is outdated since'; do
 		run "$(case $row in *error*) echo 3 ;; *) echo 0 ;; esac)" faketime "${row%%:*}" "$mtlsctl" check &&
@@ -383,6 +402,11 @@ else
 	echo "ok $n - times # SKIP no faketime"
 fi
 
-run 0 python3 -B "$top_srcdir/tests/tools/findings.py" "$work/seen" "$top_srcdir/tests/tools/findings.elsewhere"
-ok 'every warning and error that check knows was seen, with its advice'
+if [ "${timeless-}" ]; then
+	n=$((n + 1))
+	echo "ok $n - every finding was seen # SKIP what ends in time was not: faketime does not go with AddressSanitizer"
+else
+	run 0 python3 -B "$top_srcdir/tests/tools/findings.py" "$work/seen" "$top_srcdir/tests/tools/findings.elsewhere"
+	ok 'every warning and error that check knows was seen, with its advice'
+fi
 finish
