@@ -10,8 +10,8 @@
 /*
  * Runs @argv (its first word an absolute path, root's and writable by nobody else) with
  * @environment and nothing beside it, standard output going to standard error, until it ends or
- * @timeout_ms are over; what it left running in its process group is killed. 0: it ended with status 0.
- * MTLS_E_UNTRUSTED, -ETIMEDOUT, -EIO (it failed) with @diag.
+ * @timeout_ms are over; what it left running in its process group is killed. 0: it ended with
+ * status 0. MTLS_E_UNTRUSTED, -ETIMEDOUT, -EIO (it failed) with @diag.
  */
 int ctl_program_run(char *const *argv, char *const *environment, uint32_t timeout_ms,
 		    struct mtls_diag *diag);

@@ -48,7 +48,8 @@ struct mtls_diag {
 };
 
 /*
- * Sets the sentence; cut at MTLS_DIAG_MAX - 1 bytes (between characters), control characters become '?'.
+ * Sets the sentence; cut at MTLS_DIAG_MAX - 1 bytes (between characters), control characters become
+ * '?'.
  * @diag may be NULL. Returns @err, so that a failing function ends in
  * `return mtls_diag_set(diag, MTLS_E_SYNTAX, "...")`.
  */
