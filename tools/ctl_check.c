@@ -17,6 +17,7 @@
 #include "tools/ctl_check.h"
 #include "tools/ctl_common.h"
 #include "tools/ctl_json.h"
+#include "tools/ctl_status_services.h"
 #include "tools/ctl_term.h"
 
 #define CMD      "check"
@@ -168,6 +169,7 @@ static void look(struct check *check)
 	check_system(check);
 	check_connections(check);
 	check_pam_services(check);
+	json_decref(status_services(check));
 	check_ways_back(check);
 }
 

@@ -43,7 +43,10 @@ int ctl_enable_write(struct ctl_enable_all *all);
 /* `mtlsctl enable --list`. An exit code. */
 int ctl_enable_list(bool json);
 
-/* What it lists as an array of objects, as far as it can be read. NULL when memory is short. */
+/*
+ * What it lists as an array of objects; what cannot be read has the phase "damaged", and why in its
+ * note. NULL when memory is short.
+ */
 json_t *ctl_enable_states(void);
 
 #endif

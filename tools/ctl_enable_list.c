@@ -86,29 +86,40 @@ static int fill(const char *service, struct row *row, struct mtls_diag *diag)
 	return 0;
 }
 
-/* @ret is the caller's. 0, or the last of the errors, which are said unless @quiet. */
-static int gather(bool quiet, struct row **ret, size_t *ret_count)
+/*
+ * @ret is the caller's. 0, or the last of the errors, which are said, or put into @broken where it
+ * is not NULL.
+ */
+static int gather(json_t *broken, struct row **ret, size_t *ret_count)
 {
 	_cleanup_(mtls_strv_freep) char **services = NULL;
 	struct mtls_diag diag = { 0 };
 	size_t count = 0;
 
-	int r = ctl_pam_state_services(&services);
-	if (r < 0 && !quiet)
-		(void)ctl_error("enable", "%s", mtls_strerror(r));
+	int err = ctl_pam_state_services(&services);
+	if (err < 0 && !broken)
+		(void)ctl_error("enable", "%s", mtls_strerror(err));
 	struct row *rows = calloc(mtls_strv_count(services) + 1, sizeof(*rows));
 	if (!rows)
 		return -ENOMEM;
 	for (char **service = services; service && *service; service++) {
-		r = fill(*service, &rows[count], &diag);
-		if (r >= 0)
+		int r = fill(*service, &rows[count], &diag);
+		if (r >= 0) {
 			count++;
-		else if (!quiet)
+			continue;
+		}
+		err = r;
+		if (!broken)
 			(void)ctl_error("enable", "%s", mtls_diag_text(&diag, r));
+		else
+			(void)json_array_append_new(broken, json_pack("{s:s, s:s, s:s, s:s}",
+								      "service", *service, "phase",
+								      "damaged", "file", "", "note",
+								      mtls_diag_text(&diag, r)));
 	}
 	*ret = rows;
 	*ret_count = count;
-	return r;
+	return err;
 }
 
 json_t *ctl_enable_states(void)
@@ -117,7 +128,7 @@ json_t *ctl_enable_states(void)
 	json_t *array = json_array();
 	size_t count = 0;
 
-	(void)gather(true, &rows, &count);
+	(void)gather(array, &rows, &count);
 	for (size_t i = 0; array && i < count; i++)
 		if (json_array_append_new(array, row_json(rows, i)) < 0) {
 			json_decref(array);
@@ -136,7 +147,7 @@ int ctl_enable_list(bool json)
 	_cleanup_free_ struct row *rows = NULL;
 	size_t count = 0;
 
-	int r = gather(false, &rows, &count);
+	int r = gather(NULL, &rows, &count);
 	if (!rows)
 		return ctl_error("enable", "%s", mtls_strerror(r));
 	if (ctl_print_listing(&listing, rows, count, json) < 0)

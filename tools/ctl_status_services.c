@@ -72,12 +72,24 @@ static void judge(struct check *check, const json_t *row)
 {
 	const char *phase = text_of(row, "phase"), *file = text_of(row, "file");
 	const char *service = text_of(row, "service");
+	json_int_t left_s = json_integer_value(json_object_get(row, "left_s"));
 
-	if (mtls_streq(phase, "pending"))
+	if (mtls_streq(phase, "damaged"))
+		check_add(check, CHECK_ERROR, "pam",
+			  "mtlsctl disable of that service takes its lines out; the file as it was "
+			  "lies in " CTL_PAM_STATE,
+			  "what is known of the enabled service '%s' cannot be read: %s", service,
+			  text_of(row, "note"));
+	if (mtls_streq(phase, "pending") && left_s == 0)
+		check_add(check, CHECK_ERROR, "pam",
+			  "mtlsctl enable --restore-expired, which says what hinders it",
+			  "service '%s' was not confirmed in time, and has not gone back yet",
+			  service);
+	if (mtls_streq(phase, "pending") && left_s > 0)
 		check_add(check, CHECK_WARNING, "pam",
 			  "from a second session, if it works there: mtlsctl confirm",
 			  "service '%s' goes back to what it was in %lld s, unless it is confirmed",
-			  service, (long long)json_integer_value(json_object_get(row, "left_s")));
+			  service, (long long)left_s);
 	if (mtls_streq(phase, "confirmed") && !json_is_true(json_object_get(row, "uses")))
 		check_add(check, CHECK_WARNING, "pam",
 			  "mtlsctl disable, then mtlsctl enable, of that service",
@@ -114,6 +126,10 @@ void status_service_print(const json_t *row, int64_t now)
 	(void)printf("  %-13s ", text_of(row, "service"));
 	if (!*phase) {
 		(void)printf("written by hand\n");
+		return;
+	}
+	if (mtls_streq(phase, "damaged")) {
+		(void)printf("enabled, but what is known of it cannot be read\n");
 		return;
 	}
 	(void)printf("%s, %s%s%s %s ago, %s\n", text_of(row, "kind"),

@@ -6,11 +6,15 @@ import os
 import sys
 
 from lib import private, tap
-from lib.enable import LONG, PAM, Stocked, by_certificate, enable, read, sudo
+from lib.enable import LONG, PAM, Stocked, by_certificate, ctl, enable, read, sudo
+from lib.private import environment
+from lib.records import wait_for
 from lib.world import run, write
 
 sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests/tools"))
 from openmetrics import faults  # noqa: E402 pylint: disable=wrong-import-position
+
+STATE = environment("MTLS_STATEDIR") + "/pam.d/sudo.json"
 
 
 def status_json(*words):
@@ -83,6 +87,37 @@ def services(t):
             for f in said["attention"]), "status: a change that waits needs attention", said)
     shown = run("mtlsctl", "status", check=False).stdout
     t.check("certificate-or-password" in shown and "goes back to what it was in" in shown, "status for people", shown)
+    done = run("mtlsctl", "check", check=False)
+    t.check("goes back to what it was in" in done.stdout, "check: a change that waits", done.stdout)
+
+
+def overdue(t):
+    """Nobody confirms, and the file cannot be brought back: not before somebody takes the hindrance away."""
+    t.says("enable for two seconds", enable("sudo", "--confirm", "2s"), 0, "mtlsctl confirm")
+    run("mount", "--bind", PAM, PAM)
+    run("mount", "-o", "remount,bind,ro", PAM)
+    t.check(wait_for(lambda: "has not gone back yet" in run("mtlsctl", "check", check=False).stdout, 60),
+            "check: a change that should have gone back", run("mtlsctl", "check", check=False).stdout)
+    run("umount", PAM)
+    run("mtlsctl", "enable", "--restore-expired", check=False)
+    with open(f"{PAM}/sudo", encoding="utf-8") as file:
+        t.check(file.read() == t.stock["sudo"], "then it does", "")
+
+
+def damaged(t):
+    """What is remembered of a service cannot be read."""
+    t.says("enable once more", enable("sudo", "--confirm", "none"), 0, "sudo")
+    with open(STATE, encoding="utf-8") as file:
+        state = file.read()
+    write(STATE, "{")
+    for command in ("check", "status"):
+        done = run("mtlsctl", command, check=False)
+        t.check(done.returncode != 0 and "what is known of the enabled service 'sudo' cannot be read" in done.stdout,
+                f"{command}: a state that is damaged", done.stdout)
+    done = run("mtlsctl", "enable", "--list", check=False)
+    t.check(done.returncode == 1 and "is damaged" in done.stdout, "enable --list fails then", done)
+    write(STATE, state)
+    t.says("disable it", ctl("disable", "sudo"), 0, "without pam_mtls")
 
 
 def taken_out(t):
@@ -104,7 +139,7 @@ def down(t):
 
 def test(out):
     t = Stocked(out)
-    for part in (as_it_is, counted, reloads, services, taken_out, down):
+    for part in (as_it_is, counted, reloads, services, overdue, damaged, taken_out, down):
         t.part(part)
     t.close()
 
