@@ -76,8 +76,7 @@ static void judge(struct check *check, const json_t *row)
 
 	if (mtls_streq(phase, "damaged"))
 		check_add(check, CHECK_ERROR, "pam",
-			  "mtlsctl disable of that service takes its lines out; the file as it was "
-			  "lies in " CTL_PAM_STATE,
+			  "mtlsctl disable of that service, which takes its lines out",
 			  "what is known of the enabled service '%s' cannot be read: %s", service,
 			  text_of(row, "note"));
 	if (mtls_streq(phase, "pending") && left_s == 0)
