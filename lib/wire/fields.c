@@ -8,19 +8,19 @@
 #include "lib/wire/field.h"
 
 /* Bytes of texts. PROTOCOL.md has the same numbers. */
-#define SERVICE_MAX      64
-#define ACCOUNT_MAX      256
-#define TTY_MAX          64
-#define HOST_MAX         255
-#define USER_MAX         256
-#define TEXT_MAX         512
-#define DN_MAX           4096
-#define SERIAL_MAX       64
-#define SHA256_LEN       32
-#define RULE_MAX         128
-#define AUDIT_MAX        64
-#define SOURCE_MAX       32
-#define LABEL_MAX        256
+#define SERVICE_MAX 64
+#define ACCOUNT_MAX 256
+#define TTY_MAX     64
+#define HOST_MAX    255
+#define USER_MAX    256
+#define TEXT_MAX    512
+#define DN_MAX      4096
+#define SERIAL_MAX  64
+#define SHA256_LEN  32
+#define RULE_MAX    128
+#define AUDIT_MAX   64
+#define SOURCE_MAX  32
+#define LABEL_MAX   256
 
 static bool in_range(int number, int min, int max)
 {

@@ -232,9 +232,10 @@ static void rescues(void **state)
 	plan.rescue = "login";
 	assert_int_equal(mtls_stack_compose(stack, &plan, false, &out), 0);
 	const char *composed = mtls_buf_cstr(&out);
-	assert_non_null(strstr(composed, "auth\tsufficient\tpam_mtls.so\n"
-					 "-auth\tsufficient\tpam_mtls_rescue.so services=login\n"
-					 "auth\t[success=ignore ignore=ignore default=die]\tpam_succeed_if.so"));
+	assert_non_null(strstr(
+		composed, "auth\tsufficient\tpam_mtls.so\n"
+			  "-auth\tsufficient\tpam_mtls_rescue.so services=login\n"
+			  "auth\t[success=ignore ignore=ignore default=die]\tpam_succeed_if.so"));
 	assert_non_null(
 		strstr(composed, "-account\tsufficient\tpam_mtls_rescue.so services=login\n"));
 	there_and_back(composed, text);
