@@ -114,7 +114,10 @@ def test(out):
     walk.good(f"step 5 as root: {check}", typed(check))
     shown_first(walk)
     walk.step(6, "PAM", answers=[(SECRET, PHRASE, True)])
-    walk.good(f"{check}, now with a service", typed(check))
+    waits = typed(check)
+    walk.asked(f"{check}, now with a change that waits",
+               waits.status == 0 and "0 errors, 1 warnings" in waits.text and
+               "goes back to what it was" in waits.text, waits)
     in_and_back(walk, [(ASK_PASSWORD, PASSWORD, True)])
     accounts(walk)
     status = daemon.stop()
