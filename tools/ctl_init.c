@@ -22,6 +22,7 @@
 #include "tools/ctl_action.h"
 #include "tools/ctl_ca.h"
 #include "tools/ctl_common.h"
+#include "tools/ctl_json.h"
 #include "tools/ctl_x509.h"
 
 #define CMD             "init"
@@ -72,6 +73,8 @@ struct init {
 	bool make_single[SINGLES];
 	struct ctl_pair pair[PAIRS]; /* as far as they are needed */
 	int count;                   /* files made */
+	json_t *files;               /* owned by run_json(): with --json, what was done to each */
+	size_t reported;
 };
 
 /* 1 there, 0 not there, -errno. A dangling link is there. */
@@ -166,10 +169,17 @@ static int load_needed(struct init *in, struct mtls_diag *diag)
 	return r;
 }
 
-static void report(const struct init *in, bool made, const char *name)
+static void report(struct init *in, bool made, const char *name)
 {
 	const char *verb = !made ? "kept" : in->dry_run ? "would make" : "made";
 
+	if (in->files) {
+		/* One that is missing for want of memory is noticed by their number. */
+		(void)json_array_append_new(in->files, json_pack("{s:s, s:s++}", "state", verb,
+								 "file", in->dir, "/", name));
+		in->reported++;
+		return;
+	}
 	(void)printf("%-10s %s/%s\n", verb, in->dir, name);
 }
 
@@ -329,7 +339,7 @@ static int make_files(struct init *in, struct mtls_diag *diag)
 
 static void print_next(const struct init *in)
 {
-	if (in->dry_run)
+	if (in->dry_run || in->files)
 		return;
 	if (!in->have_group && in->make_pair[SERVER])
 		(void)printf("\nThere is no group '%s' yet, so %s/%s is root's alone. When the "
@@ -369,6 +379,21 @@ static int run(struct init *in)
 	return r < 0 ? ctl_error(CMD, "%s", mtls_diag_text(&diag, r)) : CTL_OK;
 }
 
+static int run_json(struct init *in)
+{
+	in->files = json_array();
+	if (!in->files)
+		return ctl_error(CMD, "out of memory");
+	int code = run(in);
+	bool whole = json_array_size(in->files) == in->reported;
+	if (code == CTL_OK)
+		return ctl_json_print(whole ? json_pack("{s:o, s:b}", "files", in->files, "dry_run",
+							(int)in->dry_run)
+					    : NULL);
+	json_decref(in->files);
+	return code;
+}
+
 /* What goes into the files between quotes and into messages. */
 static bool dir_valid(const char *dir)
 {
@@ -382,7 +407,7 @@ static bool dir_valid(const char *dir)
 
 struct options {
 	const char *name, *dir;
-	bool dry_run;
+	bool dry_run, json;
 };
 
 static const struct ctl_option options[] = {
@@ -390,6 +415,7 @@ static const struct ctl_option options[] = {
 		   "the DNS name of the machine that runs mtls-authd"),
 	CTL_OPTION(struct options, dir, "dir", "DIR", "instead of " MTLS_SYSCONFDIR),
 	CTL_OPTION(struct options, dry_run, "dry-run", NULL, "say what would be made"),
+	CTL_OPTION(struct options, json, "json", NULL, "print one JSON object"),
 	{ 0 },
 };
 
@@ -412,7 +438,7 @@ static int run_init(const struct ctl_action *action, int argc, char **argv)
 		return ctl_action_usage(action, "--dir needs an absolute path, without quotes, "
 						"backslashes, '$' and a '/' at the end");
 	struct init in = { .dir = o.dir, .name = o.name, .dry_run = o.dry_run };
-	return run(&in);
+	return o.json ? run_json(&in) : run(&in);
 }
 
 /* clang-format off */

@@ -18,6 +18,7 @@
 #include "tools/ctl_accounts.h"
 #include "tools/ctl_common.h"
 #include "tools/ctl_credential.h"
+#include "tools/ctl_json.h"
 
 #define CMD "issue"
 
@@ -25,7 +26,7 @@ struct issue {
 	struct ctl_credential_plan plan;
 	const char *out;
 	int passphrase_fd;
-	bool bind;
+	bool bind, json;
 	struct ctl_person person; /* without a name: no such account here */
 	char path[PATH_MAX];      /* of the new file */
 	struct ctl_credential made;
@@ -99,9 +100,32 @@ static int bind_it(const struct issue *is, struct mtls_buf *binding)
 	const char *key = mtls_buf_cstr(binding);
 	int code = key ? ctl_bind_key(is->plan.user, key, false) : ctl_error(CMD, "out of memory");
 
-	if (ctl_was_done(code))
+	if (ctl_was_done(code) && !is->json)
 		(void)printf("%s is bound to '%s'\n", key, is->plan.user);
 	return code;
+}
+
+/* The file, the certificate as keys for `bind add`, and whether it is bound. */
+static int finish_json(const struct issue *is, struct mtls_buf *binding, struct mtls_buf *lines)
+{
+	int code = is->bind ? bind_it(is, binding) : CTL_OK;
+	json_t *keys = json_array();
+
+	if (code != CTL_OK) {
+		json_decref(keys);
+		return code;
+	}
+	char *rest = NULL, *text = mtls_buf_cstr(lines) ? (char *)lines->data : NULL;
+	for (char *key = text ? strtok_r(text, "\n", &rest) : NULL; key && keys;
+	     key = strtok_r(NULL, "\n", &rest))
+		if (json_array_append_new(keys, json_string(key)) < 0) {
+			json_decref(keys);
+			keys = NULL;
+		}
+	return ctl_json_print(keys && text ? json_pack("{s:s, s:s, s:o, s:b}", "account",
+						       is->plan.user, "file", is->path, "keys",
+						       keys, "bound", (int)is->bind)
+					   : NULL);
 }
 
 static int run(struct issue *is)
@@ -123,6 +147,8 @@ static int run(struct issue *is)
 		r = write_out(is, &diag);
 	if (r < 0)
 		return ctl_error(CMD, "%s", mtls_diag_text(&diag, r));
+	if (is->json)
+		return finish_json(is, &binding, &lines);
 	(void)printf("made       %s\n\nThis certificate as a key for 'mtlsctl bind add %s KEY'; "
 		     "spki-sha256 holds as long as the key:\n%s",
 		     is->path, is->plan.user, mtls_buf_cstr(&lines));
@@ -132,7 +158,7 @@ static int run(struct issue *is)
 struct options {
 	struct ctl_credential_words words;
 	const char *out;
-	bool bind;
+	bool bind, json;
 };
 
 static const struct ctl_option options[] = {
@@ -147,6 +173,7 @@ static const struct ctl_option options[] = {
 	CTL_OPTION(struct options, bind, "bind", NULL,
 		   "bind the certificate's key to the account USER"),
 	CTL_OPTION(struct options, words.dir, "dir", "DIR", "instead of " MTLS_SYSCONFDIR),
+	CTL_OPTION(struct options, json, "json", NULL, "print one JSON object"),
 	{ 0 },
 };
 
@@ -161,6 +188,7 @@ static int parse(const struct ctl_action *action, int argc, char **argv, struct 
 		return code;
 	is->out = o.out;
 	is->bind = o.bind;
+	is->json = o.json;
 	return ctl_credential_parse(action, &o.words, args[0], &is->plan, &is->passphrase_fd);
 }
 

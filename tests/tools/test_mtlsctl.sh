@@ -98,6 +98,12 @@ openssl crl -in "$dir/user-ca/crl.pem" -CAfile "$dir/user-ca/ca.pem" -noout -tex
 ok 'the first CRL is empty and verifies'
 
 # --- init again ---
+run 0 "$mtlsctl" init --dir "$dir" --name auth.example.org --json && python3 -c '
+import json, sys
+said = json.load(open(sys.argv[1]))
+assert said["dry_run"] is False and {f["state"] for f in said["files"]} == {"kept"}
+assert sys.argv[2] + "/user-ca/ca.pem" in [f["file"] for f in said["files"]]' "$work/out" "$dir"
+ok 'init --json'
 (cd "$dir" && find . -type f -exec sha256sum {} +) | sort >"$work/before"
 run 0 "$mtlsctl" init --dir "$dir" --name other.example.org && said out "kept       $dir/server.pem" &&
 	! grep -q '^made' "$work/out"
@@ -161,6 +167,13 @@ ok 'issue never overwrites'
 sha=$(openssl x509 -in "$out" -outform DER | sha256sum | cut -d' ' -f1)
 spki=$(openssl x509 -in "$out" -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum | cut -d' ' -f1)
 serial=$(field "$out" -serial -noout | sed 's/.*=//' | tr A-F a-f)
+issue 0 person --out "$work/json.pem" --json && python3 -c '
+import json, sys
+said = json.load(open(sys.argv[1]))
+kinds = [key.split(":")[0] for key in said["keys"]]
+assert kinds == ["sha256", "spki-sha256", "issuer-serial", "subject"] and said["file"] == sys.argv[2]
+assert said["account"] == "person" and said["bound"] is False' "$work/out" "$work/json.pem"
+ok 'issue --json'
 issue 0 person --out "$work/second.pem" --cn 'Ms. Person, "quoted"' --days 10
 sha=$(openssl x509 -in "$work/second.pem" -outform DER | sha256sum | cut -d' ' -f1)
 spki=$(openssl x509 -in "$work/second.pem" -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum | cut -d' ' -f1)
