@@ -19,7 +19,6 @@
 
 struct signer_client {
 	int fd;
-	bool listed;
 	bool broken; /* the stream is of no further use */
 	struct mtls_frame frame;
 	struct mtls_msg *credentials[MTLS_CREDENTIALS_MAX]; /* owned */
@@ -202,6 +201,13 @@ static int read_list(struct signer_client *client, mtls_deadline deadline, struc
 	return r;
 }
 
+static void forget(struct signer_client *client)
+{
+	for (size_t i = 0; i < client->count; i++)
+		mtls_msg_free(client->credentials[i]);
+	client->count = 0;
+}
+
 enum mtls_reason signer_client_list(struct signer_client *client, uint32_t timeout_ms,
 				    struct mtls_diag *diag)
 {
@@ -211,11 +217,10 @@ enum mtls_reason signer_client_list(struct signer_client *client, uint32_t timeo
 
 	if (!diag)
 		diag = &own;
-	if (client->listed)
-		return give_up(client, MTLS_E_BUG, diag, "list");
 	int r = read_list(client, mtls_deadline_in_ms(timeout_ms), &listing, &end, diag);
 	if (r < 0)
 		return give_up(client, r, diag, "list");
+	forget(client);
 	const struct mtls_signer_end *u = &end->u.signer_end;
 	if (u->reason != MTLS_REASON_ALLOWED) {
 		enum mtls_reason reason = refused(client, u->reason, diag);
@@ -227,7 +232,6 @@ enum mtls_reason signer_client_list(struct signer_client *client, uint32_t timeo
 	memcpy(client->credentials, listing.credentials, sizeof(client->credentials));
 	client->count = listing.count;
 	listing.count = 0;
-	client->listed = true;
 	return MTLS_REASON_ALLOWED;
 }
 
@@ -343,7 +347,7 @@ enum mtls_reason signer_client_unlock(struct signer_client *client, uint32_t id,
 	*ret_tries = MTLS_TRIES_UNKNOWN;
 	if (!credential)
 		return MTLS_REASON_NO_CREDENTIAL;
-	if (len == 0)
+	if (len == 0 && credential->u.signer_credential.secret_kind != MTLS_SECRET_PIN_PAD)
 		return MTLS_REASON_SECRET_EMPTY;
 	if (len > MTLS_SECRET_MAX)
 		return MTLS_REASON_SECRET_WRONG;
@@ -412,8 +416,7 @@ void signer_client_free(struct signer_client *client)
 	if (!client)
 		return;
 	say_quit(client);
-	for (size_t i = 0; i < client->count; i++)
-		mtls_msg_free(client->credentials[i]);
+	forget(client);
 	mtls_frame_done(&client->frame);
 	(void)close(client->fd);
 	free(client);

@@ -23,10 +23,11 @@ void signer_client_free(struct signer_client *client);
 MTLS_DEFINE_CLEANUP(struct signer_client *, signer_client_free)
 
 /*
- * Asks for the list, once. ALLOWED: credentials (maybe none) can be read by _count and _credential,
- * in the order in which they should be offered; else SIGNER_FAILED, SIGNER_TIMEOUT, NO_CREDENTIAL,
- * KEY_UNUSABLE. @diag has the signer's detail in either case, which files it skipped and why: with
- * ALLOWED it may be empty.
+ * Asks for the list; a card may be there the next time. ALLOWED: credentials (maybe none) can be
+ * read by _count and _credential, in the order in which they should be offered, and those of the
+ * list before are gone; else SIGNER_FAILED, SIGNER_TIMEOUT, NO_CREDENTIAL, KEY_UNUSABLE, or a
+ * reason of the source's own. @diag has the signer's detail in either case, which files it skipped
+ * and why: with ALLOWED it may be empty.
  *
  * A credential that needs_secret may have chain_count 0: a PKCS#12 file hides its certificates too.
  * Then label is the file's name, issuer "", not_after 0, key_type 0 until it is unlocked.
@@ -42,11 +43,12 @@ const struct mtls_signer_credential *signer_client_credential(const struct signe
 							      size_t index);
 
 /*
- * Gives one secret for one credential of the list: ALLOWED, SECRET_WRONG, SECRET_EMPTY (@len 0),
- * KEY_UNUSABLE, NO_CREDENTIAL (unknown @id), SIGNER_FAILED, SIGNER_TIMEOUT. @secret stays the
- * caller's to wipe. With ALLOWED the credential has its chain (it is listed anew if it had none)
- * and *@ret_presence says what the secret proved: NONE if the key is not protected by it. Both
- * results are set in every case, to NONE and MTLS_TRIES_UNKNOWN if nothing better is known.
+ * Gives one secret for one credential of the list: ALLOWED, SECRET_WRONG, SECRET_EMPTY (@len 0,
+ * which is right for MTLS_SECRET_PIN_PAD only: then @timeout_ms is a person's), KEY_UNUSABLE,
+ * NO_CREDENTIAL (unknown @id), SIGNER_FAILED, SIGNER_TIMEOUT. @secret stays the caller's to wipe.
+ * With ALLOWED the credential has its chain (it is listed anew if it had none) and *@ret_presence
+ * says what the secret proved: NONE if the key is not protected by it. Both results are set in
+ * every case, to NONE and MTLS_TRIES_UNKNOWN if nothing better is known.
  */
 enum mtls_reason signer_client_unlock(struct signer_client *client, uint32_t id,
 				      const uint8_t *secret, size_t len, uint32_t timeout_ms,

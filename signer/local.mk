@@ -9,23 +9,26 @@ noinst_LTLIBRARIES += libmtls_signer_client.la
 libmtls_signer_client_la_SOURCES = \
 	%D%/client.c %D%/client.h
 
-# The program without main() and sandbox, for its tests and fuzz targets.
+# What all signers have: no library but lib/wire's and lib/base's.
+noinst_LTLIBRARIES += libmtls_signer_serve.la
+libmtls_signer_serve_la_SOURCES = \
+	%D%/serve.c %D%/serve.h \
+	%D%/source.c %D%/source.h
+SIGNER_PROGRAM = %D%/program.c %D%/program.h %D%/sandbox.c %D%/sandbox.h
+
+# mtls-signer without main() and sandbox, for its tests and fuzz targets.
 noinst_LTLIBRARIES += libmtls_signer_core.la
 libmtls_signer_core_la_SOURCES = \
-	%D%/serve.c %D%/serve.h \
-	%D%/source.c %D%/source.h \
 	%D%/source_file.c \
 	%D%/beside.c %D%/beside.h \
 	%D%/intake.c %D%/intake.h %D%/intake_parts.h \
 	%D%/intake_pem.c \
 	%D%/intake_pkcs12.c \
 	%D%/key.c %D%/key.h
-LIBMTLS_SIGNER_CORE = libmtls_signer_core.la $(LIBMTLS_TLS_CONTENT) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(GNUTLS_LIBS)
+LIBMTLS_SIGNER_CORE = libmtls_signer_core.la libmtls_signer_serve.la $(LIBMTLS_TLS_CONTENT) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(GNUTLS_LIBS)
 
 pkglibexec_PROGRAMS += mtls-signer
-mtls_signer_SOURCES = \
-	%D%/main.c \
-	%D%/sandbox.c %D%/sandbox.h
+mtls_signer_SOURCES = %D%/mtls-signer.c $(SIGNER_PROGRAM)
 mtls_signer_LDADD = $(LIBMTLS_SIGNER_CORE)
 
 # Nobody needs to read it, and a program that cannot be read is not dumpable from exec on, so that

@@ -2,7 +2,7 @@
 /*
  * A list of what is refused, not of what is allowed: the signer runs with the person's own rights,
  * and what GnuTLS and its libraries call differs between versions. Refused calls answer EPERM, so
- * that a library that only tries something goes on. Process-wide, once.
+ * that a library that only tries something goes on. Process-wide; a second call closes more.
  *
  * The filter is assembled here (seccomp(2), bpf as in linux/filter.h): libseccomp takes 0.3 ms for
  * it, at every login. Its header still names the calls: those that this machine does not have are
@@ -16,12 +16,14 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <seccomp.h>
@@ -31,99 +33,116 @@
 
 #define LOCK_LIMIT (64UL << 20) /* as signer/start.c sets it */
 
-static const int refused[] = {
-	/* another program or process */
-	SCMP_SYS(execve),
-	SCMP_SYS(execveat),
-	SCMP_SYS(fork),
-	SCMP_SYS(vfork),
-	SCMP_SYS(clone),
-	SCMP_SYS(clone3),
-	/* the network, and sockets of the person's other programs */
-	SCMP_SYS(socket),
-	SCMP_SYS(socketpair),
-	SCMP_SYS(connect),
-	SCMP_SYS(bind),
-	SCMP_SYS(listen),
-	SCMP_SYS(accept),
-	SCMP_SYS(accept4),
-	/* other processes of the person */
-	SCMP_SYS(ptrace),
-	SCMP_SYS(process_vm_readv),
-	SCMP_SYS(process_vm_writev),
-	SCMP_SYS(process_madvise),
-	SCMP_SYS(kcmp),
-	SCMP_SYS(pidfd_open),
-	SCMP_SYS(pidfd_getfd),
-	SCMP_SYS(pidfd_send_signal),
-	SCMP_SYS(tkill),
-	SCMP_SYS(rt_sigqueueinfo),
-	SCMP_SYS(rt_tgsigqueueinfo),
-	SCMP_SYS(setpriority),
-	SCMP_SYS(prlimit64),
-	/* files, but for reading */
-	SCMP_SYS(creat),
-	SCMP_SYS(truncate),
-	SCMP_SYS(rename),
-	SCMP_SYS(renameat),
-	SCMP_SYS(renameat2),
-	SCMP_SYS(link),
-	SCMP_SYS(linkat),
-	SCMP_SYS(symlink),
-	SCMP_SYS(symlinkat),
-	SCMP_SYS(unlink),
-	SCMP_SYS(unlinkat),
-	SCMP_SYS(mkdir),
-	SCMP_SYS(mkdirat),
-	SCMP_SYS(rmdir),
-	SCMP_SYS(mknod),
-	SCMP_SYS(mknodat),
-	SCMP_SYS(chmod),
-	SCMP_SYS(fchmod),
-	SCMP_SYS(fchmodat),
-	SCMP_SYS(chown),
-	SCMP_SYS(fchown),
-	SCMP_SYS(lchown),
-	SCMP_SYS(fchownat),
-	SCMP_SYS(setxattr),
-	SCMP_SYS(lsetxattr),
-	SCMP_SYS(fsetxattr),
-	SCMP_SYS(utime),
-	SCMP_SYS(utimes),
-	SCMP_SYS(utimensat),
-	SCMP_SYS(futimesat),
-	SCMP_SYS(openat2),
-	/* ways around the above, and a wide kernel surface that a signer has no use for */
-	SCMP_SYS(io_uring_setup),
-	SCMP_SYS(io_uring_enter),
-	SCMP_SYS(io_uring_register),
-	SCMP_SYS(bpf),
-	SCMP_SYS(perf_event_open),
-	SCMP_SYS(userfaultfd),
-	SCMP_SYS(add_key),
-	SCMP_SYS(request_key),
-	SCMP_SYS(keyctl),
-	SCMP_SYS(open_by_handle_at),
-	SCMP_SYS(mount),
-	SCMP_SYS(umount2),
-	SCMP_SYS(move_mount),
-	SCMP_SYS(fsopen),
-	SCMP_SYS(open_tree),
-	SCMP_SYS(unshare),
-	SCMP_SYS(setns),
-	SCMP_SYS(chroot),
-	SCMP_SYS(pivot_root),
-	SCMP_SYS(memfd_create),
-	SCMP_SYS(shmat),
-	SCMP_SYS(mq_open),
+/* Bits of the profiles that a rule is for. */
+#define FILES  (1U << SANDBOX_FILES)
+#define AGENT  (1U << SANDBOX_AGENT)
+#define TOKENS (1U << SANDBOX_TOKENS)
+#define CLOSED (FILES | AGENT) /* nothing but our own code and the libraries that it is linked to  \
+				*/
+#define ALL (FILES | AGENT | TOKENS)
+
+struct call_rule {
+	int call;
+	unsigned int profiles;
 };
+
+/* clang-format off */
+static const struct call_rule refused[] = {
+	/* another program or process */
+	{ SCMP_SYS(execve), ALL },
+	{ SCMP_SYS(execveat), ALL },
+	{ SCMP_SYS(fork), ALL },
+	{ SCMP_SYS(vfork), ALL },
+	{ SCMP_SYS(clone), CLOSED },
+	{ SCMP_SYS(clone3), CLOSED },
+	/* the network, and sockets of the person's other programs */
+	{ SCMP_SYS(socket), FILES },
+	{ SCMP_SYS(connect), FILES },
+	{ SCMP_SYS(socketpair), CLOSED },
+	{ SCMP_SYS(bind), CLOSED },
+	{ SCMP_SYS(listen), ALL },
+	{ SCMP_SYS(accept), ALL },
+	{ SCMP_SYS(accept4), ALL },
+	/* other processes of the person */
+	{ SCMP_SYS(ptrace), ALL },
+	{ SCMP_SYS(process_vm_readv), ALL },
+	{ SCMP_SYS(process_vm_writev), ALL },
+	{ SCMP_SYS(process_madvise), ALL },
+	{ SCMP_SYS(kcmp), ALL },
+	{ SCMP_SYS(pidfd_open), ALL },
+	{ SCMP_SYS(pidfd_getfd), ALL },
+	{ SCMP_SYS(pidfd_send_signal), ALL },
+	{ SCMP_SYS(tkill), ALL },
+	{ SCMP_SYS(rt_sigqueueinfo), ALL },
+	{ SCMP_SYS(rt_tgsigqueueinfo), ALL },
+	{ SCMP_SYS(setpriority), ALL },
+	{ SCMP_SYS(prlimit64), CLOSED },
+	/* files, but for reading; a token may be one */
+	{ SCMP_SYS(creat), CLOSED },
+	{ SCMP_SYS(truncate), CLOSED },
+	{ SCMP_SYS(rename), CLOSED },
+	{ SCMP_SYS(renameat), CLOSED },
+	{ SCMP_SYS(renameat2), CLOSED },
+	{ SCMP_SYS(link), CLOSED },
+	{ SCMP_SYS(linkat), CLOSED },
+	{ SCMP_SYS(symlink), ALL },
+	{ SCMP_SYS(symlinkat), ALL },
+	{ SCMP_SYS(unlink), CLOSED },
+	{ SCMP_SYS(unlinkat), CLOSED },
+	{ SCMP_SYS(mkdir), CLOSED },
+	{ SCMP_SYS(mkdirat), CLOSED },
+	{ SCMP_SYS(rmdir), CLOSED },
+	{ SCMP_SYS(mknod), ALL },
+	{ SCMP_SYS(mknodat), ALL },
+	{ SCMP_SYS(chmod), CLOSED },
+	{ SCMP_SYS(fchmod), CLOSED },
+	{ SCMP_SYS(fchmodat), CLOSED },
+	{ SCMP_SYS(chown), CLOSED },
+	{ SCMP_SYS(fchown), CLOSED },
+	{ SCMP_SYS(lchown), CLOSED },
+	{ SCMP_SYS(fchownat), CLOSED },
+	{ SCMP_SYS(setxattr), ALL },
+	{ SCMP_SYS(lsetxattr), ALL },
+	{ SCMP_SYS(fsetxattr), ALL },
+	{ SCMP_SYS(utime), CLOSED },
+	{ SCMP_SYS(utimes), CLOSED },
+	{ SCMP_SYS(utimensat), CLOSED },
+	{ SCMP_SYS(futimesat), CLOSED },
+	{ SCMP_SYS(openat2), ALL },
+	/* ways around the above, and a wide kernel surface that a signer has no use for */
+	{ SCMP_SYS(io_uring_setup), ALL },
+	{ SCMP_SYS(io_uring_enter), ALL },
+	{ SCMP_SYS(io_uring_register), ALL },
+	{ SCMP_SYS(bpf), ALL },
+	{ SCMP_SYS(perf_event_open), ALL },
+	{ SCMP_SYS(userfaultfd), ALL },
+	{ SCMP_SYS(add_key), ALL },
+	{ SCMP_SYS(request_key), ALL },
+	{ SCMP_SYS(keyctl), ALL },
+	{ SCMP_SYS(open_by_handle_at), ALL },
+	{ SCMP_SYS(mount), ALL },
+	{ SCMP_SYS(umount2), ALL },
+	{ SCMP_SYS(move_mount), ALL },
+	{ SCMP_SYS(fsopen), ALL },
+	{ SCMP_SYS(open_tree), ALL },
+	{ SCMP_SYS(unshare), ALL },
+	{ SCMP_SYS(setns), ALL },
+	{ SCMP_SYS(chroot), ALL },
+	{ SCMP_SYS(pivot_root), ALL },
+	{ SCMP_SYS(memfd_create), CLOSED }, /* libffi's closures, in p11-kit's client */
+	{ SCMP_SYS(shmat), ALL },
+	{ SCMP_SYS(mq_open), ALL },
+};
+/* clang-format on */
 
 /*
  * Calls that are refused for some values of one argument, of which the kernel takes the lower 32
- * bits: where (argument & mask) == value, or, with `unless`, where it is not.
+ * bits: where (argument & mask) == value, or, with `unless`, where it is not. All rules of a call
+ * and profile have to let it pass.
  */
 struct argument_rule {
 	int call;
+	unsigned int profiles;
 	uint32_t argument;
 	uint32_t mask;
 	uint32_t value;
@@ -134,19 +153,23 @@ struct argument_rule {
 
 /* clang-format off */
 static const struct argument_rule argument_rules[] = {
-	{ SCMP_SYS(open),   1, O_WRONLY, O_WRONLY, false },
-	{ SCMP_SYS(open),   1, O_RDWR,   O_RDWR,   false },
-	{ SCMP_SYS(open),   1, O_CREAT,  O_CREAT,  false },
-	{ SCMP_SYS(openat), 2, O_WRONLY, O_WRONLY, false },
-	{ SCMP_SYS(openat), 2, O_RDWR,   O_RDWR,   false },
-	{ SCMP_SYS(openat), 2, O_CREAT,  O_CREAT,  false },
+	{ SCMP_SYS(open),   CLOSED, 1, O_WRONLY, O_WRONLY, false },
+	{ SCMP_SYS(open),   CLOSED, 1, O_RDWR,   O_RDWR,   false },
+	{ SCMP_SYS(open),   CLOSED, 1, O_CREAT,  O_CREAT,  false },
+	{ SCMP_SYS(openat), CLOSED, 2, O_WRONLY, O_WRONLY, false },
+	{ SCMP_SYS(openat), CLOSED, 2, O_RDWR,   O_RDWR,   false },
+	{ SCMP_SYS(openat), CLOSED, 2, O_CREAT,  O_CREAT,  false },
 	/* abort() signals its own process */
-	{ SCMP_SYS(kill),   0, UINT32_MAX, SELF, true },
-	{ SCMP_SYS(tgkill), 0, UINT32_MAX, SELF, true },
+	{ SCMP_SYS(kill),   ALL, 0, UINT32_MAX, SELF, true },
+	{ SCMP_SYS(tgkill), ALL, 0, UINT32_MAX, SELF, true },
 	/* no new code */
-	{ SCMP_SYS(mmap),          2, PROT_EXEC, PROT_EXEC, false },
-	{ SCMP_SYS(mprotect),      2, PROT_EXEC, PROT_EXEC, false },
-	{ SCMP_SYS(pkey_mprotect), 2, PROT_EXEC, PROT_EXEC, false },
+	{ SCMP_SYS(mmap),          CLOSED, 2, PROT_EXEC, PROT_EXEC, false },
+	{ SCMP_SYS(mprotect),      CLOSED, 2, PROT_EXEC, PROT_EXEC, false },
+	{ SCMP_SYS(pkey_mprotect), CLOSED, 2, PROT_EXEC, PROT_EXEC, false },
+	/* an agent, a card service, a TPM's resource manager listen on this machine */
+	{ SCMP_SYS(socket), AGENT | TOKENS, 0, UINT32_MAX, AF_UNIX, true },
+	/* threads of a module, and no process */
+	{ SCMP_SYS(clone), TOKENS, 0, CLONE_THREAD, CLONE_THREAD, true },
 };
 /* clang-format on */
 
@@ -226,6 +249,13 @@ static void refuse(struct filter *filter, int call)
 	answer(filter, SECCOMP_RET_ERRNO | EPERM);
 }
 
+/* clone3's flags are in memory, where a filter cannot look: glibc falls back to clone. */
+static void as_if_unknown(struct filter *filter, int call)
+{
+	if_equal(filter, (uint32_t)call, 0, 1);
+	answer(filter, SECCOMP_RET_ERRNO | ENOSYS);
+}
+
 static void refuse_values(struct filter *filter, const struct argument_rule *rule)
 {
 	uint32_t value = rule->value == SELF ? (uint32_t)getpid() : rule->value;
@@ -238,16 +268,19 @@ static void refuse_values(struct filter *filter, const struct argument_rule *rul
 	load(filter, NUMBER);
 }
 
-static int load_filter(void)
+static int load_filter(enum sandbox_profile profile)
 {
+	const unsigned int bit = 1U << profile;
 	struct filter filter = { .count = 0 };
 
 	begin(&filter);
 	for (size_t i = 0; i < MTLS_COUNT(refused); i++)
-		if (refused[i] >= 0)
-			refuse(&filter, refused[i]);
+		if (refused[i].call >= 0 && (refused[i].profiles & bit))
+			refuse(&filter, refused[i].call);
+	if (profile == SANDBOX_TOKENS)
+		as_if_unknown(&filter, SCMP_SYS(clone3));
 	for (size_t i = 0; i < MTLS_COUNT(argument_rules); i++)
-		if (argument_rules[i].call >= 0)
+		if (argument_rules[i].call >= 0 && (argument_rules[i].profiles & bit))
 			refuse_values(&filter, &argument_rules[i]);
 	answer(&filter, SECCOMP_RET_ALLOW);
 	if (filter.full)
@@ -270,12 +303,12 @@ static void lock_memory(void)
 		(void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
 }
 
-int sandbox_enter(struct mtls_diag *diag)
+int sandbox_enter(enum sandbox_profile profile, struct mtls_diag *diag)
 {
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return mtls_diag_set(diag, -errno, "mtls-signer cannot make itself undumpable");
 	lock_memory();
-	int r = load_filter();
+	int r = load_filter(profile);
 	if (r < 0)
 		return mtls_diag_set(diag, r, "mtls-signer's system call filter: %s",
 				     mtls_strerror(r));

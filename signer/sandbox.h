@@ -1,15 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the signer gives up before it reads the first byte of a person's file. */
+/* What a signer gives up before it reads the first byte of a person's file. */
 #ifndef MTLS_SIGNER_SANDBOX_H
 #define MTLS_SIGNER_SANDBOX_H
 
 #include "lib/base/err.h"
 
+/* What a source needs beyond the reading of files. */
+enum sandbox_profile {
+	SANDBOX_FILES, /* nothing */
+	SANDBOX_AGENT, /* connecting to a unix socket; SANDBOX_FILES can be entered behind it */
+	/*
+	 * A PKCS#11 module is others' code, which is loaded then: unix sockets, threads, files of
+	 * its own. Still no program, no process, no look at or signal to another process, no
+	 * network.
+	 */
+	SANDBOX_TOKENS,
+};
+
 /*
- * Not dumpable, memory out of swap where the limits allow it, and a system call filter: no exec, no
- * new process, no socket, no look at or signal to another process, no change of any file. 0 or
- * -errno with @diag; then no key may be read.
+ * Not dumpable, memory out of swap where the limits allow it, and a system call filter: with
+ * SANDBOX_FILES no exec, no new process, no socket, no look at or signal to another process, no
+ * change of any file, no further code. 0 or -errno with @diag; then no key may be read. May be
+ * called again, for a narrower profile.
  */
-int sandbox_enter(struct mtls_diag *diag);
+int sandbox_enter(enum sandbox_profile profile, struct mtls_diag *diag);
 
 #endif

@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The list of sources. */
+/* What sources have in common. */
 #include <config.h>
 
 #include <string.h>
 
-#include "lib/base/cleanup.h"
 #include "lib/base/str.h"
 #include "signer/source.h"
-
-static const struct source_ops *const sources[] = {
-	&source_file_ops,
-};
-
-const struct source_ops *source_find(const char *name)
-{
-	for (size_t i = 0; i < MTLS_COUNT(sources); i++)
-		if (strcmp(sources[i]->name, name) == 0)
-			return sources[i];
-	return NULL;
-}
 
 void source_append_text(struct mtls_buf *out, const char *text)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Where keys come from: one `const struct source_ops` a file, listed in source.c. A source is
- * opened after the sandbox is on.
+ * Where keys come from: one `const struct source_ops` a file; each signer program lists its own
+ * (program.h). A source is opened after the sandbox is on.
  */
 #ifndef MTLS_SIGNER_SOURCE_H
 #define MTLS_SIGNER_SOURCE_H
@@ -14,6 +14,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/wire/msg.h"
+#include "signer/sandbox.h"
 
 #define SOURCE_DETAIL_MAX 512 /* bytes of detail in an end mark */
 #define SOURCE_PATHS_MAX  32
@@ -23,15 +24,26 @@ struct source_path {
 	bool folder;
 };
 
+#define SOURCE_TEXTS_MAX 32
+
+/* Borrowed: argv. */
+struct source_texts {
+	const char *text[SOURCE_TEXTS_MAX];
+	size_t count;
+};
+
 /* What the command line said. */
 struct source_args {
 	struct source_path paths[SOURCE_PATHS_MAX];
 	size_t path_count;
 	const char *certs; /* borrowed: the administrator's folder of certificates; NULL: none */
-	uid_t certs_owner; /* who may own it and its files, besides root */
-	uid_t owner;       /* whose files are read, besides root's */
-	gid_t group;       /* whose members may read root's key files */
-	int64_t now;       /* seconds since 1970: expired credentials are listed last */
+	struct source_texts modules; /* absolute paths of PKCS#11 modules */
+	struct source_texts uris;    /* RFC 7512: which tokens and objects count; none: all */
+	const char *socket; /* borrowed: of an agent, or an address of p11-kit; NULL: none */
+	uid_t certs_owner;  /* who may own it and its files, besides root */
+	uid_t owner;        /* whose files are read, besides root's */
+	gid_t group;        /* whose members may read root's key files */
+	int64_t now;        /* seconds since 1970: expired credentials are listed last */
 };
 
 /*
@@ -42,6 +54,9 @@ typedef int source_emit(void *ctx, const struct mtls_signer_credential *credenti
 
 struct source_ops {
 	const char *name;
+	enum sandbox_profile sandbox; /* what it needs; it is opened behind it */
+	/* What the command line lacks, as a sentence; NULL: nothing. */
+	const char *(*missing)(const struct source_args *args);
 	int (*open)(const struct source_args *args, void **ret, struct mtls_diag *diag);
 	void (*close)(void *source);
 	/*
@@ -62,9 +77,6 @@ extern const struct source_ops source_file_ops;
 
 /* Whether a file of this name may hold certificates alone. */
 bool source_is_certificate(const char *name);
-
-/* NULL for an unknown name. */
-const struct source_ops *source_find(const char *name);
 
 /*
  * Appends @text to @out as it may appear in a message: bytes that are not printable UTF-8 become

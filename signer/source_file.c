@@ -510,8 +510,15 @@ static void file_sign(void *arg, const struct mtls_signer_sign *sign,
 					 : MTLS_REASON_ALLOWED;
 }
 
+static const char *file_missing(const struct source_args *args)
+{
+	return args->path_count ? NULL : "--dir or --file is needed, see --help";
+}
+
 const struct source_ops source_file_ops = {
 	.name = "file",
+	.sandbox = SANDBOX_FILES,
+	.missing = file_missing,
 	.open = file_open,
 	.close = file_close,
 	.list = file_list,

@@ -17,7 +17,7 @@
 enum mtls_field_kind {
 	MTLS_FIELD_U32,    /* uint32_t; optional: MTLS_TRIES_UNKNOWN is absent */
 	MTLS_FIELD_I64,    /* int64_t */
-	MTLS_FIELD_ENUM,   /* an enum; the numbers allowed by .known */
+	MTLS_FIELD_ENUM,   /* an enum; the numbers allowed by .known; optional: 0 is absent */
 	MTLS_FIELD_BOOL,   /* bool */
 	MTLS_FIELD_TEXT,   /* char *: UTF-8 without controls; optional: NULL or "" is absent */
 	MTLS_FIELD_FIXED,  /* uint8_t[max] */

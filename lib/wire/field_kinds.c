@@ -101,6 +101,11 @@ static int write_enum(const struct mtls_field *f, struct mtls_asn1 *a, const cha
 	return mtls_asn1_write_i64(a, path, *(const int *)at(base, f->offset));
 }
 
+static bool absent_enum(const struct mtls_field *f, const void *base)
+{
+	return *(const int *)at(base, f->offset) == 0;
+}
+
 static int read_bool(const struct mtls_field *f, const struct mtls_asn1 *a, const char *path,
 		     void *base)
 {
@@ -528,7 +533,7 @@ static bool always_absent(const struct mtls_field *f, const void *base)
 const struct mtls_field_ops mtls_field_ops[MTLS_FIELD_KINDS] = {
 	[MTLS_FIELD_U32] =    { NULL,        read_u32,   write_u32,   absent_u32,    NULL,        set_absent_u32 },
 	[MTLS_FIELD_I64] =    { NULL,        read_i64,   write_i64,   NULL,          NULL,        NULL },
-	[MTLS_FIELD_ENUM] =   { check_enum,  read_enum,  write_enum,  NULL,          NULL,        NULL },
+	[MTLS_FIELD_ENUM] =   { check_enum,  read_enum,  write_enum,  absent_enum,   NULL,        NULL },
 	[MTLS_FIELD_BOOL] =   { NULL,        read_bool,  write_bool,  NULL,          NULL,        NULL },
 	[MTLS_FIELD_TEXT] =   { check_text,  read_text,  write_text,  absent_text,   clear_text,  NULL },
 	[MTLS_FIELD_FIXED] =  { NULL,        read_fixed, write_fixed, NULL,          NULL,        NULL },

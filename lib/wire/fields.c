@@ -52,6 +52,11 @@ static bool known_presence(int number)
 	return in_range(number, MTLS_PRESENCE_NONE, MTLS_PRESENCE_TOUCH);
 }
 
+static bool known_secret_kind(int number)
+{
+	return in_range(number, MTLS_SECRET_PASSPHRASE, MTLS_SECRET_PIN_PAD);
+}
+
 static bool known_scheme(int number)
 {
 	static const int schemes[] = {
@@ -145,6 +150,8 @@ static const struct mtls_field signer_credential[] = {
 	  .count_offset = offsetof(struct mtls_signer_credential, chain_count),
 	  .min = 1, .max = MTLS_CERT_MAX, .list_max = MTLS_CHAIN_MAX },
 	{ "triesLeft",   MTLS_FIELD_U32,   true,  AT(mtls_signer_credential, tries_left) },
+	{ "secretKind",  MTLS_FIELD_ENUM,  true,  AT(mtls_signer_credential, secret_kind), .known = known_secret_kind },
+	{ "token",       MTLS_FIELD_TEXT,  true,  AT(mtls_signer_credential, token), .min = 1, .max = LABEL_MAX },
 };
 
 static const struct mtls_field signer_end[] = {
@@ -154,7 +161,7 @@ static const struct mtls_field signer_end[] = {
 
 static const struct mtls_field signer_unlock[] = {
 	{ "id",     MTLS_FIELD_U32,    false, AT(mtls_signer_unlock, id) },
-	{ "secret", MTLS_FIELD_SECRET, false, AT(mtls_signer_unlock, secret), .min = 1, .max = MTLS_SECRET_MAX },
+	{ "secret", MTLS_FIELD_SECRET, false, AT(mtls_signer_unlock, secret), .max = MTLS_SECRET_MAX },
 };
 
 static const struct mtls_field signer_unlocked[] = {
@@ -237,6 +244,9 @@ static int check_signer_credential(const void *message, struct mtls_diag *diag)
 	    (m->chain_count == 0 && !m->needs_secret))
 		return mtls_diag_set(diag, MTLS_E_SYNTAX,
 				     "SignerCredential: no chain: key type 0, needs a secret");
+	if (m->secret_kind != MTLS_SECRET_PASSPHRASE && !m->needs_secret)
+		return mtls_diag_set(diag, MTLS_E_SYNTAX,
+				     "SignerCredential: a kind of secret where none is needed");
 	return 0;
 }
 

@@ -143,7 +143,8 @@ int mtls_msg_encode(const struct mtls_msg *msg, uint8_t **ret_der, size_t *ret_l
 	const struct mtls_field *field = secret_field(table);
 	if (field) {
 		const struct mtls_bytes *secret = secret_of(field, msg);
-		memcpy(der + len - secret->len, secret->data, secret->len);
+		if (secret->len)
+			memcpy(der + len - secret->len, secret->data, secret->len);
 	}
 	*ret_der = der;
 	*ret_len = len;
@@ -202,7 +203,8 @@ int mtls_msg_decode(const uint8_t *der, size_t len, struct mtls_msg **ret_msg,
 		return r;
 	if (field) {
 		const struct mtls_bytes *secret = secret_of(field, msg);
-		memcpy(secret->data, der + len - secret->len, secret->len);
+		if (secret->len)
+			memcpy(secret->data, der + len - secret->len, secret->len);
 	}
 	*ret_msg = MTLS_TAKE(msg);
 	return 0;

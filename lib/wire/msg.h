@@ -210,6 +210,13 @@ enum mtls_presence {
 	MTLS_PRESENCE_TOUCH = 3,
 };
 
+/* What the person gives to unlock a key, and where. */
+enum mtls_secret_kind {
+	MTLS_SECRET_PASSPHRASE = 0,
+	MTLS_SECRET_PIN = 1,
+	MTLS_SECRET_PIN_PAD = 2, /* a PIN, typed on the reader: SignerUnlock has an empty secret */
+};
+
 #define MTLS_TRIES_UNKNOWN UINT32_MAX
 
 struct mtls_signer_list {
@@ -225,6 +232,8 @@ struct mtls_signer_credential {
 	enum mtls_key_type key_type; /* of the certificate's public key */
 	bool needs_secret;           /* unlock with a secret before sign */
 	uint32_t tries_left;         /* MTLS_TRIES_UNKNOWN where the source does not count */
+	enum mtls_secret_kind secret_kind;
+	char *token; /* optional, 256: the label of the card or token that holds the key */
 	struct mtls_bytes chain[MTLS_CHAIN_MAX]; /* DER, leaf first: opaque to the client */
 	/* 0 only where a secret is needed to see the certificates (PKCS#12); then key_type is
 	 * HIDDEN, and a list after the unlocking has the rest. */
@@ -238,7 +247,7 @@ struct mtls_signer_end {
 
 struct mtls_signer_unlock {
 	uint32_t id;
-	/* at most MTLS_SECRET_MAX; wiped by mtls_msg_free(); never empty */
+	/* at most MTLS_SECRET_MAX; wiped by mtls_msg_free(); empty for a PIN pad only */
 	struct mtls_bytes secret;
 };
 

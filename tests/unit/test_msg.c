@@ -346,11 +346,11 @@ static void serials_are_hexadecimal(void **state)
 static void bytes_have_limits(void **state)
 {
 	/* clang-format off */
-	static const struct { enum mtls_msg_type type; const char *name; size_t offset; int leaf; size_t max; } rows[] = {
-		{ MTLS_MSG_SIGNER_UNLOCK, "secret", AT(signer_unlock.secret), 1, MTLS_SECRET_MAX },
-		{ MTLS_MSG_SIGNER_SIGN, "content", AT(signer_sign.content), 2, MTLS_SIGN_CONTENT_MAX },
-		{ MTLS_MSG_SIGNER_SIGNATURE, "signature", AT(signer_signature.signature), 1, MTLS_SIGNATURE_MAX },
-		{ MTLS_MSG_SIGNER_CREDENTIAL, "chain", AT(signer_credential.chain), 8, MTLS_CERT_MAX },
+	static const struct { enum mtls_msg_type type; const char *name; size_t offset; int leaf; size_t min, max; } rows[] = {
+		{ MTLS_MSG_SIGNER_UNLOCK, "secret", AT(signer_unlock.secret), 1, 0, MTLS_SECRET_MAX },
+		{ MTLS_MSG_SIGNER_SIGN, "content", AT(signer_sign.content), 2, 1, MTLS_SIGN_CONTENT_MAX },
+		{ MTLS_MSG_SIGNER_SIGNATURE, "signature", AT(signer_signature.signature), 1, 1, MTLS_SIGNATURE_MAX },
+		{ MTLS_MSG_SIGNER_CREDENTIAL, "chain", AT(signer_credential.chain), 8, 1, MTLS_CERT_MAX },
 	};
 	/* clang-format on */
 	static uint8_t bytes[MTLS_CERT_MAX + 1];
@@ -360,7 +360,9 @@ static void bytes_have_limits(void **state)
 		for (size_t k = 0; k < MTLS_COUNT(lengths); k++) {
 			_cleanup_(mtls_msg_freep) struct mtls_msg *msg = sample(rows[i].type);
 			size_t n = lengths[k];
-			int want = n > rows[i].max ? MTLS_E_LIMIT : n == 0 ? MTLS_E_SYNTAX : 0;
+			int want = n > rows[i].max   ? MTLS_E_LIMIT
+				   : n < rows[i].min ? MTLS_E_SYNTAX
+						     : 0;
 			print_message("# row %s %zu\n", rows[i].name, n);
 			set_bytes((void *)((char *)msg + rows[i].offset), bytes, n);
 			assert_int_equal(encode_result(msg), want);
@@ -617,6 +619,45 @@ static void signatures_come_with_success_only(void **state)
 	assert_int_equal(encode_result(msg), 0);
 	msg->u.signer_signature.reason = MTLS_REASON_ALLOWED;
 	assert_int_equal(encode_result(msg), MTLS_E_SYNTAX);
+}
+
+/* A card's key: what is asked for, and which card it lies in; absence has one encoding. */
+static void kinds_of_secrets(void **state)
+{
+	static const struct {
+		const char *name;
+		int kind;
+		bool needs_secret;
+		const char *token;
+		int want;
+	} rows[] = {
+		{ "a passphrase", MTLS_SECRET_PASSPHRASE, true, NULL, 0 },
+		{ "a PIN", MTLS_SECRET_PIN, true, "Card of Alice", 0 },
+		{ "a PIN pad", MTLS_SECRET_PIN_PAD, true, "Card of Alice", 0 },
+		{ "a kind without need", MTLS_SECRET_PIN, false, "Card of Alice", MTLS_E_SYNTAX },
+		{ "no such kind", MTLS_SECRET_PIN_PAD + 1, true, NULL, MTLS_E_SYNTAX },
+		{ "a token without a PIN", MTLS_SECRET_PASSPHRASE, false, "T", 0 },
+		{ "an odd label", MTLS_SECRET_PIN, true, "T\x1b[2J", MTLS_E_SYNTAX },
+	};
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		_cleanup_(mtls_msg_freep) struct mtls_msg *msg = sample(MTLS_MSG_SIGNER_CREDENTIAL);
+		_cleanup_(mtls_msg_freep) struct mtls_msg *again = NULL;
+		_cleanup_free_ uint8_t *der = NULL;
+		size_t len = 0;
+		print_message("# row %s\n", rows[i].name);
+		msg->u.signer_credential.secret_kind = (enum mtls_secret_kind)rows[i].kind;
+		msg->u.signer_credential.needs_secret = rows[i].needs_secret;
+		set_text(&msg->u.signer_credential.token, rows[i].token);
+		assert_int_equal(mtls_msg_encode(msg, &der, &len, NULL), rows[i].want);
+		if (rows[i].want < 0)
+			continue;
+		assert_int_equal(decode(der, len, &again), 0);
+		assert_int_equal(again->u.signer_credential.secret_kind, rows[i].kind);
+		assert_int_equal(!again->u.signer_credential.token, !rows[i].token);
+		if (rows[i].token)
+			assert_string_equal(again->u.signer_credential.token, rows[i].token);
+	}
 }
 
 /* What is hidden until a secret was given. */
@@ -925,6 +966,7 @@ int main(void)
 		cmocka_unit_test(unknown_tries_are_absent),
 		cmocka_unit_test(verdicts_are_consistent),
 		cmocka_unit_test(signatures_come_with_success_only),
+		cmocka_unit_test(kinds_of_secrets),
 		cmocka_unit_test(chains_may_be_hidden),
 		cmocka_unit_test(chains_have_limits),
 		cmocka_unit_test(lists_from_the_wire_have_limits),

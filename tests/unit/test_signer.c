@@ -869,7 +869,7 @@ static void sandbox_refuses(void **state)
 		pid_t pid = fork();
 		assert_true(pid >= 0);
 		if (pid == 0) {
-			if (sandbox_enter(NULL) < 0)
+			if (sandbox_enter(SANDBOX_FILES, NULL) < 0)
 				_exit(2);
 			errno = 0;
 			long r = rows[i].call();
@@ -892,7 +892,7 @@ static void sandbox_ends_foreign_calls(void **state)
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		if (sandbox_enter(NULL) < 0)
+		if (sandbox_enter(SANDBOX_FILES, NULL) < 0)
 			_exit(2);
 		(void)syscall(0x40000000L | SYS_getpid);
 		_exit(1);

@@ -101,6 +101,8 @@ static inline bool dump_absent(const struct mtls_field *f, const void *base)
 	switch (f->kind) {
 	case MTLS_FIELD_U32:
 		return *(const uint32_t *)at == MTLS_TRIES_UNKNOWN;
+	case MTLS_FIELD_ENUM:
+		return *(const int *)at == 0;
 	case MTLS_FIELD_TEXT:
 		return !*(char *const *)at;
 	case MTLS_FIELD_BYTES:

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * mtls-signer: opens one person's keys and signs TLS 1.3 client CertificateVerify contents for the
- * program at the other end of descriptor 0. Runs under the person's uid, never as root; started by
- * signer/start.c, which leaves it without environment and with nothing on standard error.
+ * What all signers do: options, surroundings, sandbox, conversation. They open one person's keys
+ * and sign TLS 1.3 client CertificateVerify contents for the program at the other end of descriptor
+ * 0. They run under the person's uid, never as root; started by signer/start.c, which leaves them
+ * without environment and with nothing on standard error.
  */
 #include <config.h>
 
@@ -19,6 +20,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/str.h"
+#include "signer/program.h"
 #include "signer/sandbox.h"
 #include "signer/serve.h"
 
@@ -28,28 +30,24 @@
 #define EXIT_USAGE       2
 
 struct options {
+	const struct signer_program *program;
 	const struct source_ops *ops;
 	struct source_args args;
 	uint32_t lifetime;
 };
 
-static const char usage_text[] =
-	"Usage: mtls-signer --source file (--dir DIR | --file PATH)... [--certs DIR] [--lifetime "
-	"SECONDS]\n"
-	"Signs for the program that started it, over the stream socket at descriptor 0.\n"
-	"\n"
-	"  --source NAME       where the keys are: file\n"
-	"  --dir DIR           all *.pem, *.p12, *.pfx, *.key, *.crt, *.cer in this folder\n"
-	"  --file PATH         this file\n"
+static const char usage_common[] =
 	"  --certs DIR         root's folder of certificates for these keys\n"
 	"  --lifetime SECONDS  end after this time whatever happens (1-600, default 120)\n"
 	"  --help, --version\n"
 	"\n"
+	"Signs for the program that started it, over the stream socket at descriptor 0.\n"
 	"See mtls-signer(8).\n";
 
 static int usage_error(const char *text, const char *value)
 {
-	(void)fprintf(stderr, "mtls-signer: %s%s%s\n", text, value ? " " : "", value ? value : "");
+	(void)fprintf(stderr, "%s: %s%s%s\n", program_invocation_short_name, text, value ? " " : "",
+		      value ? value : "");
 	return -EINVAL;
 }
 
@@ -66,8 +64,20 @@ static int add_path(struct options *options, const char *path, bool folder)
 
 static int set_source(struct options *options, const char *name)
 {
-	options->ops = source_find(name);
+	for (const struct source_ops *const *ops = options->program->sources; *ops; ops++)
+		if (strcmp((*ops)->name, name) == 0)
+			options->ops = *ops;
 	return options->ops ? 0 : usage_error("unknown source", name);
+}
+
+static int add_text(struct source_texts *texts, const char *text)
+{
+	if (!*text)
+		return usage_error("empty value", NULL);
+	if (texts->count >= SOURCE_TEXTS_MAX)
+		return usage_error("too many values", NULL);
+	texts->text[texts->count++] = text;
+	return 0;
 }
 
 static int set_lifetime(struct options *options, const char *text)
@@ -90,13 +100,21 @@ static int apply(struct options *options, int option, const char *value)
 	case 'c':
 		options->args.certs = value;
 		return *value ? 0 : usage_error("empty path", NULL);
+	case 'm':
+		return add_text(&options->args.modules, value);
+	case 'u':
+		return add_text(&options->args.uris, value);
+	case 'a':
+		options->args.socket = value;
+		return *value ? 0 : usage_error("empty address", NULL);
 	case 'l':
 		return set_lifetime(options, value);
 	case 'h':
-		(void)fputs(usage_text, stdout);
+		(void)printf("Usage: %s %s%s", options->program->name, options->program->usage,
+			     usage_common);
 		return 1;
 	case 'V':
-		(void)puts("mtls-signer (" PACKAGE_NAME ") " PACKAGE_VERSION);
+		(void)printf("%s (" PACKAGE_NAME ") " PACKAGE_VERSION "\n", options->program->name);
 		return 1;
 	default: /* getopt has said it */
 		return -EINVAL;
@@ -111,6 +129,10 @@ static int parse_options(int argc, char **argv, struct options *ret)
 		{ "dir", required_argument, NULL, 'd' },
 		{ "file", required_argument, NULL, 'f' },
 		{ "certs", required_argument, NULL, 'c' },
+		{ "module", required_argument, NULL, 'm' },
+		{ "uri", required_argument, NULL, 'u' },
+		{ "address", required_argument, NULL, 'a' },
+		{ "socket", required_argument, NULL, 'a' },
 		{ "lifetime", required_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
@@ -123,22 +145,22 @@ static int parse_options(int argc, char **argv, struct options *ret)
 	}
 	if (optind < argc)
 		return usage_error("unexpected argument", argv[optind]);
-	if (!ret->ops || !ret->args.path_count)
-		return usage_error("--source and --dir or --file are needed, see --help", NULL);
-	return 0;
+	if (!ret->ops)
+		return usage_error("--source is needed, see --help", NULL);
+	const char *missing = ret->ops->missing(&ret->args);
+	return missing ? usage_error(missing, NULL) : 0;
 }
 
 static int check_environment(void)
 {
 	struct stat st;
 	if (getuid() == 0 || geteuid() == 0) {
-		(void)fputs("mtls-signer: never runs as root\n", stderr);
+		(void)usage_error("never runs as root", NULL);
 		return -EPERM;
 	}
 	if (fstat(SOCKET_FD, &st) < 0 || !S_ISSOCK(st.st_mode)) {
-		(void)fputs("mtls-signer: descriptor 0 is no socket: it is started by pam_mtls "
-			    "or mtlsctl\n",
-			    stderr);
+		(void)usage_error("descriptor 0 is no socket: it is started by pam_mtls or mtlsctl",
+				  NULL);
 		return -ENOTSOCK;
 	}
 	return 0;
@@ -194,7 +216,7 @@ static int run(const struct options *options)
 	struct serve serve = { .ops = options->ops, .send = send_all };
 
 	/* Without the sandbox, or without a source, the client is told so in its list. */
-	if (sandbox_enter(&serve.refusal) >= 0 &&
+	if (sandbox_enter(options->ops->sandbox, &serve.refusal) >= 0 &&
 	    options->ops->open(&options->args, &serve.source, &serve.refusal) < 0)
 		serve.source = NULL;
 	serve_init(&serve);
@@ -205,9 +227,10 @@ static int run(const struct options *options)
 	return r;
 }
 
-int main(int argc, char **argv)
+int signer_run(const struct signer_program *program, int argc, char **argv)
 {
 	struct options options = {
+		.program = program,
 		.lifetime = LIFETIME_DEFAULT,
 		.args = { .owner = getuid(), .group = getgid(), .now = time(NULL) },
 	};
