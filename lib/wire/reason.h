@@ -77,7 +77,13 @@
 	X(CONVERSATION,     130, "conversation",       "There is no way to ask for the passphrase here.", "the program has no conversation, or PAM_SILENT is set") \
 	X(KEYLOG,           131, "keylog",             "The environment asks for TLS secrets to be written.", "SSLKEYLOGFILE is set in a program that honours it") \
 	X(NO_SOURCE,        132, "no-source",          "No key can be used with this program.", "no credential source fits this kind of host program") \
-	X(USER_UNKNOWN,     133, "user-unknown",       "Unknown account.", "PAM_USER is in no account source")
+	X(USER_UNKNOWN,     133, "user-unknown",       "Unknown account.", "PAM_USER is in no account source") \
+	X(NO_TOKEN,         134, "no-token",           "No card was found.", "is it inserted? see pkcs11_modules and pkcs11_uri in pam_mtls.conf") \
+	X(TOKEN_GONE,       135, "token-gone",         "The card was removed.", "it was taken out, or its reader lost it, between the choice and the signature") \
+	X(PIN_WRONG,        136, "pin-wrong",          "Wrong PIN.", "") \
+	X(PIN_LOCKED,       137, "pin-locked",         "The PIN is locked.", "mtlsctl pin unblock, with the card's SO PIN or PUK") \
+	X(READER_REFUSED,   138, "reader-refused",     "The card reader may not be used from here.", "pcscd refuses the signer: see the polkit rule of pam-mtls in mtls-signer(8)") \
+	X(MODULE_FAILED,    139, "module-failed",      "The card's driver failed.", "a module of pkcs11_modules cannot be loaded or answers wrongly; see the system log")
 /* clang-format on */
 
 enum mtls_reason {

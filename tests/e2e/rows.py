@@ -262,4 +262,10 @@ UNIT = {
     "certificate-refused": ("tests/unit/test_exchange.c",
                             "the signer refuses to show what cannot be decoded"),
     "not-local": ("tests/unit/test_result.c", "no source of this version is a device"),
+    "no-token": ("tests/unit/test_result.c", "a card's: tests/unit/test_source_token.c"),
+    "token-gone": ("tests/unit/test_result.c", "a card's: tests/unit/test_source_token.c"),
+    "pin-wrong": ("tests/unit/test_result.c", "a card's: tests/unit/test_source_token.c"),
+    "pin-locked": ("tests/unit/test_result.c", "a card's: tests/unit/test_source_token.c"),
+    "reader-refused": ("tests/unit/test_result.c", "a card's: tests/unit/test_source_token.c"),
+    "module-failed": ("tests/unit/test_result.c", "a card's: tests/unit/test_source_token.c"),
 }
