@@ -37,9 +37,8 @@
 #define FILES  (1U << SANDBOX_FILES)
 #define AGENT  (1U << SANDBOX_AGENT)
 #define TOKENS (1U << SANDBOX_TOKENS)
-#define CLOSED (FILES | AGENT) /* nothing but our own code and the libraries that it is linked to  \
-				*/
-#define ALL (FILES | AGENT | TOKENS)
+#define CLOSED (FILES | AGENT) /* our own code and the libraries that it is linked to */
+#define ALL    (FILES | AGENT | TOKENS)
 
 struct call_rule {
 	int call;
