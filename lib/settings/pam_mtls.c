@@ -12,6 +12,7 @@
 #define FIELD(name) offsetof(struct mtls_settings_pam, name)
 
 static const struct mtls_conf_word presence_words[] = {
+	{ "default", MTLS_PRESENCE_DEFAULT },
 	{ "required", MTLS_PRESENCE_REQUIRED },
 	{ "not-required", MTLS_PRESENCE_NOT_REQUIRED },
 	{ NULL, 0 },
@@ -22,6 +23,43 @@ static const struct mtls_conf_word account_words[] = {
 	{ "enforce", MTLS_ACCOUNT_ENFORCE },
 	{ NULL, 0 },
 };
+
+static const char *const source_words[MTLS_SOURCES] = {
+	[MTLS_SOURCE_FILE] = "file",
+	[MTLS_SOURCE_PKCS11] = "pkcs11",
+	[MTLS_SOURCE_P11_KIT] = "p11-kit",
+	[MTLS_SOURCE_AGENT] = "agent",
+};
+
+const char *mtls_source_word(enum mtls_source_kind kind)
+{
+	return (unsigned int)kind < MTLS_SOURCES ? source_words[kind] : NULL;
+}
+
+int mtls_source_from_word(const char *word)
+{
+	for (int i = 0; i < MTLS_SOURCES; i++)
+		if (strcmp(source_words[i], word) == 0)
+			return i;
+	return -1;
+}
+
+bool mtls_settings_source_valid(const char *value)
+{
+	return mtls_source_from_word(value) >= 0;
+}
+
+/* Keys that a service's own section has too: there they count for it alone. */
+#define SOURCES_ITEM                                                                               \
+	.key = "sources", .type = MTLS_CONF_STRINGS, .offset = FIELD(sources),                     \
+	.valid = mtls_settings_source_valid, .expected = "file, pkcs11, p11-kit or agent",         \
+	.help = "Where a person's keys are looked for, in this order; the first that has one "     \
+		"that "                                                                            \
+		"can be used is taken."
+#define URI_ITEM                                                                                   \
+	.key = "pkcs11_uri", .type = MTLS_CONF_STRINGS, .offset = FIELD(pkcs11_uri),               \
+	.valid = mtls_settings_pkcs11_uri_valid, .expected = "a PKCS#11 URI without '?'",          \
+	.help = "Which tokens, and which keys on them, count (RFC 7512); without it all."
 
 static const struct mtls_conf_item items[] = {
 	{ .key = "servers",
@@ -95,6 +133,25 @@ static const struct mtls_conf_item items[] = {
 	  .min = 10,
 	  .max = 600000,
 	  .help = "How long mtls-signer may take to list, to unlock, to sign." },
+	{ .key = "person_timeout",
+	  .type = MTLS_CONF_DURATION,
+	  .offset = FIELD(person_timeout_ms),
+	  .def = "60s",
+	  .min = 1000,
+	  .max = 600000,
+	  .help = "How long a PIN pad, a touch or an agent's question may wait for the person." },
+	{ SOURCES_ITEM, .def = "pkcs11,file" },
+	{ .key = "pkcs11_modules",
+	  .type = MTLS_CONF_PATHS,
+	  .offset = FIELD(pkcs11_modules),
+	  .help = "PKCS#11 modules of source pkcs11: drivers of cards and TPMs. They run in "
+		  "mtls-signer-token only." },
+	{ URI_ITEM },
+	{ .key = "p11_kit_client",
+	  .type = MTLS_CONF_PATH,
+	  .offset = FIELD(p11_kit_client),
+	  .help = "The PKCS#11 module of source p11-kit, which reaches a token elsewhere; without "
+		  "it p11-kit's own." },
 	{ .key = "debug",
 	  .type = MTLS_CONF_BOOL,
 	  .offset = FIELD(debug),
@@ -106,15 +163,28 @@ static const struct mtls_conf_item service_items[] = {
 	{ .key = "presence",
 	  .type = MTLS_CONF_WORD,
 	  .offset = FIELD(presence),
-	  .def = "required",
+	  .def = "default",
 	  .words = presence_words,
-	  .help = "Whether a passphrase, PIN or touch must be given in each conversation." },
+	  .help = "Whether a passphrase, PIN or touch must be given in each conversation. The "
+		  "default is required, but for the keys of sources agent and p11-kit in service "
+		  "sudo." },
 	{ .key = "account",
 	  .type = MTLS_CONF_WORD,
 	  .offset = FIELD(account),
 	  .def = "ignore",
 	  .words = account_words,
 	  .help = "Whether the account phase refuses logins that were not made by certificate." },
+	{ .key = "card_wait",
+	  .type = MTLS_CONF_DURATION,
+	  .offset = FIELD(card_wait_ms),
+	  .def = "0s",
+	  .min = 0,
+	  .max = 600000,
+	  .help = "Where it is not 0, a person without a key is asked to insert a card; how long "
+		  "is "
+		  "waited for it. For gdm-smartcard 0 stands for 30s." },
+	{ SOURCES_ITEM },
+	{ URI_ITEM },
 };
 
 static const struct mtls_conf_section sections[] = {

@@ -20,8 +20,19 @@
 #define MTLS_PAM_CONF MTLS_SYSCONFDIR "/pam_mtls.conf"
 
 enum mtls_presence_policy {
-	MTLS_PRESENCE_REQUIRED = 0,
-	MTLS_PRESENCE_NOT_REQUIRED = 1,
+	/* Required, but for keys of the person's agent or a forwarded token in service sudo. */
+	MTLS_PRESENCE_DEFAULT = 0,
+	MTLS_PRESENCE_REQUIRED = 1,
+	MTLS_PRESENCE_NOT_REQUIRED = 2,
+};
+
+/* Where keys come from: the words of `sources`. */
+enum mtls_source_kind {
+	MTLS_SOURCE_FILE,    /* files of the person, key_files of the machine */
+	MTLS_SOURCE_PKCS11,  /* cards and TPMs at this machine: pkcs11_modules */
+	MTLS_SOURCE_P11_KIT, /* a token that p11-kit forwards from elsewhere */
+	MTLS_SOURCE_AGENT,   /* ssh-agent, local or forwarded */
+	MTLS_SOURCES,        /* how many there are */
 };
 
 enum mtls_account_policy {
@@ -49,11 +60,17 @@ struct mtls_settings_pam {
 			      run as root */
 	char *signer_user; /* default mtls-signer */
 	uint32_t signer_timeout_ms; /* default 5000: to list, to unlock, to sign */
-	bool debug;                 /* default false; never logs secrets */
+	uint32_t person_timeout_ms; /* default 60000: where a signer waits for the person */
+	char **sources;        /* words, in order; default pkcs11 file; of the service or of all */
+	char **pkcs11_modules; /* absolute paths; NULL: source pkcs11 has nothing to offer */
+	char **pkcs11_uri;     /* RFC 7512: which tokens and objects count; NULL: all */
+	char *p11_kit_client;  /* the module of source p11-kit; NULL: MTLS_P11_KIT_CLIENT */
+	bool debug;            /* default false; never logs secrets */
 
 	/* Of the service at hand (section `service NAME`, then module arguments). */
-	enum mtls_presence_policy presence; /* default required */
+	enum mtls_presence_policy presence; /* default MTLS_PRESENCE_DEFAULT */
 	enum mtls_account_policy account;   /* default ignore */
+	uint32_t card_wait_ms;              /* default 0: nobody is asked to insert a card */
 };
 
 /*
@@ -66,5 +83,9 @@ int mtls_settings_pam_load(const char *path, const char *service, int argc, cons
 			   struct mtls_settings_pam **ret, struct mtls_diag *diag);
 void mtls_settings_pam_free(struct mtls_settings_pam *settings);
 MTLS_DEFINE_CLEANUP(struct mtls_settings_pam *, mtls_settings_pam_free)
+
+/* The word of a source, NULL for a number that is none; and the other way round, or -1. */
+const char *mtls_source_word(enum mtls_source_kind kind);
+int mtls_source_from_word(const char *word);
 
 #endif

@@ -30,6 +30,14 @@ bool mtls_settings_listen_valid(const char *value);
 /* A DNS host name: labels of letters, digits, '-' and '_' (inside); at most 253 bytes. */
 bool mtls_settings_host_valid(const char *value);
 
+/* One of the sources of pam_mtls.conf. */
+bool mtls_settings_source_valid(const char *value);
+/*
+ * A PKCS#11 URI (RFC 7512) without a query part: that one could name a module or a PIN. Whether its
+ * path is well-formed is judged by who uses it.
+ */
+bool mtls_settings_pkcs11_uri_valid(const char *value);
+
 /* A name that an account can have (lib/name/account.h). */
 bool mtls_settings_user_valid(const char *value);
 

@@ -139,3 +139,21 @@ const struct mtls_conf_table *mtls_settings_table(size_t index)
 
 	return index < MTLS_COUNT(all) ? all[index] : NULL;
 }
+
+bool mtls_settings_pkcs11_uri_valid(const char *value)
+{
+	static const char scheme[] = "pkcs11:";
+	/* Older readers take these from the path too. */
+	static const char *const refused[] = { "pin-value", "pin-source", "module-path",
+					       "module-name" };
+
+	if (strncmp(value, scheme, sizeof(scheme) - 1) != 0)
+		return false;
+	for (const char *c = value; *c; c++)
+		if (*c <= ' ' || *c > '~' || *c == '?')
+			return false;
+	for (size_t i = 0; i < MTLS_COUNT(refused); i++)
+		if (strcasestr(value, refused[i]))
+			return false;
+	return true;
+}

@@ -2,6 +2,7 @@
 /* lib/settings: defaults, rules over several keys, addresses, the manual pages. */
 #include <config.h>
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <setjmp.h>
@@ -52,7 +53,7 @@ static void pam_defaults(void **state)
 	assert_string_equal(s->signer_user, "mtls-signer");
 	assert_int_equal(s->signer_timeout_ms, 5000);
 	assert_false(s->debug);
-	assert_int_equal(s->presence, MTLS_PRESENCE_REQUIRED);
+	assert_int_equal(s->presence, MTLS_PRESENCE_DEFAULT);
 	assert_int_equal(s->account, MTLS_ACCOUNT_IGNORE);
 	mtls_settings_pam_free(s);
 }
@@ -70,15 +71,15 @@ static void pam_services_and_arguments(void **state)
 		int account;
 	} rows[] = {
 		{ "sudo", NULL, MTLS_PRESENCE_NOT_REQUIRED, MTLS_ACCOUNT_IGNORE },
-		{ "login", NULL, MTLS_PRESENCE_REQUIRED, MTLS_ACCOUNT_ENFORCE },
-		{ "su", NULL, MTLS_PRESENCE_REQUIRED, MTLS_ACCOUNT_IGNORE },
-		{ "sud", NULL, MTLS_PRESENCE_REQUIRED, MTLS_ACCOUNT_IGNORE },
-		{ "sudo-i", NULL, MTLS_PRESENCE_REQUIRED, MTLS_ACCOUNT_IGNORE },
-		{ "SUDO", NULL, MTLS_PRESENCE_REQUIRED, MTLS_ACCOUNT_IGNORE },
-		{ "", NULL, MTLS_PRESENCE_REQUIRED, MTLS_ACCOUNT_IGNORE },
-		{ NULL, NULL, MTLS_PRESENCE_REQUIRED, MTLS_ACCOUNT_IGNORE },
+		{ "login", NULL, MTLS_PRESENCE_DEFAULT, MTLS_ACCOUNT_ENFORCE },
+		{ "su", NULL, MTLS_PRESENCE_DEFAULT, MTLS_ACCOUNT_IGNORE },
+		{ "sud", NULL, MTLS_PRESENCE_DEFAULT, MTLS_ACCOUNT_IGNORE },
+		{ "sudo-i", NULL, MTLS_PRESENCE_DEFAULT, MTLS_ACCOUNT_IGNORE },
+		{ "SUDO", NULL, MTLS_PRESENCE_DEFAULT, MTLS_ACCOUNT_IGNORE },
+		{ "", NULL, MTLS_PRESENCE_DEFAULT, MTLS_ACCOUNT_IGNORE },
+		{ NULL, NULL, MTLS_PRESENCE_DEFAULT, MTLS_ACCOUNT_IGNORE },
 		{ "sudo", "presence=required", MTLS_PRESENCE_REQUIRED, MTLS_ACCOUNT_IGNORE },
-		{ "su", "account=enforce", MTLS_PRESENCE_REQUIRED, MTLS_ACCOUNT_ENFORCE },
+		{ "su", "account=enforce", MTLS_PRESENCE_DEFAULT, MTLS_ACCOUNT_ENFORCE },
 	};
 
 	(void)state;
@@ -93,6 +94,69 @@ static void pam_services_and_arguments(void **state)
 				 (int)s->presence, (int)s->account);
 		mtls_settings_pam_free(s);
 	}
+}
+
+/* The service's own, else everybody's; an argument goes before both. */
+static void pam_sources(void **state)
+{
+	static const char text[] =
+		"server_name = a.example\n"
+		"sources = { file, agent }\n"
+		"pkcs11_uri = \"pkcs11:token=A\"\n"
+		"service sudo { sources = { agent, p11-kit } pkcs11_uri = \"pkcs11:token=B\" }\n"
+		"service gdm-smartcard { sources = pkcs11 card_wait = 20s }\n";
+	static const struct {
+		const char *service, *argument, *first, *uri;
+		size_t count;
+		uint32_t wait;
+	} rows[] = {
+		{ "su", NULL, "file", "pkcs11:token=A", 2, 0 },
+		{ "sudo", NULL, "agent", "pkcs11:token=B", 2, 0 },
+		{ "gdm-smartcard", NULL, "pkcs11", "pkcs11:token=A", 1, 20000 },
+		{ "sudo", "sources=pkcs11,agent,file", "pkcs11", "pkcs11:token=B", 3, 0 },
+		{ "su", "sources=p11-kit", "p11-kit", "pkcs11:token=A", 1, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		_cleanup_(mtls_settings_pam_freep) struct mtls_settings_pam *s = NULL;
+		struct mtls_conf_source source = source_of(text, rows[i].service);
+		source.argc = rows[i].argument ? 1 : 0;
+		source.argv = &rows[i].argument;
+		print_message("# row %zu\n", i);
+		assert_int_equal(mtls_settings_pam_parse(&source, &s, NULL), 0);
+		assert_int_equal(mtls_strv_count(s->sources), rows[i].count);
+		assert_string_equal(s->sources[0], rows[i].first);
+		assert_int_equal(mtls_strv_count(s->pkcs11_uri), 1);
+		assert_string_equal(s->pkcs11_uri[0], rows[i].uri);
+		assert_int_equal(s->card_wait_ms, rows[i].wait);
+	}
+}
+
+static void pkcs11_uris(void **state)
+{
+	static const struct {
+		const char *uri;
+		bool valid;
+	} rows[] = {
+		{ "pkcs11:", true },
+		{ "pkcs11:token=Alice;object=Login%20key;id=%01%02", true },
+		{ "pkcs11:token=A?pin-value=1234", false },
+		{ "pkcs11:token=A;pin-value=1234", false },
+		{ "pkcs11:token=A;PIN-Source=/etc/x", false },
+		{ "pkcs11:token=A?module-path=/tmp/x.so", false },
+		{ "pkcs11:module-name=x", false },
+		{ "pkcs11:token=A B", false },
+		{ "pkcs11:token=\xc3\xa4", false },
+		{ "PKCS11:token=A", false },
+		{ "token=A", false },
+		{ "", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++)
+		if (mtls_settings_pkcs11_uri_valid(rows[i].uri) != rows[i].valid)
+			fail_msg("'%s'", rows[i].uri);
 }
 
 static void authd_defaults(void **state)
@@ -598,6 +662,21 @@ static size_t check_entries(const char *page, const struct mtls_conf_item *items
 	return count;
 }
 
+/* A section may have keys of the same names. */
+static const char *section_of(const char *page, const char *name)
+{
+	char title[128] = "\n.SH SECTION ";
+	size_t len = strlen(title);
+
+	for (; *name && len + 1 < sizeof(title); name++)
+		title[len++] = (char)toupper((unsigned char)*name);
+	title[len] = '\0';
+	const char *found = strstr(page, title);
+	if (!found)
+		fail_msg("the page lacks '%s'", title);
+	return found;
+}
+
 static size_t count_entries(const char *page)
 {
 	size_t count = 0;
@@ -621,7 +700,8 @@ static void pages_match_the_tables(void **state)
 		size_t count = check_entries(page, table->items, table->item_count);
 		for (size_t j = 0; j < table->section_count; j++) {
 			const struct mtls_conf_section *section = &table->sections[j];
-			count += check_entries(page, section->items, section->item_count);
+			count += check_entries(section_of(page, section->name), section->items,
+					       section->item_count);
 			if (!strstr(page, section->help))
 				fail_msg("%s: section '%s' is not described", name, section->name);
 		}
@@ -653,6 +733,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pam_defaults),
 		cmocka_unit_test(pam_services_and_arguments),
+		cmocka_unit_test(pam_sources),
+		cmocka_unit_test(pkcs11_uris),
 		cmocka_unit_test(authd_defaults),
 		cmocka_unit_test(accountd_defaults),
 		cmocka_unit_test(foreign_ids_are_ranges),
