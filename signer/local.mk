@@ -15,6 +15,9 @@ libmtls_signer_serve_la_SOURCES = \
 	%D%/serve.c %D%/serve.h \
 	%D%/source.c %D%/source.h
 SIGNER_PROGRAM = %D%/program.c %D%/program.h %D%/sandbox.c %D%/sandbox.h
+if WIPING_FREE
+SIGNER_PROGRAM += %D%/wiping_free.c
+endif
 
 # mtls-signer without main() and sandbox, for its tests and fuzz targets.
 noinst_LTLIBRARIES += libmtls_signer_core.la

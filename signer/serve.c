@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/wipe.h"
 #include "signer/serve.h"
 
 #define REQUESTS                                                                                   \
@@ -74,6 +75,7 @@ static int on_unlock(struct serve *serve, const struct mtls_msg *request)
 	if (serve->source)
 		serve->ops->unlock(serve->source, &request->u.signer_unlock,
 				   &answer.u.signer_unlocked);
+	mtls_wipe_stack();
 	return send_msg(serve, &answer);
 }
 
@@ -86,6 +88,7 @@ static int on_sign(struct serve *serve, const struct mtls_msg *request)
 	if (serve->source)
 		serve->ops->sign(serve->source, &request->u.signer_sign,
 				 &answer.u.signer_signature);
+	mtls_wipe_stack(); /* keys that want their PIN for each use */
 	int r = send_msg(serve, &answer);
 	free(answer.u.signer_signature.signature.data);
 	return r;

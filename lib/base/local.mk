@@ -9,7 +9,8 @@ libmtls_base_la_SOURCES = \
 	%D%/log.c %D%/log.h \
 	%D%/file.c %D%/file.h \
 	%D%/clock.c %D%/clock.h \
-	%D%/when.c %D%/when.h
+	%D%/when.c %D%/when.h \
+	%D%/wipe.c %D%/wipe.h
 
 if HAVE_CMOCKA
 UNIT_BASE = tests/unit/test_base tests/unit/test_when

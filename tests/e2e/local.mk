@@ -32,6 +32,7 @@ E2E_TESTS = \
 	%D%/login_path.py \
 	%D%/operate.py \
 	%D%/phases.py \
+	%D%/pin_memory.py \
 	%D%/broken_trust.py \
 	%D%/chain_memo.py \
 	%D%/explain.py \
@@ -58,17 +59,23 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	%D%/lib/authd.py \
 	%D%/lib/control.py \
 	%D%/lib/enable.py \
+	%D%/lib/gate.py \
 	%D%/lib/guide.py \
 	%D%/lib/hosts.py \
 	%D%/lib/initiated.py \
 	%D%/lib/machine.py \
+	%D%/lib/memory.py \
+	%D%/lib/p11.py \
+	%D%/lib/p11server.py \
 	%D%/lib/private.py \
 	%D%/lib/reasons.py \
 	%D%/lib/records.py \
 	%D%/lib/rescue.py \
 	%D%/lib/service.py \
+	%D%/lib/softhsm.py \
 	%D%/lib/tap.py \
 	%D%/lib/terminal.py \
+	%D%/lib/tpm.py \
 	%D%/lib/world.py
 
 if SANITIZERS

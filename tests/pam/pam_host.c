@@ -42,6 +42,7 @@ struct plan {
 	unsigned int answer_count, threads, repeat;
 	int flags;
 	long setuid_of, run_as; /* -1: not asked for */
+	int ask_fd;             /* -1: answers are those above */
 	bool noconv;
 };
 
@@ -60,6 +61,10 @@ static const char usage[] =
 	"the\n"
 	"                         conversation\n"
 	"  --answers-fd N         further answers, one a line, from descriptor N\n"
+	"  --ask-fd N             each answer is read when it is asked for, one line from "
+	"descriptor "
+	"N;\n"
+	"                         only the reply to the module has it\n"
 	"  --phases LIST          of auth,acct,setcred,open,close,delete,chauthtok (default auth)\n"
 	"  --change-user NAME     set PAM_USER to NAME after the first phase\n"
 	"  --silent               PAM_SILENT\n"
@@ -135,6 +140,32 @@ static void free_replies(struct pam_response *replies, int count)
 	free(replies);
 }
 
+/* The answer to one prompt, without a copy of it anywhere else. NULL: the descriptor has no more.
+ */
+static char *ask(int fd)
+{
+	char *reply = calloc(1, PAM_MAX_RESP_SIZE);
+	size_t len = 0;
+	while (reply && len < PAM_MAX_RESP_SIZE - 1 && read(fd, reply + len, 1) == 1) {
+		if (reply[len] == '\n') {
+			reply[len] = '\0';
+			return reply;
+		}
+		len++;
+	}
+	free(reply);
+	return NULL;
+}
+
+static char *next_answer(struct run *run)
+{
+	if (run->plan->ask_fd >= 0)
+		return ask(run->plan->ask_fd);
+	if (run->next_answer >= run->plan->answer_count)
+		return NULL;
+	return strdup(run->plan->answers[run->next_answer++]);
+}
+
 static int answer(struct run *run, const struct pam_message *msg, struct pam_response *reply)
 {
 	switch (msg->msg_style) {
@@ -142,10 +173,8 @@ static int answer(struct run *run, const struct pam_message *msg, struct pam_res
 	case PAM_PROMPT_ECHO_ON:
 		say(run, "%s: %s",
 		    msg->msg_style == PAM_PROMPT_ECHO_ON ? "prompt-on" : "prompt-off", msg->msg);
-		if (run->next_answer >= run->plan->answer_count)
-			return PAM_CONV_ERR;
-		reply->resp = strdup(run->plan->answers[run->next_answer++]);
-		return reply->resp ? PAM_SUCCESS : PAM_BUF_ERR;
+		reply->resp = next_answer(run);
+		return reply->resp ? PAM_SUCCESS : PAM_CONV_ERR;
 	case PAM_ERROR_MSG:
 		say(run, "error: %s", msg->msg);
 		return PAM_SUCCESS;
@@ -413,6 +442,9 @@ static bool apply(struct plan *plan, int option, const char *value)
 		return true;
 	case 'A':
 		return read_answers(plan, atoi(value));
+	case 'D':
+		plan->ask_fd = atoi(value);
+		return true;
 	case 'q':
 		plan->flags |= PAM_SILENT;
 		return true;
@@ -450,6 +482,7 @@ static bool parse_options(int argc, char **argv, struct plan *plan)
 		{ "sigchld", required_argument, NULL, 't' },
 		{ "answer", required_argument, NULL, 'a' },
 		{ "answers-fd", required_argument, NULL, 'A' },
+		{ "ask-fd", required_argument, NULL, 'D' },
 		{ "silent", no_argument, NULL, 'q' },
 		{ "noconv", no_argument, NULL, 'n' },
 		{ "setuid-of", required_argument, NULL, 'S' },
@@ -476,9 +509,12 @@ static bool parse_options(int argc, char **argv, struct plan *plan)
 
 int main(int argc, char **argv)
 {
-	struct plan plan = {
-		.phases = "auth", .threads = 1, .repeat = 1, .setuid_of = -1, .run_as = -1
-	};
+	struct plan plan = { .phases = "auth",
+			     .threads = 1,
+			     .repeat = 1,
+			     .setuid_of = -1,
+			     .run_as = -1,
+			     .ask_fd = -1 };
 	if (!parse_options(argc, argv, &plan) || (plan.sigchld && !set_sigchld(plan.sigchld))) {
 		fputs(usage, stderr);
 		return 1;
