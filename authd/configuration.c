@@ -24,6 +24,7 @@
 #include "lib/wire/msg.h"
 
 #define PEM_FILE_MAX (1024 * 1024)
+#define HINTS_MAX    16384 /* bytes of the names in CertificateRequest */
 
 static const struct mtls_file_trust public_file = { .owner = 0 };
 
@@ -66,18 +67,49 @@ static int check_listen(const struct configuration *c, struct mtls_diag *diag)
 	return r;
 }
 
+/* The next anchor of people's CAs at or behind *@index, which is set to the one behind it. */
+static const struct mtls_cert *next_user_ca(const struct mtls_anchors *anchors, size_t *index)
+{
+	enum mtls_role role = MTLS_ROLE_HOST;
+
+	for (;;) {
+		const struct mtls_cert *ca = mtls_anchors_cert(anchors, (*index)++, &role);
+		if (!ca || role == MTLS_ROLE_USER)
+			return ca;
+	}
+}
+
+static bool hints_fit(const struct mtls_anchors *anchors)
+{
+	const struct mtls_cert *ca;
+	size_t index = 0, total = 0, len;
+
+	while ((ca = next_user_ca(anchors, &index))) {
+		(void)mtls_cert_raw_subject(ca, &len);
+		total += 2 + len;
+	}
+	return total <= HINTS_MAX;
+}
+
 /*
- * The names of the anchors of both roles go into CertificateRequest, so that a client with several
- * certificates sends one that fits. A hint only: lib/verify decides.
+ * The names of people's CAs go into CertificateRequest. They are a hint only, lib/verify decides: a
+ * client with several certificates sends one that fits, and who is refused can be told whose
+ * certificate it takes. Half a list would make such clients keep back what is good, and one over 64
+ * KiB would fail every handshake, so it is all of them or none.
  */
 static int add_hints(struct configuration *c, struct mtls_diag *diag)
 {
-	size_t len = 0;
+	const struct mtls_cert *ca;
+	size_t index = 0, len;
 
-	for (size_t i = 0;; i++) {
-		const uint8_t *der = mtls_anchors_der(c->anchors, i, &len);
-		if (!der)
-			return 0;
+	if (!hints_fit(c->anchors)) {
+		mtls_log(MTLS_LOG_NOTICE,
+			 "the names of people's CAs are over %d bytes: clients are not told them",
+			 HINTS_MAX);
+		return 0;
+	}
+	while ((ca = next_user_ca(c->anchors, &index))) {
+		const uint8_t *der = mtls_cert_der(ca, &len);
 		gnutls_datum_t datum = datum_borrow(der, len);
 		int r = gnutls_certificate_set_x509_trust_mem(c->credentials, &datum,
 							      GNUTLS_X509_FMT_DER);
@@ -85,6 +117,7 @@ static int add_hints(struct configuration *c, struct mtls_diag *diag)
 			return mtls_diag_set(diag, MTLS_E_TLS, "trust anchor: %s",
 					     gnutls_strerror(r));
 	}
+	return 0;
 }
 
 static int load_key(struct configuration *c, struct mtls_diag *diag)

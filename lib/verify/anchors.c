@@ -271,6 +271,15 @@ int mtls_anchors_set_crl_policy(struct mtls_anchors *anchors, const char *ca_nam
 	return 0;
 }
 
+const struct mtls_cert *mtls_anchors_cert(const struct mtls_anchors *anchors, size_t index,
+					  enum mtls_role *ret_role)
+{
+	if (index >= anchors->anchor_count)
+		return NULL;
+	*ret_role = anchors->anchors[index].ca->role;
+	return anchors->anchors[index].cert;
+}
+
 const uint8_t *mtls_anchors_der(const struct mtls_anchors *anchors, size_t index, size_t *ret_len)
 {
 	if (index >= anchors->anchor_count)

@@ -64,8 +64,9 @@ int mtls_anchors_crl_times(const struct mtls_anchors *anchors, const char *ca_na
 int mtls_anchors_set_crl_policy(struct mtls_anchors *anchors, const char *ca_name,
 				enum mtls_verify_crl policy);
 
-/* The anchors' DER certificates, for CertificateRequest's list: @index from 0; NULL behind the end.
- */
+/* The anchors, and their DER certificates: @index from 0; NULL behind the end. Borrowed. */
+const struct mtls_cert *mtls_anchors_cert(const struct mtls_anchors *anchors, size_t index,
+					  enum mtls_role *ret_role);
 const uint8_t *mtls_anchors_der(const struct mtls_anchors *anchors, size_t index, size_t *ret_len);
 
 struct mtls_verify_bounds {

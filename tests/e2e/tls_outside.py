@@ -55,6 +55,13 @@ def crowded_leaf(path, key, count, copies):
     pki.write(path, pem * copies)
 
 
+def accepted(text):
+    """The names that openssl s_client saw in CertificateRequest."""
+    after = text.partition("Acceptable client certificate CA names\n")[2]
+    names = after.partition("\nRequested Signature Algorithms")[0]
+    return names.split("\n") if names else []
+
+
 class Outside:
     def __init__(self, out, alone):
         self.out, self.alone = out, alone
@@ -72,6 +79,10 @@ class Outside:
                         f"got {got}, want {want}; records {tokens}, want {wanted}")
         self.alone.audit.mark()
         return records[-1] if records else {}
+
+    def restart(self):
+        self.alone.daemon.stop()
+        self.alone.daemon.start()
 
     def login(self):
         return wire.outcome(self.path, self.context("bob"), GOOD)
@@ -188,6 +199,26 @@ class Outside:
                 file.write(one + other * (count - 1))
             got = wire.outcome(self.path, wire.context(chain, self.alone.at("bob.key")), GOOD)
             self.check(name, got, "alert bad certificate", "certificate-bounds")
+
+    def hints(self):
+        """Whose certificates are taken, said in CertificateRequest: people's CAs only, and all or none."""
+        text = self.s_client("-tls1_3", *self.credential("bob"), "-alpn", wire.ALPN)
+        self.check("people's CAs are named to clients", accepted(text), ["O = Example, CN = User CA"],
+                   "timeout")
+        many, key = self.alone.at("many.pem"), self.alone.at("user-ca.key")
+        with open(many, "w", encoding="utf-8") as file:
+            for number in range(130):
+                subject = f"/CN={number}" + "".join(f"/OU={unit}{'x' * 60}" for unit in range(8))
+                file.write(subprocess.run(["openssl", "req", "-x509", "-key", key, "-subj", subject],
+                                          check=True, stdout=subprocess.PIPE).stdout.decode())
+        self.alone.write_settings({**self.alone.cas, "many": {"role": "user", "files": many}})
+        self.restart()
+        self.check("names of more than 64 KiB hinder no login", self.login(), reason("allowed"),
+                   "allowed")
+        text = self.s_client("-tls1_3", *self.credential("bob"), "-alpn", wire.ALPN)
+        self.check("too many names: none is told", accepted(text), [], "timeout")
+        self.alone.write_settings()
+        self.restart()
 
     def huge(self):
         """A leaf with a 16,384-bit key and exponent costs milliseconds."""
@@ -449,6 +480,7 @@ def test(out):
             part()
         out.result(alone.worker() == worker, "one worker lived through all of it",
                    alone.daemon.log.lines())
+        outside.hints()
     finally:
         status = alone.daemon.stop()
     out.result(status == 0, "the daemon ends as asked", alone.daemon.log.lines())

@@ -188,6 +188,15 @@ static void anchors_have_one_place(void **state)
 	assert_non_null(mtls_anchors_der(anchors, 3, &len));
 	assert_null(mtls_anchors_der(anchors, 4, &len));
 
+	static const enum mtls_role roles[] = { MTLS_ROLE_USER, MTLS_ROLE_HOST, MTLS_ROLE_USER,
+						MTLS_ROLE_USER };
+	for (size_t i = 0; i < MTLS_COUNT(roles); i++) {
+		enum mtls_role role = 99;
+		assert_non_null(mtls_anchors_cert(anchors, i, &role));
+		assert_int_equal(role, roles[i]);
+	}
+	assert_null(mtls_anchors_cert(anchors, MTLS_COUNT(roles), &(enum mtls_role){ 0 }));
+
 	const uint8_t *text = (const uint8_t *)"-----BEGIN CERTIFICATE-----\nAAAA\n";
 	assert_int_equal(mtls_anchors_add_pem(anchors, MTLS_ROLE_USER, "x", text, 30, NULL),
 			 MTLS_E_SYNTAX);
