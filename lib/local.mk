@@ -16,3 +16,4 @@ include lib/mapping/local.mk
 include lib/trust/local.mk
 include lib/client/local.mk
 include lib/rescue/local.mk
+include lib/token/local.mk

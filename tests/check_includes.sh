@@ -23,14 +23,15 @@ lib/verify:lib/base lib/cert lib/wire
 lib/audit:lib/base
 lib/mapping:lib/base lib/name lib/wire lib/cert
 lib/trust:lib/base lib/settings lib/verify lib/wire
+lib/token:lib/base lib/wire
 lib/client:lib/base lib/name lib/wire lib/tls lib/settings signer
-signer:lib/base lib/wire lib/tls lib/conf lib/cert
+signer:lib/base lib/wire lib/tls lib/conf lib/cert lib/token
 pam_mtls:lib/base lib/name lib/settings lib/wire lib/client signer
 pam_mtls_rescue:lib/base lib/rescue pam_mtls
 nss_mtls:lib/base lib/name lib/acctdb
 authd:lib/base lib/service lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/mapping lib/trust lib/audit lib/control
 accountd:lib/base lib/service lib/name lib/wire lib/conf lib/settings lib/acctdb lib/roster lib/control
-tools:lib/base lib/service lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/mapping lib/trust lib/audit lib/client lib/acctdb lib/rescue lib/roster lib/control lib/pamstack signer
+tools:lib/base lib/service lib/name lib/wire lib/conf lib/settings lib/tls lib/cert lib/verify lib/mapping lib/trust lib/audit lib/client lib/acctdb lib/rescue lib/roster lib/control lib/pamstack lib/token signer
 '
 # library header pattern: the only folders that may include it
 owners='
@@ -42,6 +43,7 @@ sqlite3.h:accountd tests/unit
 seccomp.h:authd signer accountd
 crypt.h:lib/rescue
 openssl/:bench
+p11-kit/:lib/token tests/unit
 security/pam_:pam_mtls pam_mtls_rescue tools tests bench
 '
 n=0
