@@ -43,7 +43,7 @@ sqlite3.h:accountd tests/unit
 seccomp.h:authd signer accountd
 crypt.h:lib/rescue
 openssl/:bench
-p11-kit/:lib/token tests/unit
+p11-kit/:lib/token tests/unit tests/e2e
 security/pam_:pam_mtls pam_mtls_rescue tools tests bench
 '
 n=0

@@ -76,6 +76,7 @@ def new_key(path, kind="P-256"):
     options = {
         "P-256": ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
         "P-384": ["EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+        "P-521": ["EC", "-pkeyopt", "ec_paramgen_curve:P-521"],
         "Ed25519": ["ED25519"],
         "RSA-1024": ["RSA", "-pkeyopt", "rsa_keygen_bits:1024"],
         "RSA-2048": ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
@@ -248,7 +249,7 @@ class Pki:
                      protect(key, self.at(name + ".enc")))
         key = new_key(self.at("short.key"), "RSA-1024")
         self.add("short-rsa", self.user_ca, key=key, protected=protect(key, self.at("short.enc")))
-        for kind in ("P-384", "Ed25519", "RSA-2048"):
+        for kind in ("P-384", "P-521", "Ed25519", "RSA-2048"):
             key = new_key(self.at(kind + ".key"), kind)
             self.add(kind, self.user_ca, key=key, protected=protect(key, self.at(kind + ".enc")))
         key = huge_rsa_key(self.at("huge.key"))

@@ -19,6 +19,12 @@ tests_e2e_libnss_hang_la_SOURCES = %D%/nss_hang.c
 tests_e2e_libnss_hang_la_CFLAGS = $(tests_e2e_libasan_shim_la_CFLAGS)
 tests_e2e_libnss_hang_la_LDFLAGS = $(tests_e2e_libasan_shim_la_LDFLAGS)
 
+# A PKCS#11 module with faults.
+check_LTLIBRARIES += %D%/libevil_p11.la
+tests_e2e_libevil_p11_la_SOURCES = %D%/evil_p11.c
+tests_e2e_libevil_p11_la_CFLAGS = $(P11KIT_CFLAGS) $(tests_e2e_libasan_shim_la_CFLAGS)
+tests_e2e_libevil_p11_la_LDFLAGS = $(tests_e2e_libasan_shim_la_LDFLAGS)
+
 # Ends mtlsctl between two steps.
 check_LTLIBRARIES += %D%/libkill_at.la
 tests_e2e_libkill_at_la_SOURCES = %D%/kill_at.c
@@ -57,6 +63,7 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	%D%/lib/accountd.py \
 	%D%/lib/attempt.py \
 	%D%/lib/authd.py \
+	%D%/lib/cards.py \
 	%D%/lib/control.py \
 	%D%/lib/enable.py \
 	%D%/lib/gate.py \

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Programs that a person enters by: real login, su, sudo, and the small PAM host."""
+"""
+Programs that a person enters by: real login, su, sudo, and the small PAM host. What is typed may be a
+function, which is called when its prompt stands there; `more` are further prompts with their replies.
+"""
+import os
 import pwd
+import re
 import subprocess
+import threading
 
 from lib import terminal
 from lib.world import PROGRAMS, PASSPHRASE
 
-SECRET = r"(?i)passphrase[^\n]*: ?"
+SECRET = r"(?i)(?:passphrase|\bPIN for )[^\n]*: ?"
 ENTERED = "ENTERED uid="
 READY = "ready> "
 
@@ -30,25 +36,30 @@ class Host:
     def secret(self, passphrase):
         return [(SECRET, passphrase, True)]
 
-    def enter(self, person, passphrase=PASSPHRASE, target=None):
+    def enter(self, person, passphrase=PASSPHRASE, target=None, more=(), environment=None):
         raise NotImplementedError
+
+    def answers(self, passphrase, more):
+        return [(pattern, reply, False) for pattern, reply in more] + self.secret(passphrase)
 
 
 class Sudo(Host):
     name = service = "sudo"
 
-    def enter(self, person, passphrase=PASSPHRASE, target=None):
+    def enter(self, person, passphrase=PASSPHRASE, target=None, more=(), environment=None):
         command = ["sudo", "-k", "-u", target or "root", "--", PROGRAMS + "/entered"]
-        done = terminal.converse(command, self.secret(passphrase), user=person)
+        done = terminal.converse(command, self.answers(passphrase, more), person,
+                                 environment)
         return Outcome(done.text, done.status)
 
 
 class Su(Host):
     name = service = "su"
 
-    def enter(self, person, passphrase=PASSPHRASE, target=None):
+    def enter(self, person, passphrase=PASSPHRASE, target=None, more=(), environment=None):
         command = ["su", target or person, "-c", PROGRAMS + "/entered"]
-        done = terminal.converse(command, self.secret(passphrase), user=person)
+        done = terminal.converse(command, self.answers(passphrase, more), person,
+                                 environment)
         return Outcome(done.text, done.status)
 
 
@@ -57,10 +68,10 @@ class Login(Host):
 
     name = service = "login"
 
-    def enter(self, person, passphrase=PASSPHRASE, target=None):
-        answers = [(r"login: $", target or person, False)] + self.secret(passphrase)
+    def enter(self, person, passphrase=PASSPHRASE, target=None, more=(), environment=None):
+        answers = [(r"login: $", target or person, False)] + self.answers(passphrase, more)
         answers.append((READY, PROGRAMS + "/entered; exit", False))
-        done = terminal.converse(["login"], answers)
+        done = terminal.converse(["login"], answers, environment=environment)
         return Outcome(done.text, done.status)
 
 
@@ -85,13 +96,45 @@ class PamHost(Host):
             command += [self.KINDS[self.kind], str(pwd.getpwnam(person).pw_uid)]
         return command + list(extra)
 
-    def enter(self, person, passphrase=PASSPHRASE, target=None, extra=(), environment=None):
-        extra = ["--answer", passphrase] + list(extra)
+    def enter(self, person, passphrase=PASSPHRASE, target=None, more=(), environment=None,
+              extra=()):
         env = dict(terminal.clean_environment(person), **(environment or {}))
+        if more or callable(passphrase):
+            return self._converse(person, self.answers(passphrase, more), target, extra, env)
+        extra = ["--answer", passphrase] + list(extra)
         done = subprocess.run(self.command(person, target, extra), check=False, env=env, cwd="/",
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=terminal.DEADLINE)
         return self.outcome(done.stdout.decode("utf-8", "replace"), done.returncode)
+
+    def _converse(self, person, answers, target, extra, env):
+        """With prompts that are looked at before they are answered."""
+        reader, writer = os.pipe()
+        command = self.command(person, target, ["--ask-fd", str(reader), *extra])
+        with subprocess.Popen(command, env=env, cwd="/", pass_fds=[reader], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            os.close(reader)
+            timer = threading.Timer(terminal.DEADLINE, process.kill)
+            timer.start()
+            text = ""
+            for line in process.stdout:
+                line = line.decode("utf-8", "replace")
+                text += line
+                if line.startswith("prompt-"):
+                    self._reply(writer, line, answers)
+            timer.cancel()
+            os.close(writer)
+            return self.outcome(text, process.wait())
+
+    @staticmethod
+    def _reply(writer, line, answers):
+        for answer in answers:
+            if re.search(answer[0].rstrip("$"), line):
+                answers.remove(answer)
+                reply = answer[1]() if callable(answer[1]) else answer[1]
+                os.write(writer, reply.encode() + b"\n")
+                return
+        raise RuntimeError(f"no answer to {line!r}")
 
     def outcome(self, text, status):
         wanted = self.phases.split(",")

@@ -245,6 +245,16 @@ def put_key(module, session, path, ident, label, **changes):
     module.create(session, {**values, **private_values(path), **changes})
 
 
+def put_public_key(module, session, path, ident, label):
+    """The public half, which is readable without a PIN, of a private key of an elliptic curve."""
+    spki = pki.openssl("pkey", "-in", path, "-pubout", "-outform", "DER")
+    algorithm, bits = [part[1] for part in parts(parts(spki)[0][1])]
+    module.create(session, {
+        "class": CKO_PUBLIC, "token": True, "private": False, "verify": True, "id": ident,
+        "label": label, "key_type": CKK["EC"], "ec_params": parts(algorithm)[1][2],
+        "ec_point": pki.der(4, bits[1:])})
+
+
 def put_certificate(module, session, der, ident, label, **changes):
     """A certificate; what is none gets fields that say nothing."""
     try:

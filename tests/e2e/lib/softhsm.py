@@ -29,7 +29,7 @@ class Readers:
         if not inside():
             raise RuntimeError("not in a private root")
         self.path = module()
-        self.away = {}  # label: where its folder is meanwhile
+        self.cards = {}  # label: Card
         os.makedirs(FOLDER)
         os.makedirs(FOLDER + ".away")
         os.makedirs(os.path.dirname(CONF), exist_ok=True)
@@ -60,7 +60,14 @@ class Readers:
         card = Card(self, label, pin)
         (name,) = set(os.listdir(FOLDER)) - before
         card.folder = os.path.join(FOLDER, name)
+        self.cards[label] = card
         return card
+
+    def clear(self):
+        """No card in any reader."""
+        for card in self.cards.values():
+            card.discard()
+        self.cards = {}
 
 
 class Card:
@@ -83,6 +90,11 @@ class Card:
             for path in certificates:
                 p11.put_certificate(module, session, p11.of_pem(path), ident, label)
         self.change(work)
+        return self
+
+    def put_public(self, key, ident=b"\x01", label="login"):
+        """The public half of a key beside it, as cards without a certificate have it."""
+        self.change(lambda m, s: p11.put_public_key(m, s, key, ident, label))
         return self
 
     def put_bytes(self, der, ident=b"\x01", label="login"):

@@ -188,7 +188,7 @@ class World:
         for name, certificate in (("alice", "alice"), ("bob", "good"), ("carol", "carol")):
             self.bind(name, certificate)
         run("mtlsctl", "bind", "add", "alice", "subject:CN=alice,O=Example")
-        for kind in ("P-384", "Ed25519", "RSA-2048", "huge-rsa"):
+        for kind in ("P-384", "P-521", "Ed25519", "RSA-2048", "huge-rsa"):
             self.bind("bob", kind)
         for name in PEOPLE[:3]:
             self.give(name, {"bob": "good"}.get(name, name))
