@@ -14,15 +14,13 @@
 #include "lib/base/file.h"
 #include "lib/base/str.h"
 #include "signer/beside.h"
-#include "signer/intake_parts.h"
 #include "signer/source.h"
 
-#define DIGEST_NAME_LEN (2 * INTAKE_KEY_ID_LEN)
-#define ASKED_MAX       64 /* keys that were looked for in certs.d */
+#define DIGEST_NAME_LEN (2 * LEAF_KEY_ID_LEN)
+#define ASKED_MAX       1024 /* keys that were looked for in certs.d */
 
 struct found {
-	gnutls_x509_crt_t cert; /* owned */
-	uint8_t key_id[INTAKE_KEY_ID_LEN];
+	struct leaf *leaf; /* owned */
 	size_t file;
 };
 
@@ -37,7 +35,7 @@ struct beside {
 	bool *used;   /* for each */
 	size_t file_count;
 	bool by_digest; /* there are files that are opened when they are looked for */
-	uint8_t asked[ASKED_MAX][INTAKE_KEY_ID_LEN];
+	uint8_t asked[ASKED_MAX][LEAF_KEY_ID_LEN];
 	size_t asked_count;
 };
 
@@ -46,7 +44,7 @@ void beside_free(struct beside *beside)
 	if (!beside)
 		return;
 	for (size_t i = 0; i < beside->cert_count; i++)
-		gnutls_x509_crt_deinit(beside->certs[i].cert);
+		leaf_free(beside->certs[i].leaf);
 	for (size_t i = 0; i < beside->file_count; i++)
 		free(beside->files[i]);
 	free(beside->certs);
@@ -71,11 +69,11 @@ static int grow_files(struct beside *beside)
 	return 0;
 }
 
-/* All certificates of @parts, or none. */
-static int take_certs(struct beside *beside, const char *path, struct parts *parts,
+/* All certificates of @list, or none. */
+static int take_certs(struct beside *beside, const char *path, struct leaf_list *list,
 		      struct mtls_diag *diag)
 {
-	size_t count = beside->cert_count + parts->cert_count;
+	size_t count = beside->cert_count + list->count;
 	if (count > BESIDE_CERTS_MAX)
 		return mtls_diag_set(diag, MTLS_E_LIMIT,
 				     "there are more than %d certificates beside the keys",
@@ -89,34 +87,30 @@ static int take_certs(struct beside *beside, const char *path, struct parts *par
 	_cleanup_free_ char *copy = strdup(path);
 	if (!copy)
 		return -ENOMEM;
-	for (size_t i = 0; i < parts->cert_count; i++) {
-		struct found *found = &certs[beside->cert_count + i];
-		*found = (struct found){ .cert = parts->certs[i], .file = beside->file_count };
-		if (!parts_cert_key_id(parts->certs[i], found->key_id))
-			return mtls_diag_set(diag, MTLS_E_UNSUPPORTED,
-					     "a certificate's key cannot be read");
-	}
+	for (size_t i = 0; i < list->count; i++)
+		certs[beside->cert_count + i] =
+			(struct found){ .leaf = list->leaf[i], .file = beside->file_count };
 	beside->used[beside->file_count] = false;
 	beside->files[beside->file_count++] = MTLS_TAKE(copy);
 	beside->cert_count = count;
-	parts->cert_count = 0; /* ours now */
+	list->count = 0; /* ours now */
 	return 0;
 }
 
 int beside_add(struct beside *beside, const char *path, const uint8_t *data, size_t len,
 	       struct mtls_diag *diag)
 {
-	_cleanup_(parts_done) struct parts parts = { .cert_count = 0 };
+	_cleanup_(leaf_list_done) struct leaf_list list = { .count = 0 };
 
 	if (len == 0)
 		return mtls_diag_set(diag, MTLS_E_SYNTAX, "it is empty");
-	if (intake_is_secret(data, len))
+	if (!leaf_is_public(data, len))
 		return mtls_diag_set(diag, MTLS_E_UNTRUSTED,
 				     "it holds a private key, or no certificate at all");
-	int r = parts_from_certs(data, len, &parts, diag);
-	if (r >= 0 && !parts.cert_count)
+	int r = leaf_list_read(data, len, &list, diag);
+	if (r >= 0 && !list.count)
 		return mtls_diag_set(diag, MTLS_E_SYNTAX, "no certificate in it");
-	return r < 0 ? r : take_certs(beside, path, &parts, diag);
+	return r < 0 ? r : take_certs(beside, path, &list, diag);
 }
 
 /* --- the administrator's folder --- */
@@ -131,7 +125,7 @@ static void remark(const struct beside *beside, const char *path, int err,
 static int read_file(struct beside *beside, const char *name)
 {
 	const struct mtls_file_trust trust = { .owner = beside->owner };
-	_cleanup_buf_ struct mtls_buf data = MTLS_BUF(INTAKE_FILE_MAX);
+	_cleanup_buf_ struct mtls_buf data = MTLS_BUF(LEAF_FILE_MAX);
 	struct mtls_diag diag = { 0 };
 	char path[PATH_MAX];
 
@@ -220,12 +214,12 @@ static void look_up(struct beside *beside, const uint8_t *key_id)
 	char name[DIGEST_NAME_LEN + sizeof(".crt")];
 
 	for (size_t i = 0; i < beside->asked_count; i++)
-		if (memcmp(beside->asked[i], key_id, INTAKE_KEY_ID_LEN) == 0)
+		if (memcmp(beside->asked[i], key_id, LEAF_KEY_ID_LEN) == 0)
 			return;
 	if (beside->asked_count >= ASKED_MAX)
 		return;
-	memcpy(beside->asked[beside->asked_count++], key_id, INTAKE_KEY_ID_LEN);
-	mtls_hex_encode(key_id, INTAKE_KEY_ID_LEN, name);
+	memcpy(beside->asked[beside->asked_count++], key_id, LEAF_KEY_ID_LEN);
+	mtls_hex_encode(key_id, LEAF_KEY_ID_LEN, name);
 	memcpy(name + DIGEST_NAME_LEN, ".crt", sizeof(".crt"));
 	(void)read_file(beside, name); /* short of memory: as if it were not there */
 }
@@ -237,20 +231,25 @@ bool beside_any(const struct beside *beside)
 	return beside->cert_count || beside->by_digest;
 }
 
+static bool is_of_key(const struct found *found, const uint8_t *key_id)
+{
+	return memcmp(found->leaf->key_id, key_id, LEAF_KEY_ID_LEN) == 0;
+}
+
 static const struct found *best_of(const struct beside *beside, const uint8_t *key_id, int64_t now)
 {
 	const struct found *best = NULL;
 
 	for (size_t i = 0; i < beside->cert_count; i++) {
 		const struct found *found = &beside->certs[i];
-		if (memcmp(found->key_id, key_id, INTAKE_KEY_ID_LEN) == 0 &&
-		    (!best || parts_cert_better(found->cert, best->cert, now)))
+		if (is_of_key(found, key_id) && leaf_usable(found->leaf) &&
+		    (!best || leaf_better(found->leaf, best->leaf, now)))
 			best = found;
 	}
 	return best;
 }
 
-size_t beside_find(void *ctx, const uint8_t *key_id, int64_t now, gnutls_x509_crt_t *certs,
+size_t beside_find(void *ctx, const uint8_t *key_id, int64_t now, const struct leaf **certs,
 		   size_t room)
 {
 	struct beside *beside = ctx;
@@ -259,16 +258,17 @@ size_t beside_find(void *ctx, const uint8_t *key_id, int64_t now, gnutls_x509_cr
 	if (beside->by_digest)
 		look_up(beside, key_id);
 	const struct found *best = best_of(beside, key_id, now);
-	if (!best)
+	if (!best || !room)
 		return 0;
+	certs[count++] = best->leaf;
 	for (size_t i = 0; i < beside->cert_count; i++) {
 		const struct found *found = &beside->certs[i];
 		/* An older certificate of the key is not one without a key. */
-		if (memcmp(found->key_id, key_id, INTAKE_KEY_ID_LEN) == 0)
+		if (is_of_key(found, key_id))
 			beside->used[found->file] = true;
 		/* With what lies in the same file: the issuers. */
-		if (found->file == best->file && count < room)
-			certs[count++] = found->cert;
+		if (found->file == best->file && found != best && count < room)
+			certs[count++] = found->leaf;
 	}
 	return count;
 }

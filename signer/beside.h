@@ -16,7 +16,7 @@
 #include <sys/types.h>
 
 #include "lib/base/cleanup.h"
-#include "signer/intake.h"
+#include "signer/leaf.h"
 
 #define BESIDE_NAMED_MAX 64  /* files of certs.d without a key's digest as their name */
 #define BESIDE_CERTS_MAX 512 /* certificates in all */
@@ -49,8 +49,12 @@ int beside_add(struct beside *beside, const char *path, const uint8_t *data, siz
 /* Whether there may be a certificate for a key that is not known yet. */
 bool beside_any(const struct beside *beside);
 
-/* For struct intake_input: @ctx is a struct beside. */
-size_t beside_find(void *ctx, const uint8_t *key_id, int64_t now, gnutls_x509_crt_t *certs,
+/*
+ * The best usable certificate of this key (leaf_better()), and behind it the others of its file:
+ * the issuers. Borrowed, at most @room; returns their number. For struct intake_input: @ctx is a
+ * struct beside.
+ */
+size_t beside_find(void *ctx, const uint8_t *key_id, int64_t now, const struct leaf **certs,
 		   size_t room);
 
 /* Whether a certificate of this file was found for a key. */

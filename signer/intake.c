@@ -11,6 +11,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/str.h"
 #include "signer/intake_parts.h"
+#include "signer/pem.h"
 
 #define TEXT_MAX 256 /* bytes of label and issuer on the wire */
 
@@ -43,11 +44,8 @@ int parts_error(int code, struct mtls_diag *diag, const char *what)
 	return mtls_diag_set(diag, err, "%s cannot be read: %s", what, gnutls_strerror(code));
 }
 
-int parts_add_cert(struct parts *parts, const gnutls_datum_t *der, struct mtls_diag *diag)
+static int import_cert(const gnutls_datum_t *der, gnutls_x509_crt_t *ret, struct mtls_diag *diag)
 {
-	if (parts->cert_count >= PARTS_CERTS_MAX)
-		return mtls_diag_set(diag, MTLS_E_LIMIT, "it holds more than %d certificates",
-				     PARTS_CERTS_MAX);
 	gnutls_x509_crt_t cert = NULL;
 	int r = gnutls_x509_crt_init(&cert);
 	if (r < 0)
@@ -57,8 +55,19 @@ int parts_add_cert(struct parts *parts, const gnutls_datum_t *der, struct mtls_d
 		gnutls_x509_crt_deinit(cert);
 		return parts_error(r, diag, "a certificate");
 	}
-	parts->certs[parts->cert_count++] = cert;
+	*ret = cert;
 	return 0;
+}
+
+int parts_add_cert(struct parts *parts, const gnutls_datum_t *der, struct mtls_diag *diag)
+{
+	if (parts->cert_count >= PARTS_CERTS_MAX)
+		return mtls_diag_set(diag, MTLS_E_LIMIT, "it holds more than %d certificates",
+				     PARTS_CERTS_MAX);
+	int r = import_cert(der, &parts->certs[parts->cert_count], diag);
+	if (r >= 0)
+		parts->cert_count++;
+	return r;
 }
 
 /* So that damage is told from a wrong passphrase before one is asked for. */
@@ -174,7 +183,7 @@ static enum mtls_key_type type_of(gnutls_x509_crt_t cert)
 	return 0;
 }
 
-bool parts_cert_key_id(gnutls_x509_crt_t cert, uint8_t *out)
+static bool cert_key_id(gnutls_x509_crt_t cert, uint8_t *out)
 {
 	size_t size = INTAKE_KEY_ID_LEN;
 
@@ -188,7 +197,7 @@ static bool valid_at(gnutls_x509_crt_t cert, int64_t now)
 	       gnutls_x509_crt_get_expiration_time(cert) >= now;
 }
 
-bool parts_cert_better(gnutls_x509_crt_t a, gnutls_x509_crt_t b, int64_t now)
+static bool cert_better(gnutls_x509_crt_t a, gnutls_x509_crt_t b, int64_t now)
 {
 	bool a_valid = valid_at(a, now), b_valid = valid_at(b, now);
 
@@ -209,7 +218,7 @@ static bool find_key_id(const struct parts *parts, uint8_t *out)
 		return gnutls_x509_privkey_get_key_id(parts->key, GNUTLS_KEYID_USE_SHA256, out,
 						      &size) >= 0 &&
 		       size == INTAKE_KEY_ID_LEN;
-	return parts->cert_count && parts_cert_key_id(parts->certs[0], out);
+	return parts->cert_count && cert_key_id(parts->certs[0], out);
 }
 
 /* The key's certificate, the best of several. NULL: none is the key's. */
@@ -221,8 +230,8 @@ static gnutls_x509_crt_t find_leaf(const struct parts *parts, int64_t now)
 	if (!find_key_id(parts, wanted))
 		return NULL;
 	for (size_t i = 0; i < parts->cert_count; i++)
-		if (parts_cert_key_id(parts->certs[i], id) && memcmp(id, wanted, sizeof(id)) == 0 &&
-		    (!best || parts_cert_better(parts->certs[i], best, now)))
+		if (cert_key_id(parts->certs[i], id) && memcmp(id, wanted, sizeof(id)) == 0 &&
+		    (!best || cert_better(parts->certs[i], best, now)))
 			best = parts->certs[i];
 	return best;
 }
@@ -301,30 +310,13 @@ static int take_key(struct intake *intake, struct parts *parts, struct mtls_diag
 	return 0;
 }
 
-static int copy_cert(gnutls_x509_crt_t cert, gnutls_x509_crt_t *ret, struct mtls_diag *diag)
+/*
+ * What lies beside the key, as soon as it is known which key it is. It is somebody else's file: one
+ * that GnuTLS does not take is as if it were not there.
+ */
+static int add_beside(const struct intake_input *input, struct parts *parts)
 {
-	gnutls_datum_t der = { NULL, 0 };
-	gnutls_x509_crt_t copy = NULL;
-	int r = gnutls_x509_crt_export2(cert, GNUTLS_X509_FMT_DER, &der);
-
-	if (r >= 0)
-		r = gnutls_x509_crt_init(&copy);
-	if (r >= 0)
-		r = gnutls_x509_crt_import(copy, &der, GNUTLS_X509_FMT_DER);
-	gnutls_free(der.data);
-	if (r < 0) {
-		if (copy)
-			gnutls_x509_crt_deinit(copy);
-		return parts_error(r, diag, "a certificate");
-	}
-	*ret = copy;
-	return 0;
-}
-
-/* What lies beside the key, as soon as it is known which key it is. */
-static int add_beside(const struct intake_input *input, struct parts *parts, struct mtls_diag *diag)
-{
-	gnutls_x509_crt_t certs[PARTS_BESIDE_MAX];
+	const struct leaf *certs[PARTS_BESIDE_MAX];
 	uint8_t key_id[INTAKE_KEY_ID_LEN];
 
 	if (!input->beside || !find_key_id(parts, key_id))
@@ -332,10 +324,12 @@ static int add_beside(const struct intake_input *input, struct parts *parts, str
 	size_t count =
 		input->beside(input->beside_ctx, key_id, input->now, certs, MTLS_COUNT(certs));
 	for (size_t i = 0; i < count; i++) {
-		int r = copy_cert(certs[i], &parts->certs[parts->cert_count], diag);
-		if (r < 0)
+		const gnutls_datum_t der = { certs[i]->der, (unsigned int)certs[i]->der_len };
+		int r = import_cert(&der, &parts->certs[parts->cert_count], NULL);
+		if (r == -ENOMEM)
 			return r;
-		parts->cert_count++;
+		if (r >= 0)
+			parts->cert_count++;
 	}
 	return 0;
 }
@@ -347,7 +341,7 @@ static int assemble(const struct intake_input *input, struct parts *parts, struc
 		return mtls_diag_set(diag, MTLS_E_NOTFOUND, "no private key in it");
 	if (!parts->cert_count && parts->locked && input->beside_any)
 		parts->hidden = true;
-	int r = add_beside(input, parts, diag);
+	int r = add_beside(input, parts);
 	if (r < 0)
 		return r;
 	if (!parts->cert_count && !parts->hidden)
@@ -381,25 +375,12 @@ static bool is_der_cert(const uint8_t *data, size_t len)
 
 bool intake_lacks_key(const uint8_t *data, size_t len)
 {
-	struct pem_key found;
-
-	if (!pem_is(data, len))
-		return is_der_cert(data, len);
-	pem_find_key(data, len, &found);
-	return found.count == 0;
+	return pem_is(data, len) ? leaf_is_public(data, len) : is_der_cert(data, len);
 }
 
 bool intake_is_secret(const uint8_t *data, size_t len)
 {
 	return !intake_lacks_key(data, len);
-}
-
-int parts_from_certs(const uint8_t *data, size_t len, struct parts *parts, struct mtls_diag *diag)
-{
-	const gnutls_datum_t datum = { (unsigned char *)(uintptr_t)data, (unsigned int)len };
-
-	return pem_is(data, len) ? parts_certs_from_pem(&datum, parts, diag)
-				 : parts_add_cert(parts, &datum, diag);
 }
 
 static int read_parts(const struct intake_input *input, const char *secret, struct parts *parts,

@@ -16,17 +16,18 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/err.h"
 #include "lib/wire/msg.h"
+#include "signer/leaf.h"
 
-#define INTAKE_FILE_MAX       (128 * 1024) /* bytes of a file */
-#define INTAKE_ITERATIONS_MAX 10000000     /* of a key derivation: several seconds */
-#define INTAKE_KEY_ID_LEN     32           /* SHA-256 of a SubjectPublicKeyInfo */
+#define INTAKE_FILE_MAX       LEAF_FILE_MAX /* bytes of a file */
+#define INTAKE_ITERATIONS_MAX 10000000      /* of a key derivation: several seconds */
+#define INTAKE_KEY_ID_LEN     LEAF_KEY_ID_LEN
 
 /*
- * Certificates from elsewhere for the key of @key_id: the best of them (parts_cert_better()) and
- * its issuers, at most @room, which are borrowed. Returns their number.
+ * Certificates from elsewhere for the key of @key_id: the best of them (leaf_better()) and its
+ * issuers, at most @room, which are borrowed. Returns their number.
  */
 typedef size_t intake_beside(void *ctx, const uint8_t *key_id, int64_t now,
-			     gnutls_x509_crt_t *certs, size_t room);
+			     const struct leaf **certs, size_t room);
 
 /* What one credential is made of. All borrowed. */
 struct intake_input {

@@ -27,15 +27,6 @@ int parts_from_pem(const uint8_t *data, size_t len, const char *secret, uint32_t
 int parts_from_pkcs12(const uint8_t *data, size_t len, const char *secret, uint32_t iterations_max,
 		      struct parts *parts, struct mtls_diag *diag);
 
-/* Certificates in PEM, or one in DER; keys are passed over. Codes and @diag as intake_read(). */
-int parts_from_certs(const uint8_t *data, size_t len, struct parts *parts, struct mtls_diag *diag);
-
-/* SHA-256 of the SubjectPublicKeyInfo to @out[INTAKE_KEY_ID_LEN]; false: it cannot be read. */
-bool parts_cert_key_id(gnutls_x509_crt_t cert, uint8_t *out);
-
-/* Whether @a is to be preferred: valid now, then the newer one; else what ends later. */
-bool parts_cert_better(gnutls_x509_crt_t a, gnutls_x509_crt_t b, int64_t now);
-
 /* One certificate in DER at the end of the list. */
 int parts_add_cert(struct parts *parts, const gnutls_datum_t *der, struct mtls_diag *diag);
 
@@ -51,18 +42,5 @@ int parts_encrypted_pkcs8(const gnutls_datum_t *data, gnutls_x509_crt_fmt_t form
 int parts_error(int code, struct mtls_diag *diag, const char *what);
 
 void parts_done(struct parts *parts);
-
-/* The certificates of PEM text that has some; none is no error. */
-int parts_certs_from_pem(const gnutls_datum_t *data, struct parts *parts, struct mtls_diag *diag);
-
-/* The position of a private key block in PEM text, and how many there are. */
-struct pem_key {
-	gnutls_datum_t block; /* borrowed: from its BEGIN to behind its END line */
-	const char *label;    /* borrowed: e.g. "RSA PRIVATE KEY" */
-	size_t label_len;
-	size_t count;
-};
-void pem_find_key(const uint8_t *data, size_t len, struct pem_key *ret);
-bool pem_is(const uint8_t *data, size_t len);
 
 #endif

@@ -11,61 +11,25 @@
 
 #include "lib/base/cleanup.h"
 #include "signer/intake_parts.h"
+#include "signer/pem.h"
 
-static const char begin_mark[] = "-----BEGIN ";
-static const char dashes[] = "-----";
 static const char encrypted_header[] = "Proc-Type: 4,ENCRYPTED";
 
-static const uint8_t *find(const uint8_t *data, const uint8_t *end, const char *text)
+static bool contains(const uint8_t *data, size_t len, const char *text)
 {
-	return memmem(data, (size_t)(end - data), text, strlen(text));
+	return memmem(data, len, text, strlen(text)) != NULL;
 }
 
-bool pem_is(const uint8_t *data, size_t len)
+/* The first private key; returns how many there are. */
+static size_t find_key(const uint8_t *data, size_t len, struct pem_block *ret)
 {
-	return find(data, data + len, begin_mark) != NULL;
-}
+	struct pem_block block;
+	size_t pos = 0, count = 0;
 
-/* Behind the END line of @label, or @end. */
-static const uint8_t *block_end(const uint8_t *body, const uint8_t *end, const char *label,
-				size_t label_len)
-{
-	static const char end_mark[] = "-----END ";
-
-	while ((body = find(body, end, end_mark))) {
-		body += strlen(end_mark);
-		size_t rest = (size_t)(end - body);
-		if (rest >= label_len + strlen(dashes) && memcmp(body, label, label_len) == 0 &&
-		    memcmp(body + label_len, dashes, strlen(dashes)) == 0)
-			return body + label_len + strlen(dashes);
-	}
-	return end;
-}
-
-void pem_find_key(const uint8_t *data, size_t len, struct pem_key *ret)
-{
-	static const char suffix[] = "PRIVATE KEY";
-	const uint8_t *end = data + len;
-	const uint8_t *begin = data;
-
-	*ret = (struct pem_key){ .count = 0 };
-	while ((begin = find(begin, end, begin_mark))) {
-		const uint8_t *label = begin + strlen(begin_mark);
-		const uint8_t *stop = find(label, end, dashes);
-		if (!stop)
-			return;
-		size_t label_len = (size_t)(stop - label);
-		bool is_key = label_len >= strlen(suffix) &&
-			      memcmp(stop - strlen(suffix), suffix, strlen(suffix)) == 0;
-		if (is_key && ret->count++ == 0) {
-			const uint8_t *after = block_end(stop, end, (const char *)label, label_len);
-			ret->label = (const char *)label;
-			ret->label_len = label_len;
-			ret->block.data = (unsigned char *)(uintptr_t)begin;
-			ret->block.size = (unsigned int)(after - begin);
-		}
-		begin = stop;
-	}
+	while (pem_next(data, len, &pos, &block))
+		if (pem_label_is_key(&block) && count++ == 0)
+			*ret = block;
+	return count;
 }
 
 /* How one kind of block is read. Codes as parts_encrypted_pkcs8(). */
@@ -112,8 +76,7 @@ static int read_traditional(const struct key_input *input, gnutls_x509_privkey_t
 			    bool *ret_by_secret, struct mtls_diag *diag)
 {
 	_cleanup_(privkey_deinitp) gnutls_x509_privkey_t key = NULL;
-	const uint8_t *block = input->block.data;
-	bool encrypted = find(block, block + input->block.size, encrypted_header) != NULL;
+	bool encrypted = contains(input->block.data, input->block.size, encrypted_header);
 
 	if (encrypted && !input->secret)
 		return MTLS_E_NEEDSECRET;
@@ -153,25 +116,26 @@ static const struct {
 	{ "OPENSSH PRIVATE KEY", read_openssh },
 };
 
-static key_reader *reader_for(const struct pem_key *found)
+static key_reader *reader_for(const struct pem_block *found)
 {
 	for (size_t i = 0; i < MTLS_COUNT(readers); i++)
-		if (strlen(readers[i].label) == found->label_len &&
-		    memcmp(readers[i].label, found->label, found->label_len) == 0)
+		if (pem_label_is(found, readers[i].label))
 			return readers[i].read;
 	return NULL;
 }
 
-static int read_key(const struct pem_key *found, const char *secret, uint32_t iterations_max,
+static int read_key(const struct pem_block *found, const char *secret, uint32_t iterations_max,
 		    struct parts *parts, struct mtls_diag *diag)
 {
-	const struct key_input input = { found->block, secret, iterations_max };
+	const struct key_input input = {
+		.block = { (unsigned char *)(uintptr_t)found->whole,
+			   (unsigned int)found->whole_len },
+		.secret = secret,
+		.iterations_max = iterations_max,
+	};
 	key_reader *reader = reader_for(found);
 	bool by_secret = false;
 
-	if (found->count > 1)
-		return mtls_diag_set(diag, MTLS_E_UNSUPPORTED,
-				     "it holds %zu private keys, expected one", found->count);
 	if (!reader)
 		return mtls_diag_set(diag, MTLS_E_UNSUPPORTED, "'%.*s' is not supported",
 				     found->label_len > 60 ? 60 : (int)found->label_len,
@@ -187,14 +151,14 @@ static int read_key(const struct pem_key *found, const char *secret, uint32_t it
 	return 0;
 }
 
-int parts_certs_from_pem(const gnutls_datum_t *data, struct parts *parts, struct mtls_diag *diag)
+static int certs_from_pem(const gnutls_datum_t *data, struct parts *parts, struct mtls_diag *diag)
 {
 	unsigned int count = PARTS_CERTS_MAX;
 	static const char cert_mark[] = "-----BEGIN CERTIFICATE";
 	static const char x509_mark[] = "-----BEGIN X509 CERTIFICATE";
-	const uint8_t *end = data->data + data->size;
 
-	if (!find(data->data, end, cert_mark) && !find(data->data, end, x509_mark))
+	if (!contains(data->data, data->size, cert_mark) &&
+	    !contains(data->data, data->size, x509_mark))
 		return 0;
 	int r = gnutls_x509_crt_list_import(parts->certs, &count, data, GNUTLS_X509_FMT_PEM,
 					    GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED);
@@ -210,13 +174,16 @@ int parts_certs_from_pem(const gnutls_datum_t *data, struct parts *parts, struct
 int parts_from_pem(const uint8_t *data, size_t len, const char *secret, uint32_t iterations_max,
 		   struct parts *parts, struct mtls_diag *diag)
 {
-	struct pem_key found;
+	struct pem_block found = { .label = NULL };
 	const gnutls_datum_t datum = { (unsigned char *)(uintptr_t)data, (unsigned int)len };
+	size_t count = find_key(data, len, &found);
 
-	pem_find_key(data, len, &found);
-	parts->key_count += found.count;
-	int r = parts->cert_count ? 0 : parts_certs_from_pem(&datum, parts, diag);
-	if (r < 0 || !found.count)
+	parts->key_count += count;
+	int r = parts->cert_count ? 0 : certs_from_pem(&datum, parts, diag);
+	if (r < 0 || !count)
 		return r;
+	if (count > 1)
+		return mtls_diag_set(diag, MTLS_E_UNSUPPORTED,
+				     "it holds %zu private keys, expected one", count);
 	return read_key(&found, secret, iterations_max, parts, diag);
 }

@@ -19,16 +19,23 @@ if WIPING_FREE
 SIGNER_PROGRAM += %D%/wiping_free.c
 endif
 
+# Certificates, for every source: without GnuTLS.
+noinst_LTLIBRARIES += libmtls_signer_leaf.la
+libmtls_signer_leaf_la_SOURCES = \
+	%D%/beside.c %D%/beside.h \
+	%D%/leaf.c %D%/leaf_list.c %D%/leaf.h \
+	%D%/pem.c %D%/pem.h
+LIBMTLS_SIGNER_LEAF = libmtls_signer_leaf.la $(LIBMTLS_CERT_BYTES) $(LIBMTLS_NAME) $(NETTLE_LIBS)
+
 # mtls-signer without main() and sandbox, for its tests and fuzz targets.
 noinst_LTLIBRARIES += libmtls_signer_core.la
 libmtls_signer_core_la_SOURCES = \
 	%D%/source_file.c \
-	%D%/beside.c %D%/beside.h \
 	%D%/intake.c %D%/intake.h %D%/intake_parts.h \
 	%D%/intake_pem.c \
 	%D%/intake_pkcs12.c \
 	%D%/key.c %D%/key.h
-LIBMTLS_SIGNER_CORE = libmtls_signer_core.la libmtls_signer_serve.la $(LIBMTLS_TLS_CONTENT) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(GNUTLS_LIBS)
+LIBMTLS_SIGNER_CORE = libmtls_signer_core.la $(LIBMTLS_SIGNER_LEAF) libmtls_signer_serve.la $(LIBMTLS_TLS_CONTENT) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(GNUTLS_LIBS)
 
 pkglibexec_PROGRAMS += mtls-signer
 mtls_signer_SOURCES = %D%/mtls-signer.c $(SIGNER_PROGRAM)
@@ -42,7 +49,7 @@ install-signer-mode:
 
 if HAVE_CMOCKA
 UNIT_SIGNER = tests/unit/test_signer_start tests/unit/test_signer_client \
-	tests/unit/test_signer_intake tests/unit/test_signer_beside tests/unit/test_signer
+	tests/unit/test_signer_intake tests/unit/test_signer_leaf tests/unit/test_signer_beside tests/unit/test_signer
 check_PROGRAMS += tests/unit/fake_signer $(UNIT_SIGNER)
 TESTS += $(UNIT_SIGNER)
 tests_unit_fake_signer_SOURCES = tests/unit/fake_signer.c
@@ -53,6 +60,9 @@ tests_unit_test_signer_client_SOURCES = tests/unit/test_signer_client.c
 tests_unit_test_signer_client_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_signer_intake_SOURCES = tests/unit/test_signer_intake.c $(KEYFILES)
 tests_unit_test_signer_intake_LDADD = $(LIBMTLS_SIGNER_CORE) $(CMOCKA_LIBS)
+tests_unit_test_signer_leaf_SOURCES = tests/unit/test_signer_leaf.c $(KEYFILES)
+tests_unit_test_signer_leaf_LDADD = libmtls_signer_leaf.la libmtls_signer_serve.la $(LIBMTLS_CERT) $(LIBMTLS_NAME) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) \
+	$(NETTLE_LIBS) $(GNUTLS_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_signer_beside_SOURCES = tests/unit/test_signer_beside.c $(KEYFILES)
 tests_unit_test_signer_beside_LDADD = $(LIBMTLS_SIGNER_CORE) $(CMOCKA_LIBS)
 tests_unit_test_signer_SOURCES = tests/unit/test_signer.c %D%/sandbox.c %D%/sandbox.h $(KEYFILES)
@@ -61,13 +71,16 @@ tests_unit_test_signer_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) 
 endif
 KEYFILES = tests/unit/keyfiles.c tests/unit/keyfiles.h tests/unit/certgen.c tests/unit/certgen.h
 
-FUZZ_TARGETS += tests/fuzz/fuzz_signer tests/fuzz/fuzz_intake
+FUZZ_TARGETS += tests/fuzz/fuzz_signer tests/fuzz/fuzz_intake tests/fuzz/fuzz_leaf
+tests_fuzz_fuzz_leaf_SOURCES = tests/fuzz/fuzz_leaf.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_leaf_LDADD = $(LIBMTLS_SIGNER_LEAF) libmtls_signer_serve.la $(LIBMTLS_WIRE) $(LIBMTLS_BASE)
+tests_fuzz_fuzz_leaf_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_signer_SOURCES = tests/fuzz/fuzz_signer.c $(KEYFILES) $(FUZZ_MAIN)
 tests_fuzz_fuzz_signer_LDADD = $(LIBMTLS_SIGNER_CORE)
 tests_fuzz_fuzz_signer_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_intake_SOURCES = tests/fuzz/fuzz_intake.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_intake_LDADD = $(LIBMTLS_SIGNER_CORE)
 tests_fuzz_fuzz_intake_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
-EXTRA_DIST += tests/fuzz/fuzz_signer.in tests/fuzz/fuzz_intake.in
+EXTRA_DIST += tests/fuzz/fuzz_signer.in tests/fuzz/fuzz_intake.in tests/fuzz/fuzz_leaf.in
 
 dist_man_MANS += doc/mtls-signer.8

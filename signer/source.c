@@ -25,3 +25,19 @@ void source_append_text(struct mtls_buf *out, const char *text)
 		(void)mtls_buf_append_byte(out, odd ? '?' : byte);
 	}
 }
+
+bool source_has_suffix(const char *name, const char *const *suffixes)
+{
+	const char *dot = strrchr(name, '.');
+
+	for (; *suffixes; suffixes++)
+		if (name[0] != '.' && strcmp(dot ? dot : "", *suffixes) == 0)
+			return true;
+	return false;
+}
+
+bool source_is_certificate(const char *name)
+{
+	static const char *const suffixes[] = { ".pem", ".crt", ".cer", NULL };
+	return source_has_suffix(name, suffixes);
+}

@@ -75,6 +75,9 @@ struct source_ops {
 
 extern const struct source_ops source_file_ops;
 
+/* Whether @name, of no hidden file, ends in one of these; NULL behind the last. */
+bool source_has_suffix(const char *name, const char *const *suffixes);
+
 /* Whether a file of this name may hold certificates alone. */
 bool source_is_certificate(const char *name);
 

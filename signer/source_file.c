@@ -228,24 +228,10 @@ static int add_file(struct file_source *source, const char *path)
 	return 0;
 }
 
-static bool has_suffix(const char *name, const char *const *suffixes)
-{
-	for (; *suffixes; suffixes++)
-		if (name[0] != '.' && strcmp(suffix_of(name), *suffixes) == 0)
-			return true;
-	return false;
-}
-
-bool source_is_certificate(const char *name)
-{
-	static const char *const suffixes[] = { ".pem", ".crt", ".cer", NULL };
-	return has_suffix(name, suffixes);
-}
-
 static bool is_key(const char *name)
 {
 	static const char *const suffixes[] = { ".key", NULL };
-	return has_suffix(name, suffixes);
+	return source_has_suffix(name, suffixes);
 }
 
 static int filter(const struct dirent *entry)
@@ -253,7 +239,7 @@ static int filter(const struct dirent *entry)
 	static const char *const suffixes[] = {
 		".pem", ".p12", ".pfx", ".crt", ".cer", ".key", NULL
 	};
-	return has_suffix(entry->d_name, suffixes);
+	return source_has_suffix(entry->d_name, suffixes);
 }
 
 /* By bytes: the order must not depend on a locale. */

@@ -25,7 +25,7 @@ lib/mapping:lib/base lib/name lib/wire lib/cert
 lib/trust:lib/base lib/settings lib/verify lib/wire
 lib/token:lib/base lib/wire
 lib/client:lib/base lib/name lib/wire lib/tls lib/settings signer
-signer:lib/base lib/wire lib/tls lib/conf lib/cert lib/token
+signer:lib/base lib/name lib/wire lib/tls lib/conf lib/cert lib/token lib/agent
 pam_mtls:lib/base lib/name lib/settings lib/wire lib/client signer
 pam_mtls_rescue:lib/base lib/rescue pam_mtls
 nss_mtls:lib/base lib/name lib/acctdb
@@ -40,6 +40,7 @@ confuse.h:lib/conf
 cdb.h:lib/acctdb bench tests/nss
 uv.h:authd accountd
 sqlite3.h:accountd tests/unit
+nettle/:signer lib/token tests
 seccomp.h:authd signer accountd
 crypt.h:lib/rescue
 openssl/:bench

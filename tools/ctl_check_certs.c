@@ -94,7 +94,7 @@ static void check_verdict(const struct look *look, const struct ctl_chain *chain
 static void check_file(struct look *look)
 {
 	const struct mtls_file_trust trust = { 0 };
-	_cleanup_buf_ struct mtls_buf data = MTLS_BUF(INTAKE_FILE_MAX);
+	_cleanup_buf_ struct mtls_buf data = MTLS_BUF(LEAF_FILE_MAX);
 	_cleanup_(ctl_chain_done) struct ctl_chain chain = { .count = 0 };
 	struct mtls_diag diag = { 0 };
 

@@ -79,11 +79,11 @@ mtlsctl_SOURCES = \
 	%D%/ctl_x509_again.c \
 	%D%/ctl_x509_forms.c
 mtlsctl_LDADD = \
-	$(LIBMTLS_CLIENT) libmtls_signer_core.la libmtls_signer_serve.la $(LIBMTLS_TLS_CONTENT) $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) \
+	$(LIBMTLS_CLIENT) libmtls_signer_core.la libmtls_signer_leaf.la libmtls_signer_serve.la $(LIBMTLS_TLS_CONTENT) $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) \
 	$(LIBMTLS_AUDIT) $(LIBMTLS_MAPPING) $(LIBMTLS_TRUST) \
 	$(LIBMTLS_VERIFY) $(LIBMTLS_ACCTDB) $(LIBMTLS_CERT) $(LIBMTLS_CONF) $(LIBMTLS_TLS) \
 	$(LIBMTLS_CONTROL) $(LIBMTLS_PAMSTACK) $(LIBMTLS_RESCUE) $(LIBMTLS_ROSTER) $(LIBMTLS_WIRE) \
-	$(LIBMTLS_NAME) $(LIBMTLS_SERVICE) $(GNUTLS_LIBS) $(JANSSON_LIBS) $(PAM_LIBS) $(LIBMTLS_BASE)
+	$(LIBMTLS_NAME) $(LIBMTLS_SERVICE) $(GNUTLS_LIBS) $(NETTLE_LIBS) $(JANSSON_LIBS) $(PAM_LIBS) $(LIBMTLS_BASE)
 
 TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_units.sh tests/tools/test_manpages.py
 EXTRA_DIST += tests/tools/accountd.sh tests/tools/rename_in_snapshot.py

@@ -12,10 +12,9 @@
 
 #include "lib/base/buf.h"
 #include "lib/cert/cert.h"
-#include "lib/cert/der.h"
+#include "lib/cert/names.h"
 
 #define MTLS_CERT_EXTENSIONS_MAX 64
-#define MTLS_CERT_SAN_MAX        256 /* names in a subjectAltName */
 
 struct mtls_cert {
 	atomic_uint owners;
@@ -36,18 +35,6 @@ gnutls_x509_crt_t mtls_cert_crt(struct mtls_cert *cert);
 
 /* Nine tenths of a certificate's memory, which only signatures need. */
 void mtls_cert_forget_crt(struct mtls_cert *cert);
-
-/*
- * The canonical form of @name (a DER Name) appended to @out; nothing for an empty name. 0,
- * -ENOMEM, MTLS_E_SYNTAX, MTLS_E_LIMIT.
- */
-int mtls_cert_format_name(const struct mtls_der *name, struct mtls_buf *out);
-
-/* The most specific common name in @name without escapes, appended to @out; nothing if none. */
-int mtls_cert_common_name(const struct mtls_der *name, struct mtls_buf *out);
-
-/* Checks every value of a GeneralNames (contents of the extension). As mtls_cert_format_name(). */
-int mtls_cert_check_san(const struct mtls_der *value);
 
 /* Sets flags from the extensions; 0, MTLS_E_SYNTAX, MTLS_E_LIMIT, -ENOMEM. */
 int mtls_cert_read_extensions(struct mtls_cert *cert, struct mtls_diag *diag);

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-noinst_LTLIBRARIES += libmtls_cert.la
-libmtls_cert_la_SOURCES = \
+# Two halves: what reads bytes stands alone, for signers without GnuTLS. LIBMTLS_CERT contains it: a
+# program names either LIBMTLS_CERT or LIBMTLS_CERT_BYTES, never both.
+noinst_LTLIBRARIES += libmtls_cert.la libmtls_cert_bytes.la
+LIBMTLS_CERT_BYTES = libmtls_cert_bytes.la
+LIBMTLS_CERT += $(LIBMTLS_CERT_BYTES)
+libmtls_cert_bytes_la_SOURCES = \
 	%D%/der.c %D%/der.h \
+	%D%/names.c %D%/names.h
+libmtls_cert_la_SOURCES = \
 	%D%/cert.c %D%/cert.h %D%/cert_impl.h \
-	%D%/extensions.c \
-	%D%/names.c
+	%D%/extensions.c
 
 if HAVE_CMOCKA
 UNIT_CERT = tests/unit/test_cert

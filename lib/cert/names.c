@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/cleanup.h"
 #include "lib/base/str.h"
-#include "lib/cert/cert_impl.h"
+#include "lib/cert/names.h"
 #include "lib/name/dn.h"
 
 #define OID_COMMON_NAME "2.5.4.3"

@@ -128,9 +128,9 @@ static int empty_folders(void **state)
 static const char *file_name(const char *name)
 {
 	static char out[128];
-	uint8_t id[INTAKE_KEY_ID_LEN];
+	uint8_t id[LEAF_KEY_ID_LEN];
 	size_t size = sizeof(id);
-	char hex[2 * INTAKE_KEY_ID_LEN + 1];
+	char hex[2 * LEAF_KEY_ID_LEN + 1];
 
 	if (!strstr(name, "DIGEST"))
 		return name;
