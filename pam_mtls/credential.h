@@ -24,11 +24,18 @@ struct credential_set {
 	struct credential items[CREDENTIALS_MAX];
 	size_t count;
 	enum mtls_reason trouble; /* why there is none or not all; NO_CREDENTIAL at first */
+	/* Borrowed: only what is on the card of this name counts. NULL: everything. */
+	const char *only_token;
 };
 #define CREDENTIAL_SET_EMPTY                                                                       \
 	{                                                                                          \
 		.trouble = MTLS_REASON_NO_CREDENTIAL                                               \
 	}
+
+/* How long is waited: for what a machine does, for what a person does at a reader or a key. */
+struct credential_times {
+	uint32_t machine_ms, person_ms;
+};
 
 /*
  * Adds what @signer lists; @diag gets its own words where that fails.
@@ -37,19 +44,41 @@ void credential_collect(struct credential_set *set, const struct half_ops *half,
 			struct signer_client *signer, bool secret_required, uint32_t timeout_ms,
 			struct mtls_diag *diag);
 
+/* Takes out what @signer listed: its next list makes that invalid. */
+void credential_forget(struct credential_set *set, const struct signer_client *signer);
+
 /*
- * The one to use; asks where there are several. ALLOWED with @ret_choice set, or
- * KEY_UNPROTECTED, CONVERSATION, SECRET_EMPTY (no choice was made), BAD_CHOICE, or @set->trouble.
+ * The one to use; asks where there are several. What has expired is offered only if there is
+ * nothing else. ALLOWED with @ret_choice set, or KEY_UNPROTECTED, CONVERSATION, SECRET_EMPTY (no
+ * choice was made), BAD_CHOICE, or @set->trouble.
  */
 enum mtls_reason credential_choose(const struct credential_set *set, const struct prompt *prompt,
 				   struct credential *ret_choice);
 
 /*
  * Makes the key ready: asks for its secret, once. ALLOWED only if the presence rules are met by
- * what happened in this conversation; then @credential has its chain.
+ * what happened in this conversation; then @credential has its chain. *@ret_tries is what is known
+ * of the tries that are left, or MTLS_TRIES_UNKNOWN.
  */
 enum mtls_reason credential_unlock(struct credential *credential, const struct half_ops *half,
-				   const struct prompt *prompt, uint32_t timeout_ms,
+				   const struct prompt *prompt,
+				   const struct credential_times *times, uint32_t *ret_tries,
 				   struct mtls_diag *diag);
+
+/* After that was refused for @situation, and the person has read why: what is good to know. */
+void credential_after(const struct prompt *prompt, int situation, uint32_t tries);
+
+/* What was refused is a secret: guessing it shall be slow. */
+bool credential_is_guess(int situation);
+
+/*
+ * How long a signature may take: a person may have to touch the key, or to confirm at an agent,
+ * but nobody waits where nobody can be told.
+ */
+uint32_t credential_patience(const struct credential *credential, const struct prompt *prompt,
+			     const struct credential_times *times);
+
+/* Tells the person what a signature that does not come may be waiting for. @ctx: struct prompt. */
+void credential_notice(void *ctx);
 
 #endif

@@ -22,8 +22,10 @@ static int sign(void *ctx, enum mtls_sign_scheme scheme, const uint8_t *content,
 {
 	struct signing *signing = ctx;
 	const struct half_key *key = signing->key;
+	signer_client_notice(key->signer, key->notice_ms, key->notice, key->notice_ctx);
 	signing->reason = signer_client_sign(key->signer, key->credential->id, scheme, content, len,
 					     sig, sig_len, key->timeout_ms, &signing->diag);
+	signer_client_notice(key->signer, 0, NULL, NULL);
 	if (signing->reason == MTLS_REASON_SIGNER_TIMEOUT)
 		return -ETIMEDOUT;
 	if (signing->reason != MTLS_REASON_ALLOWED)

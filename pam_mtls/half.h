@@ -17,7 +17,7 @@
 #include "lib/client/obey.h"
 #include "signer/client.h"
 
-#define MTLS_HALF_ABI    1
+#define MTLS_HALF_ABI    2
 #define MTLS_HALF_SYMBOL "mtls_half"
 #define MTLS_HALF_PATH   MTLS_LIBDIR "/libmtls_exchange.so"
 
@@ -26,6 +26,10 @@ struct half_key {
 	struct signer_client *signer;
 	const struct mtls_signer_credential *credential;
 	uint32_t timeout_ms; /* for one signature */
+	/* Called once if the signature has not come after @notice_ms; NULL: never. */
+	signer_client_notice_fn *notice;
+	void *notice_ctx;
+	uint32_t notice_ms;
 };
 
 /* The functions named as in signer/client.h, lib/client/ and lib/wire/ are those. */

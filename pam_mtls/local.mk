@@ -15,6 +15,10 @@ libpam_mtls_core_la_SOURCES = \
 	%D%/user.c %D%/user.h \
 	%D%/person.c %D%/person.h \
 	%D%/options.c %D%/options.h \
+	%D%/words.c %D%/words.h \
+	%D%/choice.c %D%/choice.h \
+	%D%/describe.c %D%/describe.h \
+	%D%/unlock.c \
 	%D%/credential.c %D%/credential.h
 
 pammoddir = $(pamdir)
@@ -48,7 +52,7 @@ EXTRA_DIST += tests/check_exports.sh
 
 if HAVE_CMOCKA
 UNIT_PAM = tests/unit/test_result tests/unit/test_person tests/unit/test_pam_options \
-	tests/unit/test_prompt tests/unit/test_credential
+	tests/unit/test_prompt tests/unit/test_words tests/unit/test_credential
 check_PROGRAMS += $(UNIT_PAM)
 TESTS += $(UNIT_PAM)
 UNIT_PAM_LIBS = libpam_mtls_core.la libpam_mtls_host.la $(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_BASE) \
@@ -61,6 +65,8 @@ tests_unit_test_pam_options_SOURCES = tests/unit/test_pam_options.c
 tests_unit_test_pam_options_LDADD = $(UNIT_PAM_LIBS)
 tests_unit_test_prompt_SOURCES = tests/unit/test_prompt.c
 tests_unit_test_prompt_LDADD = $(UNIT_PAM_LIBS)
+tests_unit_test_words_SOURCES = tests/unit/test_words.c
+tests_unit_test_words_LDADD = $(UNIT_PAM_LIBS)
 tests_unit_test_credential_SOURCES = tests/unit/test_credential.c
 tests_unit_test_credential_LDADD = $(UNIT_PAM_LIBS)
 endif

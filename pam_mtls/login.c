@@ -19,6 +19,7 @@
 
 #include "lib/base/bootword.h"
 #include "lib/base/str.h"
+#include "pam_mtls/choice.h"
 #include "pam_mtls/credential.h"
 #include "pam_mtls/items.h"
 #include "pam_mtls/login.h"
@@ -28,16 +29,17 @@
 #include "pam_mtls/signers.h"
 #include "pam_mtls/tls_half.h"
 #include "pam_mtls/witness.h"
+#include "pam_mtls/words.h"
 
-#define TEXT_MAX        512
-#define NAME_MAX_BYTES  256
 #define WARN_DAYS       14
 #define DAY_SECONDS     86400
 #define FAIL_DELAY_USEC 2000000
+#define NOTICE_MS       1500 /* a signature that takes longer may wait for a finger */
 
 struct login {
 	pam_handle_t *pamh;
 	struct items items;
+	struct prompt_state asked;
 	struct mtls_settings_pam *settings;
 	struct user *caller, *claimed, *signer_user;
 	struct person person;
@@ -46,6 +48,7 @@ struct login {
 	const struct half_ops *half;
 	struct mtls_exchange *exchange;
 	struct mtls_msg *reply;
+	uint32_t tries; /* that a refused secret left */
 	struct mtls_diag diag;
 };
 
@@ -190,25 +193,10 @@ static int find_credential(struct login *login, struct credential *ret)
 	}
 }
 
-/* mtls_exchange_choose: which of the accounts that belong to the certificate. */
-static int choose_account(void *ctx, char *const *candidates, size_t count)
+static struct credential_times login_times(const struct login *login)
 {
-	struct login *login = ctx;
-	const struct prompt *prompt = &login->items.prompt;
-	_cleanup_buf_ struct mtls_buf text = MTLS_BUF(TEXT_MAX);
-	for (size_t i = 0; i < count; i++) {
-		mtls_buf_reset(&text);
-		(void)mtls_buf_printf(&text, "%zu: ", i + 1);
-		prompt_clean(&text, candidates[i], 0, NAME_MAX_BYTES);
-		const char *line = mtls_buf_cstr(&text);
-		prompt_info(prompt, line ? line : "?");
-	}
-	mtls_buf_reset(&text);
-	(void)mtls_buf_printf(&text, "Which account (1-%zu)? ", count);
-	const char *question = mtls_buf_cstr(&text);
-	size_t index = 0;
-	int rc = prompt_number(prompt, question ? question : "Which account? ", count, &index);
-	return rc < 0 ? rc : (int)index;
+	return (struct credential_times){ .machine_ms = login->settings->signer_timeout_ms,
+					  .person_ms = login->settings->person_timeout_ms };
 }
 
 static int exchange(struct login *login, const struct credential *credential)
@@ -221,16 +209,20 @@ static int exchange(struct login *login, const struct credential *credential)
 		.remote_host = login->items.rhost,
 		.remote_user = login->items.ruser,
 	};
+	const struct credential_times times = login_times(login);
 	const struct half_key key = {
 		.signer = credential->signer,
 		.credential = credential->info,
-		.timeout_ms = login->settings->signer_timeout_ms,
+		.timeout_ms = credential_patience(credential, &login->items.prompt, &times),
+		.notice_ms = NOTICE_MS,
+		.notice = credential_notice,
+		.notice_ctx = &login->items.prompt,
 	};
 	bool can_ask = prompt_possible(&login->items.prompt);
 	login->diag.text[0] = '\0'; /* what a signer said of other keys is no detail of this */
 	return login->half->exchange_run(login->exchange, &key, &request,
-					 can_ask ? choose_account : NULL, login, &login->reply,
-					 &login->diag);
+					 can_ask ? choice_account : NULL, &login->items.prompt,
+					 &login->reply, &login->diag);
 }
 
 /* Our own checks of the verdict: the daemon may be wrong, or another's. */
@@ -282,14 +274,16 @@ static int authenticate(struct login *login, int flags, int argc, const char **a
 	rc = options_load(login->items.service, argc, argv, &login->settings, &login->diag);
 	if (rc < 0)
 		return situation_of(rc, MTLS_REASON_CONFIG);
+	login->items.prompt.state = &login->asked;
 	struct credential credential = { .info = NULL };
 	int situation = find_credential(login, &credential);
 	if (situation != MTLS_REASON_ALLOWED)
 		return situation;
 	if (!credential.info)
 		return RESULT_FAULT;
-	situation = credential_unlock(&credential, login->half, &login->items.prompt,
-				      login->settings->signer_timeout_ms, &login->diag);
+	const struct credential_times times = login_times(login);
+	situation = credential_unlock(&credential, login->half, &login->items.prompt, &times,
+				      &login->tries, &login->diag);
 	if (situation != MTLS_REASON_ALLOWED)
 		return situation;
 	situation = exchange(login, &credential);
@@ -312,13 +306,19 @@ static void warn_of_end(const struct login *login)
 	int64_t now = (int64_t)time(NULL), end = reply->cert.not_after;
 	if (end >= now + (int64_t)WARN_DAYS * DAY_SECONDS)
 		return;
-	char date[PROMPT_DATE_MAX], text[TEXT_MAX];
+	char date[PROMPT_DATE_MAX];
 	prompt_date(end, date);
-	int days = end < now ? 0 : (int)((end - now) / DAY_SECONDS);
-	(void)snprintf(text, sizeof(text),
-		       "Your certificate ends on %s, in %d %s. Renew it before it does.", date,
-		       days, days == 1 ? "day" : "days");
-	prompt_remark(&login->items.prompt, text);
+	unsigned long days = end < now ? 0 : (unsigned long)((end - now) / DAY_SECONDS);
+	const char *text =
+		days == 0 ? words("Your certificate ends on {date}, within a day. Renew it now.")
+			  : words_plural("Your certificate ends on {date}, in {days} day. Renew it "
+					 "before it does.",
+					 "Your certificate ends on {date}, in {days} days. Renew "
+					 "it before it does.",
+					 days);
+	const struct words_value values[] = { { "date", date, 0 }, { "days", NULL, days } };
+	_cleanup_buf_ struct mtls_buf line = MTLS_BUF(WORDS_LINE_MAX);
+	prompt_remark(&login->items.prompt, words_line(&line, text, values, MTLS_COUNT(values)));
 }
 
 #define OFF_WORDS "the kernel was started with " MTLS_BOOTWORD_OFF ": stepping aside"
@@ -333,7 +333,7 @@ static int switched_off(struct login *login, int flags)
 
 int login_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
-	_cleanup_(login_done) struct login login = { .pamh = pamh };
+	_cleanup_(login_done) struct login login = { .pamh = pamh, .tries = MTLS_TRIES_UNKNOWN };
 	session_drop(pamh);
 	int situation = RESULT_FAULT;
 	if (mtls_bootword_off())
@@ -354,9 +354,10 @@ int login_authenticate(pam_handle_t *pamh, int flags, int argc, const char **arg
 		.prompt = &login.items.prompt,
 	};
 	report_outcome(pamh, &report);
+	credential_after(&login.items.prompt, situation, login.tries);
 	/* Guessing a passphrase shall be slow: at a login prompt, a locked screen, an open shell.
 	 */
-	if (situation == MTLS_REASON_SECRET_WRONG)
+	if (credential_is_guess(situation))
 		(void)pam_fail_delay(pamh, FAIL_DELAY_USEC);
 	return result_to_pam(RESULT_AUTHENTICATE, situation);
 }

@@ -16,7 +16,7 @@
 
 bool prompt_possible(const struct prompt *prompt)
 {
-	return prompt->conv && prompt->conv->conv;
+	return prompt->conv && prompt->conv->conv && !(prompt->state && prompt->state->failed);
 }
 
 static void free_reply(struct pam_response *reply)
@@ -75,6 +75,10 @@ static int ask(const struct prompt *prompt, int style, const char *text, struct 
 		return -EIO;
 	struct pam_response *reply = NULL;
 	int rc = converse(prompt, style, text, &reply);
+	if (prompt->state) {
+		prompt->state->failed = rc < 0;
+		prompt->state->asked += rc == 0;
+	}
 	if (rc < 0)
 		return rc;
 	if (!reply || !reply->resp || !*reply->resp)
@@ -111,6 +115,22 @@ int prompt_number(const struct prompt *prompt, const char *text, size_t count, s
 		return MTLS_E_SYNTAX;
 	*ret_index = number - 1;
 	return 0;
+}
+
+enum mtls_reason prompt_reason(int rc)
+{
+	switch (rc) {
+	case 0:
+		return MTLS_REASON_ALLOWED;
+	case MTLS_E_NEEDSECRET:
+		return MTLS_REASON_SECRET_EMPTY;
+	case MTLS_E_LIMIT:
+		return MTLS_REASON_SECRET_WRONG;
+	case MTLS_E_SYNTAX:
+		return MTLS_REASON_BAD_CHOICE;
+	default:
+		return MTLS_REASON_CONVERSATION;
+	}
 }
 
 void prompt_date(int64_t time, char out[PROMPT_DATE_MAX])

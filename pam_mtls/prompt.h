@@ -13,18 +13,28 @@
 #include <security/pam_appl.h>
 
 #include "lib/base/buf.h"
+#include "lib/wire/reason.h"
 
 #define PROMPT_DATE_MAX 16
 
-/* Borrows the host program's conversation. */
+/* What became of a conversation. */
+struct prompt_state {
+	unsigned int asked; /* questions that were answered */
+	bool failed;        /* one was not: nobody is there */
+};
+
+/*
+ * Borrows the host program's conversation.
+ *
+ * Whether somebody can be asked: with a conversation that works, yes. Without one, or once it has
+ * failed to answer a question, no: then nothing is asked or shown any more, nobody is waited for,
+ * and only keys that need no secret can be used. PAM_SILENT cannot mean that, because sudo sets it
+ * always: it keeps back remarks only. `sudo -n` says it by a conversation that fails.
+ */
 struct prompt {
 	const struct pam_conv *conv; /* NULL: none */
-	/*
-	 * PAM_SILENT. sudo sets it always, so it cannot mean that nobody is asked, or told why they
-	 * are refused: it keeps back remarks only. A program that wants silence gives no
-	 * conversation.
-	 */
-	bool silent;
+	bool silent;                 /* PAM_SILENT */
+	struct prompt_state *state;  /* NULL: nobody wants to know, each question is tried */
 };
 
 bool prompt_possible(const struct prompt *prompt);
@@ -50,6 +60,9 @@ int prompt_line(const struct prompt *prompt, const char *text, struct mtls_buf *
  * such a number. *@ret_index counts from 0.
  */
 int prompt_number(const struct prompt *prompt, const char *text, size_t count, size_t *ret_index);
+
+/* A negative result of a question as the reason of a refusal; ALLOWED for 0. */
+enum mtls_reason prompt_reason(int rc);
 
 /* The date of @time (seconds since 1970) as YYYY-MM-DD, UTC. */
 void prompt_date(int64_t time, char out[PROMPT_DATE_MAX]);

@@ -11,6 +11,7 @@
 #include <security/pam_ext.h>
 
 #include "pam_mtls/report.h"
+#include "pam_mtls/words.h"
 
 #define LINE_MAX   1536
 #define FIELD_MAX  256
@@ -79,10 +80,10 @@ static void tell_person(const struct report *report)
 	const struct mtls_auth_reply *reply = report->reply;
 	_cleanup_buf_ struct mtls_buf line = MTLS_BUF(LINE_MAX);
 	/* The daemon's own words only where the daemon's reason is the one that counts. */
-	const char *words = result_text(report->situation);
 	if (reply && reply->text && *reply->text && (int)reply->reason == report->situation)
-		words = reply->text;
-	prompt_clean(&line, words, 0, DETAIL_MAX);
+		prompt_clean(&line, reply->text, 0, DETAIL_MAX);
+	else
+		(void)mtls_buf_append_str(&line, words(result_text(report->situation)));
 	(void)mtls_buf_printf(&line, " (%s)", result_token(report->situation));
 	/* What an administrator needs to find the attempt: mtlsctl explain ID. */
 	if (reply && reply->audit_id && *reply->audit_id) {

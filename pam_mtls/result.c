@@ -12,6 +12,7 @@
 
 #include "lib/base/cleanup.h"
 #include "pam_mtls/result.h"
+#include "pam_mtls/words.h"
 
 struct row {
 	int situation;
@@ -121,14 +122,14 @@ static const struct row rows[] = {
 static const struct {
 	int situation;
 	const char *token, *text;
-} words[] = {
+} names[] = {
 #define WORDS(name, number, token, text, advice) { (number), (token), (text) },
 	MTLS_REASONS(WORDS)
 #undef WORDS
-	{ RESULT_OFF,       "off",       "Certificate login is switched off." },
-	{ RESULT_NOT_OURS,  "not-ours",  "This login was not made with a certificate." },
-	{ RESULT_NO_MEMORY, "no-memory", "Memory is short." },
-	{ RESULT_FAULT,     "fault",     "Certificate login failed." },
+	{ RESULT_OFF,       "off",       N_("Certificate login is switched off.") },
+	{ RESULT_NOT_OURS,  "not-ours",  N_("This login was not made with a certificate.") },
+	{ RESULT_NO_MEMORY, "no-memory", N_("Memory is short.") },
+	{ RESULT_FAULT,     "fault",     N_("Certificate login failed.") },
 };
 /* clang-format on */
 
@@ -146,16 +147,16 @@ int result_to_pam(enum result_entry entry, int situation)
 
 const char *result_token(int situation)
 {
-	for (size_t i = 0; i < MTLS_COUNT(words); i++)
-		if (words[i].situation == situation)
-			return words[i].token;
+	for (size_t i = 0; i < MTLS_COUNT(names); i++)
+		if (names[i].situation == situation)
+			return names[i].token;
 	return "fault";
 }
 
 const char *result_text(int situation)
 {
-	for (size_t i = 0; i < MTLS_COUNT(words); i++)
-		if (words[i].situation == situation)
-			return words[i].text;
+	for (size_t i = 0; i < MTLS_COUNT(names); i++)
+		if (names[i].situation == situation)
+			return names[i].text;
 	return "Certificate login failed.";
 }

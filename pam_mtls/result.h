@@ -32,7 +32,7 @@ enum result_situation {
 /* The PAM code. A situation without a row denies. */
 int result_to_pam(enum result_entry entry, int situation);
 
-/* The token for the log, the text for the person. Never NULL. */
+/* The token for the log, the text for the person (English; see words.h). Never NULL. */
 const char *result_token(int situation);
 const char *result_text(int situation);
 

@@ -19,7 +19,10 @@
 
 struct signer_client {
 	int fd;
-	bool broken; /* the stream is of no further use */
+	bool broken;                     /* the stream is of no further use */
+	signer_client_notice_fn *notice; /* NULL: nobody wants to know */
+	void *notice_ctx;
+	mtls_deadline notice_at;
 	struct mtls_frame frame;
 	struct mtls_msg *credentials[MTLS_CREDENTIALS_MAX]; /* owned */
 	size_t count;
@@ -100,11 +103,25 @@ static int send_msg(struct signer_client *client, const struct mtls_msg *msg,
 	return r;
 }
 
+/* Waits for bytes; says so, once, where that takes long. */
+static int wait_answer(struct signer_client *client, mtls_deadline deadline)
+{
+	if (client->notice) {
+		int r = mtls_wait_fd(client->fd, POLLIN,
+				     mtls_deadline_min(deadline, client->notice_at));
+		if (r != -ETIMEDOUT || mtls_deadline_left_ms(deadline) == 0)
+			return r;
+		signer_client_notice_fn *notice = MTLS_TAKE(client->notice);
+		notice(client->notice_ctx);
+	}
+	return mtls_wait_fd(client->fd, POLLIN, deadline);
+}
+
 /* Waits for bytes and hands them to the frame. */
 static int receive(struct signer_client *client, mtls_deadline deadline)
 {
 	uint8_t chunk[READ_CHUNK];
-	int r = mtls_wait_fd(client->fd, POLLIN, deadline);
+	int r = wait_answer(client, deadline);
 	if (r < 0)
 		return r;
 	ssize_t n = recv(client->fd, chunk, sizeof(chunk), MSG_DONTWAIT);
@@ -395,6 +412,14 @@ enum mtls_reason signer_client_sign(struct signer_client *client, uint32_t id,
 	memcpy(sig, u->signature.data, u->signature.len);
 	*sig_len = u->signature.len;
 	return MTLS_REASON_ALLOWED;
+}
+
+void signer_client_notice(struct signer_client *client, uint32_t after_ms,
+			  signer_client_notice_fn *notice, void *ctx)
+{
+	client->notice = notice;
+	client->notice_ctx = ctx;
+	client->notice_at = mtls_deadline_in_ms(after_ms);
 }
 
 static void say_quit(struct signer_client *client)

@@ -66,6 +66,14 @@ enum mtls_reason signer_client_sign(struct signer_client *client, uint32_t id,
 				    struct mtls_diag *diag);
 
 /*
+ * From now on, @notice(@ctx) is called once if an answer has not come after @after_ms: a person may
+ * have to touch a key, or to confirm at an agent, and should be told. NULL: no more.
+ */
+typedef void signer_client_notice_fn(void *ctx);
+void signer_client_notice(struct signer_client *client, uint32_t after_ms,
+			  signer_client_notice_fn *notice, void *ctx);
+
+/*
  * No further question will come: the signer, and with it the key, ends now, while the caller goes
  * on. What was listed stays readable. Never waits.
  */

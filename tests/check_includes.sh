@@ -45,6 +45,7 @@ seccomp.h:authd signer accountd
 crypt.h:lib/rescue
 openssl/:bench
 p11-kit/:lib/token tests/unit tests/e2e
+libintl.h:pam_mtls
 security/pam_:pam_mtls pam_mtls_rescue tools tests bench
 '
 n=0

@@ -23,7 +23,7 @@
 	X(EKU_WRONG,         15, "eku-wrong",          "Your certificate is not meant for logging in.", "extendedKeyUsage lacks clientAuth and smart-card logon") \
 	X(KU_WRONG,          16, "ku-wrong",           "Your certificate is not meant for signing.", "keyUsage lacks digitalSignature") \
 	X(CERT_WEAK,         17, "cert-weak",          "Your certificate uses an outdated algorithm or a short key.", "use P-256, Ed25519 or RSA of 2048 bits and more, SHA-256") \
-	X(CHAIN_DEPTH,       18, "chain-depth",        "Your certificate's chain is too long.", "see max_depth in authd.conf") \
+	X(CHAIN_DEPTH,       18, "chain-depth",        "Too many authorities stand between your certificate and one that is accepted here.", "see max_depth in authd.conf") \
 	X(CERT_SHAPE,        19, "cert-shape",         "Your certificate is not a person's certificate.", "it is a CA or has an extension that is not understood; see the audit record") \
 	X(CERT_IDENTITY,     20, "cert-identity",      "A name in your certificate is malformed.", "control characters, NUL or invalid UTF-8 in subject or SAN") \
 	X(CERT_ROLE,         21, "cert-role",          "This certificate is not one for people.", "it comes from the CA for hosts") \
@@ -32,9 +32,9 @@
 	X(ACCOUNT_UNKNOWN,   42, "account-unknown",    "The account of this certificate does not exist.", "the bound name is in no account source: getent passwd NAME") \
 	X(ACCOUNT_REFUSED,   43, "account-refused",    "This account cannot be used with a certificate.", "uid 0 and ids below min_uid cannot be bound") \
 	X(ACCOUNT_PEER,      44, "account-not-peer",   "From here only your own account can be unlocked.", "an unprivileged program asks for an account with another uid") \
-	X(BAD_CHOICE,        45, "bad-choice",         "That account was not among those offered.", "") \
+	X(BAD_CHOICE,        45, "bad-choice",         "That was not one of the choices.", "") \
 	X(ROLE,              60, "role",               "This request is not allowed from here.", "see the table of roles in PROTOCOL.md") \
-	X(BAD_REQUEST,       61, "bad-request",        "The request was malformed.", "do the versions of pam_mtls and mtls-authd match?") \
+	X(BAD_REQUEST,       61, "bad-request",        "The authentication service did not understand the request.", "do the versions of pam_mtls and mtls-authd match?") \
 	X(VERSION,           62, "version",            "The versions of this machine and the authentication service do not match.", "update the older one") \
 	X(LOOKUP_TIMEOUT,    63, "lookup-timeout",     "Looking up the account took too long.", "an NSS service hangs: time getent passwd NAME") \
 	X(LOOKUP_FAILED,     64, "lookup-failed",      "The account could not be looked up.", "see the log of mtls-authd") \
@@ -51,31 +51,31 @@
 	X(SERVER_PURPOSE,    86, "server-purpose",     "The authentication service could not be trusted.", "its certificate lacks extendedKeyUsage serverAuth") \
 	X(ISSUER_UNTRUSTED,  87, "issuer-untrusted",   "Your certificate's issuer is not accepted here.", "add the issuer to user_ca of authd.conf if it should be") \
 	X(BAD_SIGNATURE,     88, "bad-signature",      "Your key does not belong to your certificate.", "certificate and private key do not match") \
-	X(CERT_REQUIRED,     89, "certificate-required", "No certificate was sent.", "the key's type may not fit TLS 1.3") \
+	X(CERT_REQUIRED,     89, "certificate-required", "A certificate is needed here, and none was used.", "the key's type may not fit TLS 1.3") \
 	X(CERT_REFUSED,      90, "certificate-refused", "Your certificate was refused.", "see the audit record of mtls-authd") \
 	X(HANDSHAKE,         91, "handshake",          "The secure connection could not be established.", "see the log of mtls-authd") \
 	X(PROTOCOL,          92, "protocol",           "The authentication service gave an unexpected answer.", "is another service listening there?") \
-	X(CERT_BOUNDS,       93, "certificate-bounds", "Your certificate or its chain is larger than allowed.", "number, size or key size of the chain is over the bounds") \
-	X(NONCE,            100, "nonce-mismatch",     "The answer does not belong to this login.", "the server replayed or mixed up answers: treat it as compromised") \
-	X(NAME_GRAMMAR,     101, "name-grammar",       "The account name in the answer is not acceptable.", "the server names an account outside the grammar") \
-	X(NAME_MISMATCH,    102, "name-mismatch",      "The answer is about another account.", "the server allowed another account than the one asked for") \
+	X(CERT_BOUNDS,       93, "certificate-bounds", "Your certificate is larger than allowed.", "number, size or key size of the chain is over the bounds") \
+	X(NONCE,            100, "nonce-mismatch",     "The authentication service's answer does not belong to this login.", "the server replayed or mixed up answers: treat it as compromised") \
+	X(NAME_GRAMMAR,     101, "name-grammar",       "The authentication service named an account that cannot exist.", "the server names an account outside the grammar") \
+	X(NAME_MISMATCH,    102, "name-mismatch",      "The authentication service answered about another account.", "the server allowed another account than the one asked for") \
 	X(LOCAL_UNKNOWN,    103, "local-unknown",      "The account does not exist on this machine.", "getent passwd NAME finds nothing here") \
 	X(LOCAL_UID,        104, "local-uid",          "The account has another number on this machine.", "uid differs between server and this machine") \
 	X(MIN_UID,          105, "min-uid",            "This account cannot be entered with a certificate.", "uid is below min_uid of pam_mtls.conf") \
 	X(ROOT,             106, "root",               "The root account cannot be entered with a certificate.", "uid 0 needs allow_root here and a mapping rule there") \
 	X(USER_CHANGED,     107, "user-changed",       "The account was changed after the login was verified.", "a module in the stack changed PAM_USER") \
 	X(NO_CREDENTIAL,    120, "no-credential",      "No certificate was found.", "see the files and folders that mtlsctl check lists") \
-	X(KEY_UNPROTECTED,  121, "key-unprotected",    "The key has no passphrase and cannot be used here.", "protect the key with a passphrase") \
+	X(KEY_UNPROTECTED,  121, "key-unprotected",    "The key works without a passphrase or PIN, which is not enough here.", "protect the key with a passphrase or PIN, or see presence in pam_mtls.conf") \
 	X(SECRET_WRONG,     122, "secret-wrong",       "Wrong passphrase.", "") \
-	X(SECRET_EMPTY,     123, "secret-empty",       "No passphrase was given.", "") \
+	X(SECRET_EMPTY,     123, "secret-empty",       "No passphrase or PIN was given.", "") \
 	X(SIGNER_FAILED,    124, "signer-failed",      "The key could not be used.", "mtls-signer ended or gave a wrong answer") \
 	X(SIGNER_TIMEOUT,   125, "signer-timeout",     "The key did not answer in time.", "mtls-signer was stopped at its deadline") \
 	X(KEY_UNUSABLE,     126, "key-unusable",       "The key cannot be used.", "its file is damaged, or of a type that is not supported") \
 	X(NOT_PERSON,       127, "not-person",         "You cannot unlock another person's account here.", "an unprivileged program asks for another user than the one who runs it") \
 	X(NOT_LOCAL,        128, "not-local",          "Keys of this machine are for people in front of it.", "see local_ttys in pam_mtls.conf") \
 	X(CONFIG,           129, "config",             "Certificate login is not set up correctly.", "see the system log; mtlsctl check") \
-	X(CONVERSATION,     130, "conversation",       "There is no way to ask for the passphrase here.", "the program has no conversation, or PAM_SILENT is set") \
-	X(KEYLOG,           131, "keylog",             "The environment asks for TLS secrets to be written.", "SSLKEYLOGFILE is set in a program that honours it") \
+	X(CONVERSATION,     130, "conversation",       "There is no way to ask you for a passphrase or PIN here.", "the program has no conversation, or it fails, as that of sudo -n") \
+	X(KEYLOG,           131, "keylog",             "This program is told to write the secrets of its connections to a file.", "SSLKEYLOGFILE is set in a program that honours it") \
 	X(NO_SOURCE,        132, "no-source",          "No key can be used with this program.", "no credential source fits this kind of host program") \
 	X(USER_UNKNOWN,     133, "user-unknown",       "Unknown account.", "PAM_USER is in no account source") \
 	X(NO_TOKEN,         134, "no-token",           "No card was found.", "is it inserted? see pkcs11_modules and pkcs11_uri in pam_mtls.conf") \

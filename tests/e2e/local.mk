@@ -42,6 +42,7 @@ E2E_TESTS = \
 	%D%/broken_trust.py \
 	%D%/chain_memo.py \
 	%D%/explain.py \
+	%D%/german.py \
 	%D%/journal.py \
 	%D%/matrix.py \
 	%D%/renew.py \

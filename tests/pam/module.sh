@@ -95,7 +95,7 @@ expect "a login of others is none of ours" good \
 	--user root --phases acct,setcred,open,close
 lacks "a login of others: nothing said, nothing set" '^(error|info|env)'
 expect "a login of others where a certificate is enforced" enforce \
-	"acct:~PAM_PERM_DENIED error:~No~certificate~was~sent.~(certificate-required)" \
+	"acct:~PAM_PERM_DENIED error:~A~certificate~is~needed~here,~and~none~was~used.~(certificate-required)" \
 	--user root --phases acct
 
 expect "nobody known" good \
@@ -147,7 +147,7 @@ host=$plain
 SSLKEYLOGFILE=$dir/keys
 export SSLKEYLOGFILE
 expect "secrets shall be written" good \
-	"auth:~PAM_AUTH_ERR error:~The~environment~asks~for~TLS~secrets~to~be~written.~(keylog)" \
+	"auth:~PAM_AUTH_ERR error:~This~program~is~told~to~write~the~secrets~of~its~connections~to~a~file.~(keylog)" \
 	--user nobody
 unset SSLKEYLOGFILE
 

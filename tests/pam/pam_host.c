@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <grp.h>
+#include <locale.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -33,17 +34,20 @@
 
 #include <security/pam_appl.h>
 
-#define ANSWERS_MAX 64
-#define THREADS_MAX 64
+#define ANSWERS_MAX     64
+#define THREADS_MAX     64
+#define ENVIRONMENT_MAX 8
 
 struct plan {
 	const char *service, *confdir, *user, *tty, *rhost, *ruser, *phases, *change_user, *sigchld;
 	const char *answers[ANSWERS_MAX];
 	unsigned int answer_count, threads, repeat;
 	int flags;
-	long setuid_of, run_as; /* -1: not asked for */
-	int ask_fd;             /* -1: answers are those above */
-	bool noconv;
+	int ask_fd;                               /* -1: answers are those above */
+	long setuid_of, run_as;                   /* -1: not asked for */
+	const char *environment[ENVIRONMENT_MAX]; /* "NAME=VALUE", for PAM */
+	unsigned int environment_count;
+	bool noconv, locale;
 };
 
 /* One thread's transaction. */
@@ -73,6 +77,8 @@ static const char usage[] =
 	"  --run-as UID           as an ordinary process of UID\n"
 	"  --threads N            N threads at once, each its own transaction\n"
 	"  --repeat N             N transactions one after another\n"
+	"  --putenv NAME=VALUE    in the environment of PAM; repeatable\n"
+	"  --locale               setlocale(3), as programs that speak a person's language\n"
 	"  --sigchld ignore|reap  SIG_IGN, or a handler that waits for every child\n";
 
 static void say(const struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -267,6 +273,9 @@ static bool set_items(pam_handle_t *pamh, const struct plan *plan)
 		if (items[i].value &&
 		    pam_set_item(pamh, items[i].item, items[i].value) != PAM_SUCCESS)
 			return false;
+	for (unsigned int i = 0; i < plan->environment_count; i++)
+		if (pam_putenv(pamh, plan->environment[i]) != PAM_SUCCESS)
+			return false;
 	return true;
 }
 
@@ -440,6 +449,14 @@ static bool apply(struct plan *plan, int option, const char *value)
 			return false;
 		plan->answers[plan->answer_count++] = value;
 		return true;
+	case 'E':
+		if (plan->environment_count >= ENVIRONMENT_MAX)
+			return false;
+		plan->environment[plan->environment_count++] = value;
+		return true;
+	case 'L':
+		plan->locale = true;
+		return true;
 	case 'A':
 		return read_answers(plan, atoi(value));
 	case 'D':
@@ -483,6 +500,8 @@ static bool parse_options(int argc, char **argv, struct plan *plan)
 		{ "answer", required_argument, NULL, 'a' },
 		{ "answers-fd", required_argument, NULL, 'A' },
 		{ "ask-fd", required_argument, NULL, 'D' },
+		{ "putenv", required_argument, NULL, 'E' },
+		{ "locale", no_argument, NULL, 'L' },
 		{ "silent", no_argument, NULL, 'q' },
 		{ "noconv", no_argument, NULL, 'n' },
 		{ "setuid-of", required_argument, NULL, 'S' },
@@ -519,6 +538,8 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 1;
 	}
+	if (plan.locale)
+		(void)setlocale(LC_ALL, "");
 	if (!become(plan.setuid_of, plan.run_as)) {
 		fprintf(stderr, "pam_host: cannot take the uid: %s\n", strerror(errno));
 		return 1;

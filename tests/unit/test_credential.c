@@ -27,6 +27,8 @@ struct signer_client {
 	int unlocks;
 	uint32_t unlocked_id;
 	char secret[64];
+	size_t secret_len;
+	uint32_t timeout_ms;
 };
 
 static enum mtls_reason fake_list(struct signer_client *client, uint32_t timeout_ms,
@@ -52,11 +54,13 @@ static enum mtls_reason fake_unlock(struct signer_client *client, uint32_t id,
 				    enum mtls_presence *ret_presence, uint32_t *ret_tries,
 				    struct mtls_diag *diag)
 {
-	(void)timeout_ms;
 	(void)diag;
 	client->unlocks++;
 	client->unlocked_id = id;
-	assert_true(len > 0 && len < sizeof(client->secret));
+	client->secret_len = len;
+	client->timeout_ms = timeout_ms;
+	assert_non_null(secret);
+	assert_true(len < sizeof(client->secret));
 	memcpy(client->secret, secret, len);
 	*ret_presence = client->presence;
 	*ret_tries = client->tries;
@@ -194,6 +198,8 @@ static void two_signers_one_list(void **state)
 	assert_ptr_equal(choice.signer, &good);
 }
 
+static const struct credential_times times = { .machine_ms = 1000, .person_ms = 60000 };
+
 struct unlock_row {
 	const char *name;
 	bool needs_secret, secret_required, hidden, stays_hidden;
@@ -216,8 +222,8 @@ static const struct unlock_row unlock_rows[] = {
 	/* name  needs required hidden stays tries answers reason presence tries want unlocks seen */
 	{ "right passphrase", true, true, false, false, UNKNOWN, { "sesame" }, ALLOWED, SECRET, UNKNOWN, ALLOWED, 1, "Passphrase for Bob (from CA, until 2100-01-01): " },
 	{ "wrong passphrase, asked once", true, true, false, false, UNKNOWN, { "x", "y" }, MTLS_REASON_SECRET_WRONG, MTLS_PRESENCE_NONE, UNKNOWN, MTLS_REASON_SECRET_WRONG, 1, "" },
-	{ "wrong, tries counted", true, true, false, false, 3, { "x" }, MTLS_REASON_SECRET_WRONG, MTLS_PRESENCE_NONE, 2, MTLS_REASON_SECRET_WRONG, 1, "locked: 2" },
-	{ "wrong, locked now", true, true, false, false, 3, { "x" }, MTLS_REASON_SECRET_WRONG, MTLS_PRESENCE_NONE, 0, MTLS_REASON_SECRET_WRONG, 1, "locked now" },
+	{ "wrong, tries counted", true, true, false, false, 3, { "x" }, MTLS_REASON_SECRET_WRONG, MTLS_PRESENCE_NONE, 2, MTLS_REASON_SECRET_WRONG, 1, "|2 tries left.|" },
+	{ "wrong, locked now", true, true, false, false, 3, { "x" }, MTLS_REASON_SECRET_WRONG, MTLS_PRESENCE_NONE, 0, MTLS_REASON_SECRET_WRONG, 1, "|The key is locked now.|" },
 	{ "empty", true, true, false, false, UNKNOWN, { "" }, ALLOWED, SECRET, UNKNOWN, MTLS_REASON_SECRET_EMPTY, 0, "" },
 	{ "conversation fails", true, true, false, false, UNKNOWN, { NULL }, ALLOWED, SECRET, UNKNOWN, MTLS_REASON_CONVERSATION, 0, "" },
 	{ "any word opens it", true, true, false, false, UNKNOWN, { "x" }, ALLOWED, MTLS_PRESENCE_NONE, UNKNOWN, MTLS_REASON_KEY_UNPROTECTED, 1, "" },
@@ -258,7 +264,11 @@ static void unlocking(void **state)
 					     .info = &client.credentials[1],
 					     .secret_required = row->secret_required };
 		struct mtls_diag diag = { "" };
-		enum mtls_reason reason = credential_unlock(&chosen, &half, &prompt, 1000, &diag);
+		uint32_t tries = 7;
+		enum mtls_reason reason =
+			credential_unlock(&chosen, &half, &prompt, &times, &tries, &diag);
+		if (reason != ALLOWED)
+			credential_after(&prompt, (int)reason, tries);
 		if (reason != row->want || client.unlocks != row->unlocks ||
 		    !strstr(talk.seen, row->seen))
 			fail_msg("%s: %d, %d unlocks, '%s'", row->name, reason, client.unlocks,
@@ -267,6 +277,230 @@ static void unlocking(void **state)
 			fail_msg("%s: another key was unlocked", row->name);
 		if (reason == ALLOWED && chosen.info->chain_count < 1)
 			fail_msg("%s: no chain", row->name);
+	}
+}
+
+/* Cards: what is asked, what is said, and how long the reader's keypad is waited for. */
+struct pin_row {
+	const char *name;
+	enum mtls_secret_kind kind;
+	const char *token;
+	uint32_t tries_before;
+	const char *answers[4];
+	enum mtls_reason unlock_reason;
+	uint32_t tries;
+	enum mtls_reason want;
+	int unlocks;
+	size_t secret_len;
+	const char *seen; /* exactly */
+};
+
+#define PIN      MTLS_SECRET_PIN
+#define PAD      MTLS_SECRET_PIN_PAD
+#define WRONG    MTLS_REASON_PIN_WRONG
+#define LOCKED   MTLS_REASON_PIN_LOCKED
+#define QUESTION "PIN for Bob's card (Bob, from CA, until 2100-01-01): |"
+#define ON_PAD   "Type the PIN for Bob's card (Bob) on the keypad of the reader.|"
+#define LAST     "This is the last try before the PIN is locked. Type yes to go on: |"
+#define UNBLOCK  "To unblock it, with the card's PUK: mtlsctl pin unblock|"
+
+/* clang-format off */
+static const struct pin_row pin_rows[] = {
+	{ "right PIN", PIN, "Bob's card", UNKNOWN, { "123456" }, ALLOWED, UNKNOWN, ALLOWED, 1, 6, QUESTION },
+	{ "a card without a name", PIN, NULL, UNKNOWN, { "123456" }, ALLOWED, UNKNOWN, ALLOWED, 1, 6, "PIN for Bob (from CA, until 2100-01-01): |" },
+	{ "wrong, asked once", PIN, "Bob's card", UNKNOWN, { "1", "2" }, WRONG, UNKNOWN, WRONG, 1, 1, QUESTION },
+	{ "wrong, two left", PIN, "Bob's card", 3, { "1" }, WRONG, 2, WRONG, 1, 1, QUESTION "2 tries left.|" },
+	{ "wrong, one left", PIN, "Bob's card", 2, { "1" }, WRONG, 1, WRONG, 1, 1, QUESTION "1 try left.|" },
+	{ "wrong, locked now", PIN, "Bob's card", 1, { "yes", "1" }, WRONG, 0, WRONG, 1, 1, LAST QUESTION "The PIN is locked now.|" UNBLOCK },
+	{ "locked by this one", PIN, "Bob's card", UNKNOWN, { "1" }, LOCKED, 0, LOCKED, 1, 1, QUESTION UNBLOCK },
+	{ "locked before", PIN, "Bob's card", 0, { "1" }, ALLOWED, UNKNOWN, LOCKED, 0, 0, UNBLOCK },
+	{ "empty: nothing is sent", PIN, "Bob's card", 3, { "" }, ALLOWED, UNKNOWN, MTLS_REASON_SECRET_EMPTY, 0, 0, QUESTION },
+	{ "last try, not wanted", PIN, "Bob's card", 1, { "", "1" }, ALLOWED, UNKNOWN, MTLS_REASON_SECRET_EMPTY, 0, 0, LAST },
+	{ "keypad", PAD, "Bob's card", UNKNOWN, { NULL }, ALLOWED, UNKNOWN, ALLOWED, 1, 0, ON_PAD },
+	{ "keypad, no name", PAD, NULL, UNKNOWN, { NULL }, ALLOWED, UNKNOWN, ALLOWED, 1, 0, "Type the PIN for Bob on the keypad of the reader.|" },
+	{ "keypad, wrong", PAD, "Bob's card", UNKNOWN, { NULL }, WRONG, 2, WRONG, 1, 0, ON_PAD "2 tries left.|" },
+	{ "keypad, last try", PAD, "Bob's card", 1, { "yes" }, ALLOWED, UNKNOWN, ALLOWED, 1, 0, LAST ON_PAD },
+	{ "keypad, last try not wanted", PAD, "Bob's card", 1, { "no" }, ALLOWED, UNKNOWN, MTLS_REASON_SECRET_EMPTY, 0, 0, LAST },
+	{ "keypad, locked", PAD, "Bob's card", 0, { NULL }, ALLOWED, UNKNOWN, LOCKED, 0, 0, UNBLOCK },
+};
+/* clang-format on */
+
+static void pins(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(pin_rows) / sizeof(pin_rows[0]); i++) {
+		const struct pin_row *row = &pin_rows[i];
+		struct signer_client client = {
+			.count = 1,
+			.credentials = { credential(1, true) },
+			.unlock_reason = row->unlock_reason,
+			.presence = row->kind == PAD ? MTLS_PRESENCE_PIN_PAD : SECRET,
+			.tries = row->tries,
+		};
+		client.credentials[0].secret_kind = row->kind;
+		client.credentials[0].token = (char *)(uintptr_t)row->token;
+		client.credentials[0].tries_left = row->tries_before;
+		struct talk talk = { .seen = "" };
+		memcpy(talk.answers, row->answers, sizeof(talk.answers));
+		const struct pam_conv conv = { converse, &talk };
+		const struct prompt prompt = { .conv = &conv };
+		struct credential chosen = { .signer = &client,
+					     .info = client.credentials,
+					     .secret_required = true };
+		struct mtls_diag diag = { "" };
+		uint32_t tries = 7;
+		enum mtls_reason reason =
+			credential_unlock(&chosen, &half, &prompt, &times, &tries, &diag);
+		if (reason != ALLOWED)
+			credential_after(&prompt, (int)reason, tries);
+		if (reason != row->want || client.unlocks != row->unlocks ||
+		    client.secret_len != row->secret_len || strcmp(talk.seen, row->seen) != 0)
+			fail_msg("%s: %d, %d unlocks, %zu bytes, '%s'", row->name, reason,
+				 client.unlocks, client.secret_len, talk.seen);
+		uint32_t patience = row->kind == PAD ? times.person_ms : times.machine_ms;
+		if (row->unlocks && client.timeout_ms != patience)
+			fail_msg("%s: waited for %u ms", row->name, client.timeout_ms);
+	}
+}
+
+static void a_pin_over_the_limit(void **state)
+{
+	(void)state;
+	static char answer[MTLS_SECRET_MAX + 2];
+	memset(answer, '1', sizeof(answer) - 1);
+	struct signer_client client = { .count = 1, .credentials = { credential(1, true) } };
+	client.credentials[0].secret_kind = PIN;
+	struct talk talk = { .answers = { answer } };
+	const struct pam_conv conv = { converse, &talk };
+	const struct prompt prompt = { .conv = &conv };
+	struct credential chosen = { .signer = &client, .info = client.credentials };
+	struct mtls_diag diag = { "" };
+	uint32_t tries;
+	assert_int_equal(credential_unlock(&chosen, &half, &prompt, &times, &tries, &diag), WRONG);
+	assert_int_equal(client.unlocks, 0);
+}
+
+/* What has expired is no choice beside what has not; what is hidden may be either. */
+static void expired_ones(void **state)
+{
+	(void)state;
+	enum { GOOD, GONE, HIDDEN };
+	static const struct {
+		const char *name;
+		int kinds[3];
+		size_t count;
+		const char *answer;
+		uint32_t id;
+		const char *seen;
+	} rows[] = {
+		{ "one good, two gone", { GONE, GOOD, GONE }, 3, NULL, 1, "" },
+		{ "all gone", { GONE, GONE }, 2, "2", 1, "1: Alice (from CA, expired" },
+		{ "only one, gone", { GONE }, 1, NULL, 0, "" },
+		{ "gone and hidden", { GONE, HIDDEN }, 2, "2", 1, "|2: Bob|" },
+		{ "good, gone and hidden", { GONE, GOOD, HIDDEN }, 3, "2", 2, "|2: Carol|" },
+	};
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		struct signer_client client = { .count = rows[i].count };
+		for (uint32_t j = 0; j < rows[i].count; j++) {
+			client.credentials[j] = credential(j, true);
+			if (rows[i].kinds[j] == GONE)
+				client.credentials[j].not_after = 86400;
+			if (rows[i].kinds[j] == HIDDEN)
+				client.credentials[j].chain_count = 0;
+		}
+		struct talk talk = { .answers = { rows[i].answer } };
+		const struct pam_conv conv = { converse, &talk };
+		const struct prompt prompt = { .conv = &conv };
+		struct credential_set set = CREDENTIAL_SET_EMPTY;
+		struct mtls_diag diag = { "" };
+		credential_collect(&set, &half, &client, true, 1000, &diag);
+		struct credential choice = { .info = NULL };
+		enum mtls_reason reason = credential_choose(&set, &prompt, &choice);
+		if (reason != ALLOWED || choice.info->id != rows[i].id ||
+		    !strstr(talk.seen, rows[i].seen) || (!rows[i].answer && *talk.seen))
+			fail_msg("%s: %d, '%s'", rows[i].name, reason, talk.seen);
+	}
+}
+
+/* The name of a card that must be used, as GDM gives it. */
+static void only_one_card(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name, *tokens[2], *only;
+		size_t count;
+		enum mtls_reason trouble;
+	} rows[] = {
+		{ "that one", { "A", "B" }, "B", 1, MTLS_REASON_NO_TOKEN },
+		{ "none of them", { "A", "A" }, "B", 0, MTLS_REASON_NO_TOKEN },
+		{ "no names", { NULL, NULL }, "B", 0, MTLS_REASON_NO_TOKEN },
+		{ "nobody asks for one", { "A", NULL }, NULL, 2, MTLS_REASON_NO_CREDENTIAL },
+	};
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		struct signer_client client = {
+			.count = 2, .credentials = { credential(0, true), credential(1, true) }
+		};
+		for (size_t j = 0; j < 2; j++)
+			client.credentials[j].token = (char *)(uintptr_t)rows[i].tokens[j];
+		struct credential_set set = CREDENTIAL_SET_EMPTY;
+		set.only_token = rows[i].only;
+		struct mtls_diag diag = { "" };
+		credential_collect(&set, &half, &client, true, 1000, &diag);
+		if (set.count != rows[i].count || set.trouble != rows[i].trouble)
+			fail_msg("%s: %zu, %d", rows[i].name, set.count, set.trouble);
+		credential_forget(&set, &client);
+		assert_int_equal(set.count, 0);
+	}
+}
+
+/* A conversation that failed once is none any more: then only keys without a secret are left. */
+static void a_failed_question_is_the_last(void **state)
+{
+	(void)state;
+	struct signer_client client = { .count = 3,
+					.credentials = { credential(0, true), credential(1, true),
+							 credential(2, false) } };
+	struct talk talk = { .seen = "" };
+	const struct pam_conv conv = { converse, &talk };
+	struct prompt_state asked = { .asked = 0 };
+	const struct prompt prompt = { .conv = &conv, .state = &asked };
+	struct credential_set set = CREDENTIAL_SET_EMPTY;
+	struct mtls_diag diag = { "" };
+	credential_collect(&set, &half, &client, false, 1000, &diag);
+	struct credential choice = { .info = NULL };
+	assert_int_equal(credential_choose(&set, &prompt, &choice), MTLS_REASON_CONVERSATION);
+	assert_true(asked.failed);
+	assert_int_equal(asked.asked, 0);
+	talk.seen[0] = '\0';
+	assert_int_equal(credential_choose(&set, &prompt, &choice), ALLOWED);
+	assert_int_equal(choice.info->id, 2);
+	prompt_error(&prompt, "nobody reads this");
+	assert_string_equal(talk.seen, "");
+	assert_int_equal(credential_patience(&choice, &prompt, &times), times.machine_ms);
+}
+
+/* A file signs by itself; whatever else holds a key may ask for a finger. */
+static void patience(void **state)
+{
+	(void)state;
+	struct talk talk = { .seen = "" };
+	const struct pam_conv conv = { converse, &talk };
+	const struct prompt prompt = { .conv = &conv }, nobody = { .conv = NULL };
+	struct mtls_signer_credential info = credential(1, true);
+	const struct credential chosen = { .info = &info };
+	static const struct {
+		const char *source;
+		uint32_t want;
+	} rows[] = {
+		{ "file", 1000 },
+		{ "pkcs11", 60000 },
+		{ "agent", 60000 },
+		{ "p11-kit", 60000 },
+	};
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		info.source = (char *)(uintptr_t)rows[i].source;
+		assert_int_equal(credential_patience(&chosen, &prompt, &times), rows[i].want);
+		assert_int_equal(credential_patience(&chosen, &nobody, &times), 1000);
 	}
 }
 
@@ -281,7 +515,8 @@ static void an_expired_one_is_called_so(void **state)
 	const struct prompt prompt = { .conv = &conv };
 	struct credential chosen = { .signer = &client, .info = client.credentials };
 	struct mtls_diag diag = { "" };
-	assert_int_equal(credential_unlock(&chosen, &half, &prompt, 1000, &diag),
+	uint32_t tries;
+	assert_int_equal(credential_unlock(&chosen, &half, &prompt, &times, &tries, &diag),
 			 MTLS_REASON_ALLOWED);
 	assert_string_equal(talk.seen, "Passphrase for B?[2Job (from CA, expired 1970-01-02): |");
 }
@@ -292,6 +527,12 @@ int main(void)
 		cmocka_unit_test(choosing),
 		cmocka_unit_test(two_signers_one_list),
 		cmocka_unit_test(unlocking),
+		cmocka_unit_test(pins),
+		cmocka_unit_test(a_pin_over_the_limit),
+		cmocka_unit_test(expired_ones),
+		cmocka_unit_test(only_one_card),
+		cmocka_unit_test(a_failed_question_is_the_last),
+		cmocka_unit_test(patience),
 		cmocka_unit_test(an_expired_one_is_called_so),
 	};
 	return cmocka_run_group_tests_name("credential", tests, NULL, NULL);

@@ -615,6 +615,56 @@ static void unasked_answers_are_not_taken(void **state)
 	close_fixture(&f);
 }
 
+/* A key that is slow: the fixture answers when the person was told, or not at all. */
+struct slow {
+	struct fixture *f;
+	int told;
+	bool answers;
+};
+
+static void touch(void *ctx)
+{
+	struct slow *slow = ctx;
+	slow->told++;
+	if (slow->answers)
+		say(slow->f, signature(MTLS_REASON_ALLOWED, 64));
+}
+
+static void the_person_is_told_to_touch_the_key(void **state)
+{
+	static const struct {
+		const char *name;
+		bool at_once, when_told;
+		uint32_t notice_ms, timeout_ms;
+		enum mtls_reason want;
+		int told;
+	} rows[] = {
+		{ "at once", true, false, 0, TIMEOUT_MS, MTLS_REASON_ALLOWED, 0 },
+		{ "when touched", false, true, 1, TIMEOUT_MS, MTLS_REASON_ALLOWED, 1 },
+		{ "never touched", false, false, 1, SHORT_MS, MTLS_REASON_SIGNER_TIMEOUT, 1 },
+		{ "hangs for less", false, false, TIMEOUT_MS, SHORT_MS, MTLS_REASON_SIGNER_TIMEOUT,
+		  0 },
+	};
+	static const uint8_t content[] = "content";
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		struct fixture f;
+		uint8_t sig[MTLS_SIGNATURE_MAX];
+		size_t len = sizeof(sig);
+		listed(&f, credential(4, 1, 10));
+		if (rows[i].at_once)
+			say(&f, signature(MTLS_REASON_ALLOWED, 64));
+		struct slow slow = { .f = &f, .answers = rows[i].when_told };
+		signer_client_notice(f.client, rows[i].notice_ms, touch, &slow);
+		enum mtls_reason reason =
+			signer_client_sign(f.client, 4, MTLS_SIGN_ED25519, content, sizeof(content),
+					   sig, &len, rows[i].timeout_ms, NULL);
+		if (reason != rows[i].want || slow.told != rows[i].told)
+			fail_msg("%s: %d, told %d times", rows[i].name, (int)reason, slow.told);
+		close_fixture(&f);
+	}
+}
+
 static void quits_at_the_end(void **state)
 {
 	struct fixture f;
@@ -685,6 +735,7 @@ int main(void)
 		cmocka_unit_test(unusable_key_is_named),
 		cmocka_unit_test(signs),
 		cmocka_unit_test(unasked_answers_are_not_taken),
+		cmocka_unit_test(the_person_is_told_to_touch_the_key),
 		cmocka_unit_test(quits_at_the_end),
 		cmocka_unit_test(quits_before_the_end),
 		cmocka_unit_test(full_socket_is_a_timeout),
