@@ -19,6 +19,7 @@ libpam_mtls_core_la_SOURCES = \
 	%D%/choice.c %D%/choice.h \
 	%D%/describe.c %D%/describe.h \
 	%D%/unlock.c \
+	%D%/hints.c %D%/hints.h \
 	%D%/credential.c %D%/credential.h
 
 pammoddir = $(pamdir)
@@ -52,7 +53,7 @@ EXTRA_DIST += tests/check_exports.sh
 
 if HAVE_CMOCKA
 UNIT_PAM = tests/unit/test_result tests/unit/test_person tests/unit/test_pam_options \
-	tests/unit/test_prompt tests/unit/test_words tests/unit/test_credential
+	tests/unit/test_prompt tests/unit/test_words tests/unit/test_credential tests/unit/test_hints
 check_PROGRAMS += $(UNIT_PAM)
 TESTS += $(UNIT_PAM)
 UNIT_PAM_LIBS = libpam_mtls_core.la libpam_mtls_host.la $(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_BASE) \
@@ -61,6 +62,8 @@ tests_unit_test_result_SOURCES = tests/unit/test_result.c
 tests_unit_test_result_LDADD = $(UNIT_PAM_LIBS)
 tests_unit_test_person_SOURCES = tests/unit/test_person.c
 tests_unit_test_person_LDADD = $(UNIT_PAM_LIBS)
+tests_unit_test_hints_SOURCES = tests/unit/test_hints.c
+tests_unit_test_hints_LDADD = $(UNIT_PAM_LIBS)
 tests_unit_test_pam_options_SOURCES = tests/unit/test_pam_options.c
 tests_unit_test_pam_options_LDADD = $(UNIT_PAM_LIBS)
 tests_unit_test_prompt_SOURCES = tests/unit/test_prompt.c
@@ -70,6 +73,12 @@ tests_unit_test_words_LDADD = $(UNIT_PAM_LIBS)
 tests_unit_test_credential_SOURCES = tests/unit/test_credential.c
 tests_unit_test_credential_LDADD = $(UNIT_PAM_LIBS)
 endif
+
+FUZZ_TARGETS += tests/fuzz/fuzz_hints
+tests_fuzz_fuzz_hints_SOURCES = tests/fuzz/fuzz_hints.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_hints_LDADD = libpam_mtls_core.la libpam_mtls_host.la $(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(PAM_LIBS)
+tests_fuzz_fuzz_hints_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+EXTRA_DIST += tests/fuzz/fuzz_hints.in
 
 dist_man_MANS += doc/pam_mtls.8
 pamexamplesdir = $(docdir)/examples/pam.d

@@ -21,6 +21,7 @@
 #include "lib/base/str.h"
 #include "pam_mtls/choice.h"
 #include "pam_mtls/credential.h"
+#include "pam_mtls/hints.h"
 #include "pam_mtls/items.h"
 #include "pam_mtls/login.h"
 #include "pam_mtls/options.h"
@@ -42,6 +43,7 @@ struct login {
 	struct prompt_state asked;
 	struct mtls_settings_pam *settings;
 	struct user *caller, *claimed, *signer_user;
+	struct hints hints;
 	struct person person;
 	struct signers signers;
 	struct credential_set credentials;
@@ -86,7 +88,8 @@ static int look_up_users(struct login *login)
 		rc = found_or_not(user_by_uid(getuid(), &login->caller));
 	if (rc == 0 && !login->claimed && login->items.user)
 		rc = found_or_not(user_by_name(login->items.user, &login->claimed));
-	if (rc == 0 && !login->signer_user && settings->key_files && settings->signer_user)
+	if (rc == 0 && !login->signer_user && settings->signer_user &&
+	    (settings->key_files || settings->pkcs11_modules))
 		rc = found_or_not(user_by_name(settings->signer_user, &login->signer_user));
 	if (rc < 0)
 		(void)mtls_diag_set(&login->diag, rc, "looking up an account: %s",
@@ -94,15 +97,32 @@ static int look_up_users(struct login *login)
 	return rc;
 }
 
+static bool wants(const struct login *login, enum mtls_source_kind kind)
+{
+	for (char *const *word = login->settings->sources; word && *word; word++)
+		if (mtls_source_from_word(*word) == (int)kind)
+			return true;
+	return false;
+}
+
+static const char *hint_or_null(const char *hint)
+{
+	return *hint ? hint : NULL;
+}
+
 static int identify(struct login *login)
 {
 	int rc = look_up_users(login);
 	if (rc < 0)
 		return situation_of(rc, MTLS_REASON_LOOKUP_FAILED);
+	/* The environment is the caller's: where that is nobody but root, it says nothing. */
+	if (getuid() != 0 && (wants(login, MTLS_SOURCE_AGENT) || wants(login, MTLS_SOURCE_P11_KIT)))
+		hints_find(login->pamh, &login->hints);
 	const struct person_facts facts = {
 		.ruid = getuid(),
 		.euid = geteuid(),
 		.caller = login->caller,
+		.service = login->items.service,
 		.claimed_name = login->items.user,
 		.claimed = login->claimed,
 		.signer = login->signer_user,
@@ -110,6 +130,8 @@ static int identify(struct login *login)
 		.rhost = login->items.has_rhost ? "set" : NULL,
 		.tty = login->items.tty,
 		.seat = PERSON_SEAT_UNKNOWN,
+		.agent_socket = hint_or_null(login->hints.agent_socket),
+		.p11_address = hint_or_null(login->hints.p11_address),
 		.settings = login->settings,
 	};
 	int reason = person_identify(&facts, &login->person);
@@ -121,9 +143,10 @@ static int identify(struct login *login)
 }
 
 /* The signers load while the half is opened and the server's CA is read. */
-static int start(struct login *login)
+static int start(struct login *login, size_t first, size_t count)
 {
-	int rc = signers_start(&login->signers, &login->person, MTLS_SIGNER_PATH, &login->diag);
+	int rc = signers_start(&login->signers, &login->person, first, count, login->settings,
+			       &login->diag);
 	if (rc < 0)
 		return situation_of(rc, MTLS_REASON_SIGNER_FAILED);
 	if (!login->half)
@@ -137,9 +160,12 @@ static int start(struct login *login)
 	return rc < 0 ? situation_of(rc, MTLS_REASON_SIGNER_FAILED) : MTLS_REASON_ALLOWED;
 }
 
-static int list_and_choose(struct login *login, struct credential *ret)
+/* What the sources @first to @first + @count - 1 have; they are of one kind. */
+static int list_and_choose(struct login *login, size_t first, size_t count, struct credential *ret)
 {
-	int situation = start(login);
+	signers_done(&login->signers);
+	login->diag.text[0] = '\0';
+	int situation = start(login, first, count);
 	if (situation != MTLS_REASON_ALLOWED)
 		return situation;
 	login->credentials = (struct credential_set)CREDENTIAL_SET_EMPTY;
@@ -151,11 +177,73 @@ static int list_and_choose(struct login *login, struct credential *ret)
 }
 
 /* True where the person was not asked anything, since there was nothing to ask about. */
-static bool nothing_there(int situation)
+static bool nothing_there(const struct login *login, int situation)
 {
-	return situation == MTLS_REASON_NO_CREDENTIAL || situation == MTLS_REASON_KEY_UNPROTECTED ||
-	       situation == MTLS_REASON_KEY_UNUSABLE || situation == MTLS_REASON_SIGNER_FAILED ||
-	       situation == MTLS_REASON_SIGNER_TIMEOUT;
+	switch (situation) {
+	case MTLS_REASON_NO_CREDENTIAL:
+	case MTLS_REASON_KEY_UNPROTECTED:
+	case MTLS_REASON_KEY_UNUSABLE:
+	case MTLS_REASON_SIGNER_FAILED:
+	case MTLS_REASON_SIGNER_TIMEOUT:
+	case MTLS_REASON_NO_TOKEN:
+	case MTLS_REASON_TOKEN_GONE:
+	case MTLS_REASON_PIN_LOCKED:
+	case MTLS_REASON_READER_REFUSED:
+	case MTLS_REASON_MODULE_FAILED:
+		return true;
+	case MTLS_REASON_CONVERSATION:
+		/* Keys with secrets are for those who can be asked. */
+		return !prompt_possible(&login->items.prompt);
+	default:
+		return false;
+	}
+}
+
+/*
+ * How much a reason explains, where several sources had nothing: something that went wrong, then
+ * "nobody can be asked", then "nothing there", then "no card", which is usual.
+ */
+static int weight_of(int situation)
+{
+	switch (situation) {
+	case MTLS_REASON_NO_TOKEN:
+		return 0;
+	case MTLS_REASON_NO_CREDENTIAL:
+		return 1;
+	case MTLS_REASON_CONVERSATION:
+		return 2;
+	default:
+		return 3;
+	}
+}
+
+/* One source after the other, until one has a key that can be used. */
+static int try_sources(struct login *login, struct credential *ret)
+{
+	const struct person *person = &login->person;
+	struct mtls_diag diag = { "" };
+	int worst = MTLS_REASON_NO_TOKEN;
+
+	for (size_t first = 0, count; first < person->source_count; first += count) {
+		for (count = 1; first + count < person->source_count; count++)
+			if (person->sources[first + count].kind != person->sources[first].kind)
+				break;
+		int situation = list_and_choose(login, first, count, ret);
+		if (!nothing_there(login, situation))
+			return situation;
+		/* Of equals the first: the administrator put it there. */
+		if (first == 0 || weight_of(situation) > weight_of(worst)) {
+			worst = situation;
+			diag = login->diag;
+		}
+	}
+	login->diag = diag;
+	if (person->not_local && !*login->diag.text)
+		(void)mtls_diag_set(
+			&login->diag, 0,
+			"source pkcs11 was left out: nobody is known to sit in front of "
+			"this machine");
+	return worst;
 }
 
 static int ask_name(struct login *login)
@@ -178,9 +266,9 @@ static int find_credential(struct login *login, struct credential *ret)
 			return situation;
 		bool nameless = !login->items.user;
 		if (!login->person.needs_name) {
-			situation = list_and_choose(login, ret);
+			situation = try_sources(login, ret);
 			bool again = nameless && login->person.host == PERSON_HOST_ROOT &&
-				     nothing_there(situation);
+				     nothing_there(login, situation);
 			if (!again)
 				return situation;
 			signers_done(&login->signers);

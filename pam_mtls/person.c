@@ -2,7 +2,8 @@
 /*
  * Host kind, person, locality, allowed sources. Pure; any thread.
  *
- * Files need no locality: what protects them is their passphrase. Devices will (person_is_local).
+ * Files need no locality: what protects them is their passphrase. Nor do agents and forwarded
+ * tokens, which are the person's own wherever they are. Devices at this machine do.
  */
 #include <config.h>
 
@@ -31,77 +32,237 @@ static void add_source(struct person *person, const struct person_source *source
 		person->sources[person->source_count++] = *source;
 }
 
-/* The folder ~/.config/mtls of @user; false where the account has no usable home. */
-static bool add_home(struct person *person, const struct user *user, bool secret_required)
+static bool has_home(const struct user *user)
 {
-	if (!user->home || user->home[0] != '/')
+	return user->home && user->home[0] == '/';
+}
+
+static bool has_modules(const struct mtls_settings_pam *settings)
+{
+	return settings->pkcs11_modules && settings->pkcs11_modules[0];
+}
+
+/*
+ * Whether a key counts only if a secret was given in this conversation. Where it is not: programs
+ * that run for the person, who owns the key and has a session already.
+ */
+static bool presence_required(const struct person_facts *facts, const struct person *person,
+			      enum mtls_source_kind kind)
+{
+	if (person->host != PERSON_HOST_SETUID)
+		return true;
+	switch (facts->settings->presence) {
+	case MTLS_PRESENCE_NOT_REQUIRED:
 		return false;
-	add_source(person,
-		   &(struct person_source){ .user = user, .secret_required = secret_required });
-	return true;
+	case MTLS_PRESENCE_DEFAULT:
+		break;
+	case MTLS_PRESENCE_REQUIRED:
+	default:
+		return true;
+	}
+	bool forwarded = kind == MTLS_SOURCE_AGENT || kind == MTLS_SOURCE_P11_KIT;
+	bool sudo = facts->service &&
+		    (strcmp(facts->service, "sudo") == 0 || strcmp(facts->service, "sudo-i") == 0);
+	return !(forwarded && sudo);
+}
+
+/* The folder ~/.config/mtls of @user; nothing where the account has no usable home. */
+static void add_folder(const struct person_facts *facts, struct person *person,
+		       const struct user *user)
+{
+	if (has_home(user))
+		add_source(person,
+			   &(struct person_source){ .kind = MTLS_SOURCE_FILE,
+						    .user = user,
+						    .home = true,
+						    .secret_required = presence_required(
+							    facts, person, MTLS_SOURCE_FILE) });
+}
+
+/* Cards and TPMs at this machine: for whoever sits in front of it. */
+static void add_devices(const struct person_facts *facts, struct person *person,
+			const struct user *user, bool home)
+{
+	if (!has_modules(facts->settings))
+		return;
+	if (!person->local) {
+		person->not_local = true;
+		return;
+	}
+	add_source(person, &(struct person_source){ .kind = MTLS_SOURCE_PKCS11,
+						    .user = user,
+						    .home = home && has_home(user),
+						    .secret_required = presence_required(
+							    facts, person, MTLS_SOURCE_PKCS11) });
+}
+
+/* What listens on a socket of the person's; only the signer, as the person, goes there. */
+static void add_socket(const struct person_facts *facts, struct person *person,
+		       enum mtls_source_kind kind, const char *address)
+{
+	add_source(person, &(struct person_source){
+				   .kind = kind,
+				   .user = facts->caller,
+				   .home = has_home(facts->caller),
+				   .address = address,
+				   .secret_required = presence_required(facts, person, kind) });
+}
+
+static void add_for_caller(const struct person_facts *facts, struct person *person,
+			   enum mtls_source_kind kind)
+{
+	switch (kind) {
+	case MTLS_SOURCE_FILE:
+		add_folder(facts, person, facts->caller);
+		break;
+	case MTLS_SOURCE_PKCS11:
+		add_devices(facts, person, facts->caller, true);
+		break;
+	case MTLS_SOURCE_P11_KIT:
+		add_socket(facts, person, kind, facts->p11_address);
+		break;
+	case MTLS_SOURCE_AGENT:
+		add_socket(facts, person, kind, facts->agent_socket);
+		break;
+	case MTLS_SOURCES:
+	default:
+		break;
+	}
+}
+
+/* A locker's: what is in front of the person, no agent, which would unlock by itself. */
+static void add_for_locker(const struct person_facts *facts, struct person *person,
+			   enum mtls_source_kind kind)
+{
+	if (kind == MTLS_SOURCE_FILE)
+		add_folder(facts, person, facts->claimed);
+	else if (kind == MTLS_SOURCE_PKCS11)
+		add_devices(facts, person, facts->claimed, true);
+}
+
+static bool has_files(const struct person_facts *facts)
+{
+	return facts->settings->key_files && facts->settings->key_files[0];
+}
+
+/* Root's programs use keys of the machine as a system user, which has to be there. */
+static bool signer_usable(const struct person_facts *facts)
+{
+	return facts->signer && facts->signer->uid != 0;
+}
+
+/* @claimed: the account whose own files may be looked at; NULL: none. */
+static void add_for_root(const struct person_facts *facts, struct person *person,
+			 enum mtls_source_kind kind, const struct user *claimed)
+{
+	if (kind == MTLS_SOURCE_PKCS11 && signer_usable(facts))
+		add_devices(facts, person, facts->signer, false);
+	if (kind != MTLS_SOURCE_FILE)
+		return;
+	if (has_files(facts) && signer_usable(facts))
+		add_source(person, &(struct person_source){ .kind = kind,
+							    .user = facts->signer,
+							    .files = facts->settings->key_files,
+							    .secret_required = true });
+	if (claimed)
+		add_folder(facts, person, claimed);
+}
+
+/* The kinds in the administrator's order, each once. */
+static size_t kinds_of(const struct mtls_settings_pam *settings,
+		       enum mtls_source_kind kinds[MTLS_SOURCES])
+{
+	bool seen[MTLS_SOURCES] = { false };
+	size_t count = 0;
+
+	for (char *const *word = settings->sources; word && *word; word++) {
+		int kind = mtls_source_from_word(*word);
+		if (kind < 0 || seen[kind])
+			continue;
+		seen[kind] = true;
+		kinds[count++] = (enum mtls_source_kind)kind;
+	}
+	return count;
+}
+
+static enum mtls_reason why_none(const struct person *person)
+{
+	return person->not_local ? MTLS_REASON_NOT_LOCAL : MTLS_REASON_NO_SOURCE;
 }
 
 static enum mtls_reason identify_setuid(const struct person_facts *facts, struct person *person)
 {
+	enum mtls_source_kind kinds[MTLS_SOURCES];
+
 	if (!facts->caller || facts->caller->uid != facts->ruid)
 		return MTLS_REASON_USER_UNKNOWN;
 	person->change_user = true;
-	person->presence_required = facts->settings->presence != MTLS_PRESENCE_NOT_REQUIRED;
-	return add_home(person, facts->caller, false) ? MTLS_REASON_ALLOWED : MTLS_REASON_NO_SOURCE;
+	for (size_t i = 0, count = kinds_of(facts->settings, kinds); i < count; i++)
+		add_for_caller(facts, person, kinds[i]);
+	return person->source_count ? MTLS_REASON_ALLOWED : why_none(person);
 }
 
 static enum mtls_reason identify_unprivileged(const struct person_facts *facts,
 					      struct person *person)
 {
+	enum mtls_source_kind kinds[MTLS_SOURCES];
+
 	if (!is_set(facts->claimed_name)) {
 		person->needs_name = true;
 		return MTLS_REASON_ALLOWED;
 	}
 	if (!facts->claimed || facts->claimed->uid != facts->ruid)
 		return MTLS_REASON_NOT_PERSON;
-	person->presence_required = true;
-	return add_home(person, facts->claimed, false) ? MTLS_REASON_ALLOWED
-						       : MTLS_REASON_NO_SOURCE;
+	for (size_t i = 0, count = kinds_of(facts->settings, kinds); i < count; i++)
+		add_for_locker(facts, person, kinds[i]);
+	return person->source_count ? MTLS_REASON_ALLOWED : why_none(person);
 }
 
 /*
- * The claimed user's own files, in a host that runs as root: only for accounts that could be
- * entered at all, never under uid 0, and only for a passphrase typed now.
+ * Why the claimed user's own files, in a host that runs as root, are not looked at: only those of
+ * accounts that could be entered at all, never under uid 0.
  */
-static enum mtls_reason add_claimed(const struct person_facts *facts, struct person *person)
+static enum mtls_reason judge_claimed(const struct person_facts *facts)
 {
-	if (facts->claimed->uid == 0)
+	if (!is_set(facts->claimed_name) || facts->claimed->uid == 0)
 		return MTLS_REASON_NO_SOURCE;
-	if (facts->claimed->uid < facts->settings->min_uid)
-		return MTLS_REASON_MIN_UID;
-	return add_home(person, facts->claimed, true) ? MTLS_REASON_ALLOWED : MTLS_REASON_NO_SOURCE;
+	return facts->claimed->uid < facts->settings->min_uid ? MTLS_REASON_MIN_UID
+							      : MTLS_REASON_ALLOWED;
+}
+
+static bool wants(const enum mtls_source_kind *kinds, size_t count, enum mtls_source_kind kind)
+{
+	for (size_t i = 0; i < count; i++)
+		if (kinds[i] == kind)
+			return true;
+	return false;
 }
 
 static enum mtls_reason identify_root(const struct person_facts *facts, struct person *person)
 {
-	const struct mtls_settings_pam *settings = facts->settings;
+	enum mtls_source_kind kinds[MTLS_SOURCES];
+	size_t count = kinds_of(facts->settings, kinds);
+	enum mtls_reason reason = judge_claimed(facts);
+	const struct user *claimed = reason == MTLS_REASON_ALLOWED ? facts->claimed : NULL;
+
 	person->change_user = true;
-	person->presence_required = true;
-	bool has_files = settings->key_files && settings->key_files[0];
-	if (has_files && facts->signer && facts->signer->uid != 0)
-		add_source(person, &(struct person_source){ .user = facts->signer,
-							    .files = settings->key_files });
-	enum mtls_reason reason = MTLS_REASON_NO_SOURCE;
-	if (is_set(facts->claimed_name))
-		reason = add_claimed(facts, person);
-	else if (person->source_count == 0)
-		person->needs_name = true;
-	if (person->source_count > 0 || person->needs_name)
+	for (size_t i = 0; i < count; i++)
+		add_for_root(facts, person, kinds[i], claimed);
+	person->needs_name = !person->source_count && !is_set(facts->claimed_name);
+	if (person->source_count || person->needs_name)
 		return MTLS_REASON_ALLOWED;
-	/* key_files without the system user that opens them: somebody has to mend that. */
-	return has_files && reason == MTLS_REASON_NO_SOURCE ? MTLS_REASON_CONFIG : reason;
+	if (reason == MTLS_REASON_MIN_UID)
+		return reason;
+	/* Keys of the machine without the system user that uses them: somebody has to mend that. */
+	bool machine = (wants(kinds, count, MTLS_SOURCE_FILE) && has_files(facts)) ||
+		       (wants(kinds, count, MTLS_SOURCE_PKCS11) && has_modules(facts->settings));
+	return machine && !signer_usable(facts) ? MTLS_REASON_CONFIG : why_none(person);
 }
 
 enum mtls_reason person_identify(const struct person_facts *facts, struct person *ret)
 {
 	struct person person = { .host = host_kind(facts->ruid, facts->euid),
-				 .local = person_is_local(facts),
-				 .presence_required = true };
+				 .local = person_is_local(facts) };
 	enum mtls_reason reason = MTLS_REASON_NO_SOURCE;
 	/*
 	 * The person is elsewhere, and so is the key: the relay's business. Before the name is

@@ -16,11 +16,11 @@ struct signers {
 };
 
 /*
- * Starts one signer for each source of @person as @program; they load while the caller goes on.
- * 0 or -errno; what was started by then is ended by signers_done() all the same.
+ * Starts one signer for each of @count sources of @person from @first on; they load while the
+ * caller goes on. 0 or -errno; what was started by then is ended by signers_done() all the same.
  */
-int signers_start(struct signers *signers, const struct person *person, const char *program,
-		  struct mtls_diag *diag);
+int signers_start(struct signers *signers, const struct person *person, size_t first, size_t count,
+		  const struct mtls_settings_pam *settings, struct mtls_diag *diag);
 
 /* Makes clients of the sockets. 0 or -ENOMEM. */
 int signers_connect(struct signers *signers, const struct half_ops *half);

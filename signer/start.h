@@ -15,8 +15,10 @@
 
 #include "lib/base/err.h"
 
-#define MTLS_SIGNER_PATH  MTLS_LIBEXECDIR "/mtls-signer"
-#define MTLS_SIGNER_CERTS MTLS_SYSCONFDIR "/certs.d" /* for its --certs */
+#define MTLS_SIGNER_PATH  MTLS_LIBEXECDIR "/mtls-signer"       /* source file */
+#define MTLS_SIGNER_TOKEN MTLS_LIBEXECDIR "/mtls-signer-token" /* pkcs11, p11-kit */
+#define MTLS_SIGNER_AGENT MTLS_LIBEXECDIR "/mtls-signer-agent" /* agent */
+#define MTLS_SIGNER_CERTS MTLS_SYSCONFDIR "/certs.d"           /* for its --certs */
 
 struct signer_identity {
 	uid_t uid; /* what the signer becomes; never 0. Equal to the real, effective and saved uid

@@ -98,6 +98,9 @@ static const struct row rows[] = {
 static char *key_files[] = { (char *)(uintptr_t) "/etc/mtls/keys/a.p12", NULL };
 static char *local_ttys[] = { (char *)(uintptr_t) "tty[1-9]", (char *)(uintptr_t) "ttyS*", NULL };
 
+static char *usual_sources[] = { (char *)(uintptr_t) "pkcs11", (char *)(uintptr_t) "file", NULL };
+static char *modules[] = { (char *)(uintptr_t) "/usr/lib/card.so", NULL };
+
 static size_t sources_of(enum want_source source)
 {
 	return source == SYSTEM_HOME ? 2 : source == HOME || source == SYSTEM;
@@ -111,14 +114,19 @@ static bool sources_fit(const struct row *row, const struct person *person)
 	for (size_t i = 0; i < want; i++)
 		if (person->sources[i].user->uid == 0)
 			return false;
+	for (size_t i = 0; i < want; i++)
+		if (person->sources[i].kind != MTLS_SOURCE_FILE ||
+		    person->sources[i].secret_required !=
+			    (row->presence_required || row->secret_required))
+			return false;
 	if ((row->source == SYSTEM || row->source == SYSTEM_HOME) &&
-	    (person->sources[0].user != &signer || person->sources[0].files != key_files))
+	    (person->sources[0].user != &signer || person->sources[0].files != key_files ||
+	     person->sources[0].home))
 		return false;
 	if (row->source == SYSTEM || want == 0)
 		return true;
 	const struct person_source *home = &person->sources[want - 1];
-	return home->user == row->home_of && !home->files &&
-	       home->secret_required == row->secret_required;
+	return home->user == row->home_of && !home->files && home->home;
 }
 
 static void who_is_the_person(void **state)
@@ -129,6 +137,7 @@ static void who_is_the_person(void **state)
 		const struct mtls_settings_pam settings = {
 			.min_uid = 1000,
 			.local_ttys = local_ttys,
+			.sources = usual_sources,
 			.key_files = row->key_files ? key_files : NULL,
 			.presence = row->presence_off ? MTLS_PRESENCE_NOT_REQUIRED
 						      : MTLS_PRESENCE_REQUIRED,
@@ -146,13 +155,127 @@ static void who_is_the_person(void **state)
 		struct person person = { .local = true };
 		enum mtls_reason reason = person_identify(&facts, &person);
 		if (reason != row->reason || person.host != row->host ||
-		    person.presence_required != row->presence_required ||
 		    person.change_user != row->change_user)
-			fail_msg("%s: reason %d, host %s, presence %d, change %d", row->name,
-				 reason, person_host_name(person.host), person.presence_required,
-				 person.change_user);
+			fail_msg("%s: reason %d, host %s, change %d", row->name, reason,
+				 person_host_name(person.host), person.change_user);
 		if (reason == OK && !sources_fit(row, &person))
 			fail_msg("%s: %zu sources", row->name, person.source_count);
+	}
+}
+
+/* F, P, K, A: a source of that kind; lower case: its keys need no secret; M: the machine's files.
+ */
+static const char *kinds_text(const struct person *person, char out[16])
+{
+	static const char letters[MTLS_SOURCES] = {
+		[MTLS_SOURCE_FILE] = 'F',
+		[MTLS_SOURCE_PKCS11] = 'P',
+		[MTLS_SOURCE_P11_KIT] = 'K',
+		[MTLS_SOURCE_AGENT] = 'A',
+	};
+	size_t i;
+
+	for (i = 0; i < person->source_count; i++) {
+		const struct person_source *source = &person->sources[i];
+		char letter = source->files ? 'M' : letters[source->kind];
+		out[i] = source->secret_required ? letter : (char)(letter - 'A' + 'a');
+	}
+	out[i] = '\0';
+	return out;
+}
+
+static char **split(const char *words, char *copy, char **list)
+{
+	size_t count = 0;
+
+	for (char *word = strtok(strcpy(copy, words), " "); word; word = strtok(NULL, " "))
+		list[count++] = word;
+	list[count] = NULL;
+	return list;
+}
+
+/* Which sources, in which order, in which program. */
+static void sources_in_their_order(void **state)
+{
+	enum { SUDO, LOGIN, LOCKER };
+	static const struct {
+		const char *name;
+		int host;
+		const char *service, *words;
+		bool modules, files;
+		enum mtls_presence_policy presence;
+		const char *tty;
+		bool signer_missing;
+		enum mtls_reason reason;
+		const char *want;
+	} table[] = {
+		/* clang-format off */
+		{ "sudo, all, at the console", SUDO, "sudo", "agent p11-kit pkcs11 file", true, false, MTLS_PRESENCE_DEFAULT, "tty1", false, OK, "akPF" },
+		{ "sudo, another order", SUDO, "sudo", "file pkcs11 p11-kit agent", true, false, MTLS_PRESENCE_DEFAULT, "tty1", false, OK, "FPka" },
+		{ "sudo -i", SUDO, "sudo-i", "agent file", true, false, MTLS_PRESENCE_DEFAULT, NULL, false, OK, "aF" },
+		{ "su: presence is required by default", SUDO, "su", "agent p11-kit file", true, false, MTLS_PRESENCE_DEFAULT, NULL, false, OK, "AKF" },
+		{ "sudo, presence required", SUDO, "sudo", "agent p11-kit", true, false, MTLS_PRESENCE_REQUIRED, NULL, false, OK, "AK" },
+		{ "su, presence not required", SUDO, "su", "pkcs11 agent file", true, false, MTLS_PRESENCE_NOT_REQUIRED, "tty1", false, OK, "paf" },
+		{ "sudo, remote: no card of this machine", SUDO, "sudo", "pkcs11 file", true, false, MTLS_PRESENCE_DEFAULT, "pts/1", false, OK, "F" },
+		{ "sudo, remote, cards only", SUDO, "sudo", "pkcs11", true, false, MTLS_PRESENCE_DEFAULT, "pts/1", false, MTLS_REASON_NOT_LOCAL, "" },
+		{ "sudo, cards only, no module", SUDO, "sudo", "pkcs11", false, false, MTLS_PRESENCE_DEFAULT, "tty1", false, MTLS_REASON_NO_SOURCE, "" },
+		{ "sudo, a word twice", SUDO, "sudo", "file agent file", true, false, MTLS_PRESENCE_DEFAULT, "tty1", false, OK, "Fa" },
+		{ "sudo, keys of the machine are not for it", SUDO, "sudo", "file", true, true, MTLS_PRESENCE_DEFAULT, "tty1", false, OK, "F" },
+		{ "login at the console", LOGIN, "login", "pkcs11 file", true, false, MTLS_PRESENCE_DEFAULT, "tty1", false, OK, "PF" },
+		{ "login, agents are nobody's here", LOGIN, "login", "agent p11-kit file", true, false, MTLS_PRESENCE_NOT_REQUIRED, "tty1", false, OK, "F" },
+		{ "login, nothing but agents", LOGIN, "login", "agent p11-kit", true, false, MTLS_PRESENCE_NOT_REQUIRED, "tty1", false, MTLS_REASON_NO_SOURCE, "" },
+		{ "login, presence is never off", LOGIN, "login", "pkcs11 file", true, true, MTLS_PRESENCE_NOT_REQUIRED, "tty1", false, OK, "PMF" },
+		{ "login, files first", LOGIN, "login", "file pkcs11", true, true, MTLS_PRESENCE_DEFAULT, "tty1", false, OK, "MFP" },
+		{ "login somewhere else", LOGIN, "login", "pkcs11 file", true, false, MTLS_PRESENCE_DEFAULT, "pts/1", false, OK, "F" },
+		{ "login, cards, nobody to use them as", LOGIN, "login", "pkcs11", true, false, MTLS_PRESENCE_DEFAULT, "tty1", true, MTLS_REASON_CONFIG, "" },
+		{ "login, files without cards' system user", LOGIN, "login", "pkcs11 file", true, false, MTLS_PRESENCE_DEFAULT, "tty1", true, OK, "F" },
+		{ "locker", LOCKER, "i3lock", "agent p11-kit pkcs11 file", true, true, MTLS_PRESENCE_NOT_REQUIRED, "tty1", false, OK, "PF" },
+		{ "locker named sudo", LOCKER, "sudo", "agent pkcs11 file", true, true, MTLS_PRESENCE_DEFAULT, "tty1", false, OK, "PF" },
+		{ "locker, agent only", LOCKER, "i3lock", "agent", true, false, MTLS_PRESENCE_NOT_REQUIRED, "tty1", false, MTLS_REASON_NO_SOURCE, "" },
+		{ "locker elsewhere", LOCKER, "i3lock", "pkcs11", true, false, MTLS_PRESENCE_DEFAULT, ":0", false, MTLS_REASON_NOT_LOCAL, "" },
+		{ "no source at all", SUDO, "sudo", "", true, true, MTLS_PRESENCE_DEFAULT, "tty1", false, MTLS_REASON_NO_SOURCE, "" },
+		/* clang-format on */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		char copy[64], *words[8], got[16];
+		const struct mtls_settings_pam settings = {
+			.min_uid = 1000,
+			.local_ttys = local_ttys,
+			.sources = split(table[i].words, copy, words),
+			.pkcs11_modules = table[i].modules ? modules : NULL,
+			.key_files = table[i].files ? key_files : NULL,
+			.presence = table[i].presence,
+		};
+		const struct person_facts facts = {
+			.ruid = table[i].host == LOGIN ? 0 : 1002,
+			.euid = table[i].host == LOCKER ? 1002 : 0,
+			.caller = table[i].host == LOGIN ? &root : &bob,
+			.service = table[i].service,
+			.claimed_name = "bob",
+			.claimed = &bob,
+			.signer = table[i].signer_missing ? NULL : &signer,
+			.tty = table[i].tty,
+			.agent_socket = "/tmp/a",
+			.settings = &settings,
+		};
+		struct person person;
+		enum mtls_reason reason = person_identify(&facts, &person);
+		if (reason != table[i].reason ||
+		    strcmp(kinds_text(&person, got), table[i].want) != 0)
+			fail_msg("%s: reason %d, sources '%s', expected %d, '%s'", table[i].name,
+				 reason, kinds_text(&person, got), table[i].reason, table[i].want);
+		for (size_t k = 0; k < person.source_count; k++) {
+			const struct person_source *source = &person.sources[k];
+			bool machine = source->files || (source->kind == MTLS_SOURCE_PKCS11 &&
+							 table[i].host == LOGIN);
+			if (source->user != (machine ? &signer : &bob) || source->home == machine)
+				fail_msg("%s: source %zu is another's", table[i].name, k);
+			if (source->kind == MTLS_SOURCE_AGENT &&
+			    strcmp(source->address, "/tmp/a") != 0)
+				fail_msg("%s: another socket", table[i].name);
+		}
 	}
 }
 
@@ -197,6 +320,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_is_the_person),
+		cmocka_unit_test(sources_in_their_order),
 		cmocka_unit_test(locality_is_proven_or_not_there),
 	};
 	return cmocka_run_group_tests_name("person", tests, NULL, NULL);
