@@ -83,7 +83,10 @@
 	X(PIN_WRONG,        136, "pin-wrong",          "Wrong PIN.", "") \
 	X(PIN_LOCKED,       137, "pin-locked",         "The PIN is locked.", "mtlsctl pin unblock, with the card's SO PIN or PUK") \
 	X(READER_REFUSED,   138, "reader-refused",     "The card reader may not be used from here.", "pcscd refuses the signer: see the polkit rule of pam-mtls in mtls-signer(8)") \
-	X(MODULE_FAILED,    139, "module-failed",      "The card's driver failed.", "a module of pkcs11_modules cannot be loaded or answers wrongly; see the system log")
+	X(MODULE_FAILED,    139, "module-failed",      "The card's driver failed.", "a module of pkcs11_modules cannot be loaded or answers wrongly; see the system log") \
+	X(AGENT_MISSING,    140, "agent-missing",      "No key agent answers.", "is it running, and is SSH_AUTH_SOCK its socket? ssh -A forwards one") \
+	X(AGENT_REFUSED,    141, "agent-refused",      "Your key agent refused to sign.", "it is locked, its question was answered with no, or the key may not be used here (ssh-add -h)") \
+	X(SOCKET_UNTRUSTED, 142, "socket-untrusted",   "That socket is not your own.", "the socket of an agent or of p11-kit belongs to somebody else, or is none")
 /* clang-format on */
 
 enum mtls_reason {

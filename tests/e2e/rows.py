@@ -267,5 +267,8 @@ UNIT = {
     "pin-wrong": ("tests/unit/test_result.c", "a card's: tests/unit/test_source_token.c"),
     "pin-locked": ("tests/unit/test_result.c", "a card's: tests/unit/test_source_token.c"),
     "reader-refused": ("tests/unit/test_result.c", "a card's: tests/unit/test_source_token.c"),
+    "agent-missing": ("tests/unit/test_result.c", "an agent's: tests/unit/test_source_agent.c"),
+    "agent-refused": ("tests/unit/test_result.c", "an agent's: tests/unit/test_source_agent.c"),
+    "socket-untrusted": ("tests/unit/test_result.c", "an agent's: tests/unit/test_source_agent.c"),
     "module-failed": ("tests/unit/test_result.c", "a card's: tests/unit/test_source_token.c"),
 }
