@@ -165,6 +165,11 @@ static int list_and_choose(struct login *login, size_t first, size_t count, stru
 {
 	signers_done(&login->signers);
 	login->diag.text[0] = '\0';
+	const struct person_source *source = &login->person.sources[first];
+	if (source->kind == MTLS_SOURCE_AGENT && !source->address) {
+		(void)mtls_diag_set(&login->diag, 0, "no SSH_AUTH_SOCK says where an agent is");
+		return MTLS_REASON_NO_CREDENTIAL;
+	}
 	int situation = start(login, first, count);
 	if (situation != MTLS_REASON_ALLOWED)
 		return situation;
