@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Formatting of audit records. What the daemon checked stands under "verified", what the host or
- * the peer merely says under "reported" or "claimed", what the kernel says under "peer".
+ * the peer merely says under "reported" or "claimed", what the kernel says under "peer", what
+ * stands in a certificate that was not verified under "presented".
  */
 #include <config.h>
 
@@ -69,9 +70,8 @@ static void set_time(json_t *object, const char *key, int64_t seconds, int micro
 	set_text(object, key, text);
 }
 
-static json_t *verified_part(const struct mtls_path *path)
+static json_t *certificate_part(const struct mtls_cert *cert)
 {
-	const struct mtls_cert *cert = path->certs[0];
 	json_t *part = json_object();
 	size_t len = 0;
 	const uint8_t *serial = mtls_cert_serial(cert, &len);
@@ -82,6 +82,13 @@ static json_t *verified_part(const struct mtls_path *path)
 	set_hex(part, "sha256", mtls_cert_sha256(cert), 32);
 	set_hex(part, "spki_sha256", mtls_cert_spki_sha256(cert), 32);
 	set_time(part, "not_after", mtls_cert_not_after(cert), -1);
+	return part;
+}
+
+static json_t *verified_part(const struct mtls_path *path)
+{
+	json_t *part = certificate_part(path->certs[0]);
+
 	set_text(part, "role", path->role == MTLS_ROLE_USER ? "user" : "host");
 	set_text(part, "ca", path->ca_name);
 	return part;
@@ -205,6 +212,15 @@ static void add_leaf(json_t *object, const uint8_t *leaf, size_t len)
 		(void)json_object_set_new(object, "leaf", base64(leaf, len));
 }
 
+/* What is written in it, by whomever: for those who look for it in the records. */
+static void add_presented(json_t *object, const uint8_t *leaf, size_t len)
+{
+	_cleanup_(mtls_cert_freep) struct mtls_cert *cert = NULL;
+
+	if (len <= AUDIT_LEAF_MAX && mtls_cert_from_der(leaf, len, &cert, NULL) == 0)
+		(void)json_object_set_new(object, "presented", certificate_part(cert));
+}
+
 /*
  * The CAs between leaf and anchor, so that a refusal can be looked into later. Of a verified path
  * only: a stranger could fill the disk with what he sends else.
@@ -241,6 +257,8 @@ char *audit_json(const struct audit_record *record)
 		set_text(object, "detail", record->detail);
 	if (record->path)
 		(void)json_object_set_new(object, "verified", verified_part(record->path));
+	else if (record->leaf)
+		add_presented(object, record->leaf, record->leaf_len);
 	if (record->request)
 		add_request(object, record->request);
 	(void)json_object_set_new(object, "peer", peer_part(record->peer));

@@ -70,6 +70,7 @@ __attribute__((visibility("default"))) const struct half_ops mtls_half = {
 	.exchange_new = mtls_exchange_new,
 	.exchange_free = mtls_exchange_free,
 	.exchange_run = run,
+	.exchange_accepted = mtls_exchange_accepted,
 	.obey_verdict = mtls_obey_verdict,
 	.msg_free = mtls_msg_free,
 };

@@ -61,6 +61,8 @@ struct half_ops {
 					 const struct mtls_exchange_request *request,
 					 mtls_exchange_choose *choose, void *choose_ctx,
 					 struct mtls_msg **ret_reply, struct mtls_diag *diag);
+	void (*exchange_accepted)(const struct mtls_exchange *exchange,
+				  struct mtls_exchange_accepted *ret);
 	enum mtls_reason (*obey_verdict)(const struct mtls_auth_reply *reply,
 					 const struct mtls_obey_local *local);
 	void (*msg_free)(struct mtls_msg *msg);

@@ -18,6 +18,7 @@ libpam_mtls_core_la_SOURCES = \
 	%D%/words.c %D%/words.h \
 	%D%/choice.c %D%/choice.h \
 	%D%/describe.c %D%/describe.h \
+	%D%/issuer.c %D%/issuer.h \
 	%D%/unlock.c \
 	%D%/hints.c %D%/hints.h \
 	%D%/credential.c %D%/credential.h
@@ -41,7 +42,7 @@ EXTRA_pam_mtls_la_DEPENDENCIES = %D%/pam_mtls.map
 
 pkglib_LTLIBRARIES = libmtls_exchange.la
 libmtls_exchange_la_SOURCES = %D%/half.c %D%/half.h
-libmtls_exchange_la_LIBADD = $(LIBMTLS_CLIENT) $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_TLS) \
+libmtls_exchange_la_LIBADD = $(LIBMTLS_CLIENT) $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_CERT_BYTES) $(LIBMTLS_TLS) \
 	$(LIBMTLS_WIRE) $(LIBMTLS_NAME) $(LIBMTLS_BASE)
 libmtls_exchange_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared $(MODULE_LDFLAGS) \
 	-Wl,--version-script=$(srcdir)/%D%/half.map
@@ -53,7 +54,8 @@ EXTRA_DIST += tests/check_exports.sh
 
 if HAVE_CMOCKA
 UNIT_PAM = tests/unit/test_result tests/unit/test_person tests/unit/test_pam_options \
-	tests/unit/test_prompt tests/unit/test_words tests/unit/test_credential tests/unit/test_hints
+	tests/unit/test_prompt tests/unit/test_words tests/unit/test_credential tests/unit/test_hints \
+	tests/unit/test_issuer
 check_PROGRAMS += $(UNIT_PAM)
 TESTS += $(UNIT_PAM)
 UNIT_PAM_LIBS = libpam_mtls_core.la libpam_mtls_host.la $(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_BASE) \
@@ -72,6 +74,8 @@ tests_unit_test_words_SOURCES = tests/unit/test_words.c
 tests_unit_test_words_LDADD = $(UNIT_PAM_LIBS)
 tests_unit_test_credential_SOURCES = tests/unit/test_credential.c
 tests_unit_test_credential_LDADD = $(UNIT_PAM_LIBS)
+tests_unit_test_issuer_SOURCES = tests/unit/test_issuer.c
+tests_unit_test_issuer_LDADD = $(UNIT_PAM_LIBS)
 endif
 
 FUZZ_TARGETS += tests/fuzz/fuzz_hints

@@ -22,6 +22,7 @@
 #include "pam_mtls/choice.h"
 #include "pam_mtls/credential.h"
 #include "pam_mtls/hints.h"
+#include "pam_mtls/issuer.h"
 #include "pam_mtls/items.h"
 #include "pam_mtls/login.h"
 #include "pam_mtls/options.h"
@@ -51,6 +52,9 @@ struct login {
 	struct mtls_exchange *exchange;
 	struct mtls_msg *reply;
 	uint32_t tries; /* that a refused secret left */
+	struct mtls_exchange_accepted
+		accepted;   /* whose certificates, where the issuer was refused */
+	const char *issuer; /* of that certificate, borrowed; NULL: it was not refused */
 	struct mtls_diag diag;
 };
 
@@ -292,6 +296,32 @@ static struct credential_times login_times(const struct login *login)
 					  .person_ms = login->settings->person_timeout_ms };
 }
 
+/* For the log now; the person reads it behind the refusal. */
+static void note_issuer(struct login *login, const struct credential *credential)
+{
+	_cleanup_buf_ struct mtls_buf line = MTLS_BUF(ISSUER_SENTENCE_MAX);
+	const struct mtls_diag alert = login->diag;
+
+	login->issuer = credential->info->issuer;
+	login->half->exchange_accepted(login->exchange, &login->accepted);
+	issuer_explain(login->issuer, &login->accepted, false, &line);
+	const char *sentence = mtls_buf_cstr(&line);
+	if (sentence && *sentence)
+		(void)mtls_diag_set(&login->diag, 0, "%s. %s", alert.text, sentence);
+}
+
+static void tell_issuer(const struct login *login)
+{
+	_cleanup_buf_ struct mtls_buf line = MTLS_BUF(ISSUER_SENTENCE_MAX);
+
+	if (!login->issuer)
+		return;
+	issuer_explain(login->issuer, &login->accepted, true, &line);
+	const char *sentence = mtls_buf_cstr(&line);
+	if (sentence && *sentence)
+		prompt_error(&login->items.prompt, sentence);
+}
+
 static int exchange(struct login *login, const struct credential *credential)
 {
 	const struct mtls_exchange_request request = {
@@ -313,9 +343,12 @@ static int exchange(struct login *login, const struct credential *credential)
 	};
 	bool can_ask = prompt_possible(&login->items.prompt);
 	login->diag.text[0] = '\0'; /* what a signer said of other keys is no detail of this */
-	return login->half->exchange_run(login->exchange, &key, &request,
-					 can_ask ? choice_account : NULL, &login->items.prompt,
-					 &login->reply, &login->diag);
+	int situation = login->half->exchange_run(
+		login->exchange, &key, &request, can_ask ? choice_account : NULL,
+		&login->items.prompt, &login->reply, &login->diag);
+	if (situation == MTLS_REASON_ISSUER_UNTRUSTED)
+		note_issuer(login, credential);
+	return situation;
 }
 
 /* Our own checks of the verdict: the daemon may be wrong, or another's. */
@@ -448,6 +481,7 @@ int login_authenticate(pam_handle_t *pamh, int flags, int argc, const char **arg
 	};
 	report_outcome(pamh, &report);
 	credential_after(&login.items.prompt, situation, login.tries);
+	tell_issuer(&login);
 	/* Guessing a passphrase shall be slow: at a login prompt, a locked screen, an open shell.
 	 */
 	if (credential_is_guess(situation))

@@ -174,6 +174,7 @@ void mtls_exchange_free(struct mtls_exchange *exchange)
 	if (!exchange)
 		return;
 	finish_run(exchange);
+	mtls_exchange_cas_forget(&exchange->cas);
 	if (exchange->credentials)
 		gnutls_certificate_free_credentials(exchange->credentials);
 	free(exchange);
@@ -202,7 +203,8 @@ static enum mtls_reason start_run(struct mtls_exchange *exchange,
 
 	exchange->key = key;
 	exchange->heard = exchange->ticket = exchange->proven = false;
-	exchange->server_verified = false;
+	exchange->server_verified = exchange->complete = false;
+	mtls_exchange_cas_forget(&exchange->cas);
 	exchange->callback_reason = MTLS_REASON_ALLOWED;
 	mtls_transcript_init(&exchange->transcript);
 	mtls_frame_init(&exchange->frame, false);
@@ -379,6 +381,7 @@ static enum mtls_reason run(struct mtls_exchange *exchange, const struct mtls_ex
 	exchange->deadline = mtls_deadline_in_ms(exchange->settings->exchange_timeout_ms);
 	mtls_exchange_io_attach(exchange);
 	reason = mtls_exchange_io_handshake(exchange);
+	exchange->complete = reason == MTLS_REASON_ALLOWED;
 	if (reason == MTLS_REASON_ALLOWED)
 		reason = send_request(exchange, request);
 	if (reason == MTLS_REASON_ALLOWED)
@@ -397,4 +400,13 @@ enum mtls_reason mtls_exchange_run(struct mtls_exchange *exchange,
 	enum mtls_reason reason = run(exchange, key, request, choose, choose_ctx, ret_reply);
 	finish_run(exchange);
 	return reason;
+}
+
+void mtls_exchange_accepted(const struct mtls_exchange *exchange,
+			    struct mtls_exchange_accepted *ret)
+{
+	static const struct exchange_cas nobody;
+	const bool authentic = exchange->server_verified && exchange->complete;
+
+	mtls_exchange_cas_show(authentic ? &exchange->cas : &nobody, ret);
 }

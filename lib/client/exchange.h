@@ -102,4 +102,23 @@ enum mtls_reason mtls_exchange_run(struct mtls_exchange *exchange,
 				   mtls_exchange_choose *choose, void *choose_ctx,
 				   struct mtls_msg **ret_reply, struct mtls_diag *diag);
 
+/*
+ * Whose certificates the server of the last run said it takes: common names, else whole names, in
+ * the server's order, none twice. Its own words, not checked but for their form.
+ */
+#define MTLS_EXCHANGE_LABELS_MAX 4
+#define MTLS_EXCHANGE_LABEL_MAX  129 /* bytes with the NUL; longer ones are cut */
+struct mtls_exchange_accepted {
+	char labels[MTLS_EXCHANGE_LABELS_MAX][MTLS_EXCHANGE_LABEL_MAX];
+	size_t count;
+	size_t more; /* names that are not among them */
+};
+
+/*
+ * Empty unless the handshake completed with a server that was verified: before that, anybody can
+ * have said it.
+ */
+void mtls_exchange_accepted(const struct mtls_exchange *exchange,
+			    struct mtls_exchange_accepted *ret);
+
 #endif

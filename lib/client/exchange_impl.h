@@ -7,6 +7,7 @@
 #include <gnutls/gnutls.h>
 
 #include "lib/client/exchange.h"
+#include "lib/client/exchange_cas.h"
 #include "lib/tls/transcript.h"
 #include "lib/wire/frame.h"
 
@@ -29,6 +30,8 @@ struct mtls_exchange {
 	bool ticket;                      /* the server has sent a session ticket */
 	bool proven;                      /* the key has signed this handshake */
 	bool server_verified;             /* by the callback; nothing else says so */
+	bool complete;                    /* the handshake: what came in it is the server's */
+	struct exchange_cas cas;          /* owned; kept until the next run */
 	enum mtls_reason callback_reason; /* of a callback that stopped the handshake, or ALLOWED */
 };
 

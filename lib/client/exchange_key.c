@@ -233,7 +233,10 @@ void mtls_exchange_key_unload(struct mtls_exchange *exchange)
 	exchange->privkey = NULL;
 }
 
-/* The CAs that the server names are a hint that is not needed: the credential was chosen before. */
+/*
+ * The certificate is sent whatever CAs the server names: the credential was chosen before, the
+ * server shall see what it refuses, and the person be told by whom it is and whose are taken.
+ */
 static int retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
 		    gnutls_pcert_st **ret_chain, unsigned int *ret_count,
 		    gnutls_ocsp_data_st **ocsp, unsigned int *ocsp_count,
@@ -241,7 +244,8 @@ static int retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *
 {
 	struct mtls_exchange *exchange = gnutls_session_get_ptr(session);
 
-	(void)info;
+	if (info->nreqs > 0)
+		mtls_exchange_cas_keep(&exchange->cas, info->req_ca_rdn, (size_t)info->nreqs);
 	*ret_chain = exchange->chain;
 	*ret_count = (unsigned int)exchange->key->chain_count;
 	*ret_privkey = exchange->privkey;

@@ -36,6 +36,7 @@ E2E_TESTS = \
 	%D%/reasons_complete.py \
 	%D%/no_leaks.py \
 	%D%/login_path.py \
+	%D%/issuer_refused.py \
 	%D%/operate.py \
 	%D%/phases.py \
 	%D%/pin_memory.py \

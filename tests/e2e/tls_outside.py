@@ -184,7 +184,11 @@ class Outside:
                    "certificate-required")
         got = wire.outcome(self.path, self.context("foreign"), GOOD)
         record = self.check("another CA", got, "alert unknown ca", "issuer-untrusted")
-        self.out.result("leaf" in record and "verified" not in record,
+        shown = record.get("presented", {})
+        self.out.result("leaf" in record and "verified" not in record and
+                        shown.get("subject") == "CN=foreign,O=Example" and
+                        shown.get("issuer") == "CN=Other CA,O=Other" and
+                        {"serial", "sha256", "spki_sha256", "not_after"} <= shown.keys(),
                         "its record carries the leaf and claims nothing verified", str(record))
         text = self.s_client("-psk", "1a2b", "-psk_identity", "x", "-alpn", wire.ALPN)
         self.check("a pre-shared key replaces no certificate", "alert" in text, True,

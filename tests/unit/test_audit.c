@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <gnutls/crypto.h>
 
 #include "authd/audit_sink.h"
 #include "lib/base/buf.h"
@@ -123,6 +124,44 @@ static void allowed_record(void **state)
 	assert_null(json_object_get(object, "leaf"));
 	json_decref(object);
 	request_done(&request);
+}
+
+/* What nobody has verified is told apart from what somebody has. */
+static void unverified_leaf_is_presented(void **state)
+{
+	struct certgen_options options = { .dn = "CN=Eve,O=Elsewhere",
+					   .serial = "\x07",
+					   .serial_len = 1 };
+	struct certgen *made = certgen_new(&options, NULL);
+	struct audit_record record = record_of(NULL, MTLS_REASON_ISSUER_UNTRUSTED);
+	char hex[2 * 32 + 1];
+	uint8_t digest[32];
+	(void)state;
+	record.path = NULL;
+	record.leaf = made->der.data;
+	record.leaf_len = made->der.size;
+	json_t *object = format(&record);
+
+	assert_null(json_object_get(object, "verified"));
+	assert_string_equal(text_at(object, "presented", "subject"), "CN=Eve,O=Elsewhere");
+	assert_string_equal(text_at(object, "presented", "issuer"), "CN=Eve,O=Elsewhere");
+	assert_string_equal(text_at(object, "presented", "serial"), "07");
+	assert_int_equal(
+		gnutls_hash_fast(GNUTLS_DIG_SHA256, made->der.data, made->der.size, digest), 0);
+	mtls_hex_encode(digest, sizeof(digest), hex);
+	assert_string_equal(text_at(object, "presented", "sha256"), hex);
+	assert_int_equal(strlen(text_at(object, "presented", "spki_sha256")), 64);
+	assert_non_null(text_at(object, NULL, "leaf"));
+	json_decref(object);
+
+	/* Bytes that are no certificate have nothing to say but themselves. */
+	record.leaf = (const uint8_t *)leaf;
+	record.leaf_len = 4;
+	object = format(&record);
+	assert_null(json_object_get(object, "presented"));
+	assert_string_equal(text_at(object, NULL, "leaf"), "bGVhZg==");
+	json_decref(object);
+	certgen_free(made);
 }
 
 static void refused_record_carries_leaf_and_keys(void **state)
@@ -305,6 +344,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(allowed_record),
+		cmocka_unit_test(unverified_leaf_is_presented),
 		cmocka_unit_test(refused_record_carries_leaf_and_keys),
 		cmocka_unit_test(bindings_are_recorded),
 		cmocka_unit_test(intermediates_are_recorded),

@@ -143,6 +143,7 @@ static enum mtls_key_type key_type(enum certgen_key key)
 struct trial {
 	struct server_script script;
 	struct certgen *server; /* certificate; NULL: server_cert */
+	struct certgen *people; /* the CA that the server takes; NULL: user_ca */
 	struct holder holder;   /* .cert NULL: alice */
 	enum mtls_key_type type;
 	const struct mtls_bytes *chain; /* NULL: alice's certificate alone */
@@ -154,6 +155,7 @@ struct trial {
 	int seen;
 	struct mtls_msg *reply;
 	struct mtls_diag diag;
+	struct mtls_exchange_accepted accepted;
 };
 
 static enum mtls_reason attempt(struct trial *trial)
@@ -183,10 +185,12 @@ static enum mtls_reason attempt(struct trial *trial)
 	};
 	struct mtls_exchange *exchange = NULL;
 	pid_t pid = server_start(socket_path, &trial->script,
-				 trial->server ? trial->server : server_cert, user_ca);
+				 trial->server ? trial->server : server_cert,
+				 trial->people ? trial->people : user_ca);
 	assert_int_equal(mtls_exchange_new(&settings, &exchange, &trial->diag), 0);
 	enum mtls_reason reason = mtls_exchange_run(exchange, &key, &request, trial->choose, NULL,
 						    &trial->reply, &trial->diag);
+	mtls_exchange_accepted(exchange, &trial->accepted);
 	mtls_exchange_free(exchange);
 	/* Where the client refused before it connected, the server must not wait for it. */
 	int fd = -1;
@@ -395,6 +399,34 @@ static void alerts_are_translated(void **state)
 	}
 	struct trial gone = { .script = { .act = ACT_CLOSE_MIDDLE }, .holder = { .delay_ms = 50 } };
 	check("gone before our flight", &gone, MTLS_REASON_PROTOCOL);
+}
+
+/* The server's list is a hint: what is not in it is shown all the same, and said to be refused. */
+static void a_refused_issuer_is_explained(void **state)
+{
+	struct certgen *other = certgen_new(
+		&(struct certgen_options){ .dn = "O=Corp,CN=Other CA", .ca = true }, NULL);
+	struct certgen *fake = certgen_new(&(struct certgen_options){ SERVER_AUTH }, other);
+	struct trial trial = { .people = other, .script = { .alert = GNUTLS_A_UNKNOWN_CA } };
+	(void)state;
+	check("not in the list", &trial, MTLS_REASON_ISSUER_UNTRUSTED);
+	assert_int_equal(trial.seen, SERVER_SAW_OTHER | SERVER_FAILED);
+	assert_int_equal(trial.accepted.count, 1);
+	assert_string_equal(trial.accepted.labels[0], "Other CA");
+	assert_int_equal(trial.accepted.more, 0);
+
+	/* A stranger's words are not passed on, nor those of a handshake that did not end well. */
+	struct trial stranger = { .people = other, .server = fake };
+	check("a stranger", &stranger, MTLS_REASON_SERVER_UNTRUSTED);
+	assert_int_equal(stranger.accepted.count + stranger.accepted.more, 0);
+	struct trial unsigned_ = { .holder = { .refuse = MTLS_E_CRYPTO } };
+	check("no signature", &unsigned_, MTLS_REASON_SIGNER_FAILED);
+	assert_int_equal(unsigned_.accepted.count + unsigned_.accepted.more, 0);
+	struct trial nobody = { .script = { .act = ACT_CLOSE_AT_ONCE } };
+	check("nobody", &nobody, MTLS_REASON_UNREACHABLE);
+	assert_int_equal(nobody.accepted.count + nobody.accepted.more, 0);
+	certgen_free(fake);
+	certgen_free(other);
 }
 
 static void servers_must_be_ours(void **state)
@@ -852,6 +884,7 @@ int main(void)
 		cmocka_unit_test(the_reply_is_handed_over),
 		cmocka_unit_test(servers_that_misbehave_are_refused),
 		cmocka_unit_test(alerts_are_translated),
+		cmocka_unit_test(a_refused_issuer_is_explained),
 		cmocka_unit_test(servers_must_be_ours),
 		cmocka_unit_test(costly_server_keys_are_refused),
 		cmocka_unit_test(keys_that_fail_are_named),

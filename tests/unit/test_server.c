@@ -47,7 +47,11 @@ static int verify_client(gnutls_session_t session)
 {
 	struct server *server = gnutls_session_get_ptr(session);
 	unsigned int status = 1;
-	if (gnutls_certificate_verify_peers2(session, &status) < 0 || status != 0)
+	if (gnutls_certificate_verify_peers2(session, &status) < 0)
+		return GNUTLS_E_CERTIFICATE_ERROR;
+	if (status & GNUTLS_CERT_SIGNER_NOT_FOUND)
+		server->seen |= SERVER_SAW_OTHER;
+	if (status != 0)
 		return GNUTLS_E_CERTIFICATE_ERROR;
 	server->seen |= SERVER_SAW_CERT;
 	return 0;
@@ -185,7 +189,12 @@ static bool shake_hands(struct server *server)
 		if (rc == 0)
 			return true;
 		if (rc != GNUTLS_E_AGAIN && rc != GNUTLS_E_INTERRUPTED) {
-			(void)gnutls_alert_send_appropriate(server->session, rc);
+			if ((server->seen & SERVER_SAW_OTHER) && server->script->alert)
+				(void)gnutls_alert_send(
+					server->session, GNUTLS_AL_FATAL,
+					(gnutls_alert_description_t)server->script->alert);
+			else
+				(void)gnutls_alert_send_appropriate(server->session, rc);
 			server->seen |= SERVER_FAILED;
 			return false;
 		}

@@ -53,10 +53,11 @@ struct server_script {
 };
 
 /* What the child saw: bits of its exit status. */
-#define SERVER_SAW_CERT    1 /* a certificate whose signature and chain are right */
-#define SERVER_SAW_REQUEST 2 /* a well-formed request */
-#define SERVER_SAW_RETRY   4 /* it sent a HelloRetryRequest */
-#define SERVER_FAILED      8 /* the handshake failed */
+#define SERVER_SAW_CERT    1  /* a certificate whose signature and chain are right */
+#define SERVER_SAW_REQUEST 2  /* a well-formed request */
+#define SERVER_SAW_RETRY   4  /* it sent a HelloRetryRequest */
+#define SERVER_FAILED      8  /* the handshake failed */
+#define SERVER_SAW_OTHER   16 /* a certificate of another CA than @client_ca; answered by @alert */
 
 /*
  * Listens on unix socket @path and forks the child. @cert is the server's, @client_ca the CA of
