@@ -52,6 +52,9 @@ static double login_once(const char *confdir, const char *service, const char *u
 	/* As sudo does it: modules that look for the person's agent want to know whose it is. */
 	if (r == PAM_SUCCESS)
 		r = pam_set_item(pamh, PAM_RUSER, user);
+	/* And where the person is: cards are for those who sit here. */
+	if (r == PAM_SUCCESS)
+		r = pam_set_item(pamh, PAM_TTY, "pts/0");
 	if (r == PAM_SUCCESS)
 		r = pam_authenticate(pamh, 0);
 	(void)pam_end(pamh, r);

@@ -9,7 +9,7 @@ BENCH_ARGS =
 
 EXTRA_PROGRAMS = $(BENCH_BINARIES)
 CLEANFILES += $(BENCH_BINARIES)
-EXTRA_DIST += %D%/nss.sh %D%/login.sh %D%/login.py %D%/README.md %D%/nss/run.py %D%/nss/peers.py \
+EXTRA_DIST += %D%/nss.sh %D%/login.sh %D%/login.py %D%/login_peers.py %D%/README.md %D%/nss/run.py %D%/nss/peers.py \
 	%D%/nss/space.py %D%/nss/sssd.py %D%/nss/accountd.py %D%/nss/report.py %D%/nss/plot.py \
 	%D%/throughput.sh %D%/throughput/run.py %D%/throughput/contenders.py %D%/throughput/cpu.py \
 	%D%/throughput/table.py %D%/throughput/bars.py
