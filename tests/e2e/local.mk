@@ -37,6 +37,8 @@ E2E_TESTS = \
 	%D%/no_leaks.py \
 	%D%/login_path.py \
 	%D%/issuer_refused.py \
+	%D%/forwarded.py \
+	%D%/lockers.py \
 	%D%/operate.py \
 	%D%/phases.py \
 	%D%/pin_memory.py \
@@ -67,11 +69,13 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	%D%/lib/authd.py \
 	%D%/lib/cards.py \
 	%D%/lib/control.py \
+	%D%/lib/elsewhere.py \
 	%D%/lib/enable.py \
 	%D%/lib/gate.py \
 	%D%/lib/guide.py \
 	%D%/lib/hosts.py \
 	%D%/lib/initiated.py \
+	%D%/lib/lockers.py \
 	%D%/lib/machine.py \
 	%D%/lib/memory.py \
 	%D%/lib/p11.py \
@@ -82,10 +86,12 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	%D%/lib/rescue.py \
 	%D%/lib/service.py \
 	%D%/lib/softhsm.py \
+	%D%/lib/sshd.py \
 	%D%/lib/tap.py \
 	%D%/lib/terminal.py \
 	%D%/lib/tpm.py \
-	%D%/lib/world.py
+	%D%/lib/world.py \
+	%D%/lib/xvfb.py
 
 if SANITIZERS
 check_PROGRAMS += %D%/overflow

@@ -14,7 +14,7 @@ class Attempt:
     """
 
     def __init__(self, world, host, person, **options):
-        self.world = world
+        self.world, self.host = world, host
         world.mark()
         self.outcome = host.enter(person, **options)
 
