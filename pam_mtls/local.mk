@@ -21,6 +21,7 @@ libpam_mtls_core_la_SOURCES = \
 	%D%/issuer.c %D%/issuer.h \
 	%D%/unlock.c \
 	%D%/hints.c %D%/hints.h \
+	%D%/insert.c %D%/insert.h \
 	%D%/credential.c %D%/credential.h
 
 pammoddir = $(pamdir)
@@ -55,7 +56,7 @@ EXTRA_DIST += tests/check_exports.sh
 if HAVE_CMOCKA
 UNIT_PAM = tests/unit/test_result tests/unit/test_person tests/unit/test_pam_options \
 	tests/unit/test_prompt tests/unit/test_words tests/unit/test_credential tests/unit/test_hints \
-	tests/unit/test_issuer
+	tests/unit/test_issuer tests/unit/test_insert
 check_PROGRAMS += $(UNIT_PAM)
 TESTS += $(UNIT_PAM)
 UNIT_PAM_LIBS = libpam_mtls_core.la libpam_mtls_host.la $(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_BASE) \
@@ -72,6 +73,8 @@ tests_unit_test_prompt_SOURCES = tests/unit/test_prompt.c
 tests_unit_test_prompt_LDADD = $(UNIT_PAM_LIBS)
 tests_unit_test_words_SOURCES = tests/unit/test_words.c
 tests_unit_test_words_LDADD = $(UNIT_PAM_LIBS)
+tests_unit_test_insert_SOURCES = tests/unit/test_insert.c
+tests_unit_test_insert_LDADD = $(UNIT_PAM_LIBS)
 tests_unit_test_credential_SOURCES = tests/unit/test_credential.c
 tests_unit_test_credential_LDADD = $(UNIT_PAM_LIBS)
 tests_unit_test_issuer_SOURCES = tests/unit/test_issuer.c

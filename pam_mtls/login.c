@@ -22,6 +22,7 @@
 #include "pam_mtls/choice.h"
 #include "pam_mtls/credential.h"
 #include "pam_mtls/hints.h"
+#include "pam_mtls/insert.h"
 #include "pam_mtls/issuer.h"
 #include "pam_mtls/items.h"
 #include "pam_mtls/login.h"
@@ -36,6 +37,9 @@
 #define WARN_DAYS       14
 #define DAY_SECONDS     86400
 #define FAIL_DELAY_USEC 2000000
+#define GREETER_WAIT_MS 30000 /* pam_mtls.conf(5) says so */
+#define GREETER_CARDS   "gdm-smartcard"
+#define TOKEN_NAME      "PKCS11_LOGIN_TOKEN_NAME"
 #define NOTICE_MS       1500 /* a signature that takes longer may wait for a finger */
 
 struct login {
@@ -48,6 +52,8 @@ struct login {
 	struct person person;
 	struct signers signers;
 	struct credential_set credentials;
+	int card_trouble; /* why the cards' source had nothing; ALLOWED: it was not asked */
+	bool card_asked;  /* the person was asked to insert one */
 	const struct half_ops *half;
 	struct mtls_exchange *exchange;
 	struct mtls_msg *reply;
@@ -164,6 +170,31 @@ static int start(struct login *login, size_t first, size_t count)
 	return rc < 0 ? situation_of(rc, MTLS_REASON_SIGNER_FAILED) : MTLS_REASON_ALLOWED;
 }
 
+/*
+ * The greeter of GNOME keeps a service for cards, and names the card that a session was opened
+ * with: that one unlocks it, no other. The name can only forbid, so who set it does not matter.
+ */
+static bool is_greeter_of_cards(const struct login *login)
+{
+	return mtls_streq(login->items.service, GREETER_CARDS);
+}
+
+static const char *only_token(const struct login *login)
+{
+	if (!is_greeter_of_cards(login))
+		return NULL;
+	const char *name = pam_getenv(login->pamh, TOKEN_NAME);
+	if (!name || !*name)
+		name = secure_getenv(TOKEN_NAME);
+	return name && *name ? name : NULL;
+}
+
+static uint32_t card_wait_ms(const struct login *login)
+{
+	uint32_t wait_ms = login->settings->card_wait_ms;
+	return wait_ms == 0 && is_greeter_of_cards(login) ? GREETER_WAIT_MS : wait_ms;
+}
+
 /* What the sources @first to @first + @count - 1 have; they are of one kind. */
 static int list_and_choose(struct login *login, size_t first, size_t count, struct credential *ret)
 {
@@ -178,6 +209,7 @@ static int list_and_choose(struct login *login, size_t first, size_t count, stru
 	if (situation != MTLS_REASON_ALLOWED)
 		return situation;
 	login->credentials = (struct credential_set)CREDENTIAL_SET_EMPTY;
+	login->credentials.only_token = only_token(login);
 	for (size_t i = 0; i < login->signers.count; i++)
 		credential_collect(&login->credentials, login->half, login->signers.clients[i],
 				   login->signers.secret_required[i],
@@ -201,8 +233,11 @@ static bool nothing_there(const struct login *login, int situation)
 	case MTLS_REASON_MODULE_FAILED:
 		return true;
 	case MTLS_REASON_CONVERSATION:
-		/* Keys with secrets are for those who can be asked. */
-		return !prompt_possible(&login->items.prompt);
+		/*
+		 * Keys with secrets are for those who can be asked. Who was asked and broke off is
+		 * not let in by another key: sudo's ^C, for one, is such an answer.
+		 */
+		return !prompt_possible(&login->items.prompt) && !login->asked.failed;
 	default:
 		return false;
 	}
@@ -226,6 +261,41 @@ static int weight_of(int situation)
 	}
 }
 
+/*
+ * Once, where the administrator wants it and a card would help: asks for one and looks for it.
+ * @situation stays what it was where nothing came of that.
+ */
+static int wait_for_card(struct login *login, int situation, struct credential *ret)
+{
+	size_t at = 0;
+	while (at < login->person.source_count &&
+	       login->person.sources[at].kind != MTLS_SOURCE_PKCS11)
+		at++;
+	if (at == login->person.source_count || login->card_asked || card_wait_ms(login) == 0 ||
+	    !insert_helps(login->card_trouble) || !prompt_possible(&login->items.prompt))
+		return situation;
+	login->card_asked = true;
+	signers_done(&login->signers);
+	int rc = start(login, at, 1);
+	if (rc != MTLS_REASON_ALLOWED)
+		return situation;
+	const struct insert insert = {
+		.half = login->half,
+		.signer = login->signers.clients[0],
+		.prompt = &login->items.prompt,
+		.secret_required = login->signers.secret_required[0],
+		.wait_ms = card_wait_ms(login),
+		.list_timeout_ms = login->settings->signer_timeout_ms,
+	};
+	login->credentials = (struct credential_set)CREDENTIAL_SET_EMPTY;
+	login->credentials.only_token = only_token(login);
+	int now = insert_card(&insert, &login->credentials, &login->diag);
+	if (now == MTLS_REASON_CONVERSATION)
+		return now;
+	now = credential_choose(&login->credentials, &login->items.prompt, ret);
+	return nothing_there(login, now) && insert_helps(now) ? situation : now;
+}
+
 /* One source after the other, until one has a key that can be used. */
 static int try_sources(struct login *login, struct credential *ret)
 {
@@ -240,6 +310,8 @@ static int try_sources(struct login *login, struct credential *ret)
 		int situation = list_and_choose(login, first, count, ret);
 		if (!nothing_there(login, situation))
 			return situation;
+		if (person->sources[first].kind == MTLS_SOURCE_PKCS11)
+			login->card_trouble = situation;
 		/* Of equals the first: the administrator put it there. */
 		if (first == 0 || weight_of(situation) > weight_of(worst)) {
 			worst = situation;
@@ -252,12 +324,13 @@ static int try_sources(struct login *login, struct credential *ret)
 			&login->diag, 0,
 			"source pkcs11 was left out: nobody is known to sit in front of "
 			"this machine");
-	return worst;
+	return wait_for_card(login, worst, ret);
 }
 
 static int ask_name(struct login *login)
 {
 	int rc = items_ask_user(login->pamh, &login->items);
+	login->asked.asked++;
 	if (rc == MTLS_E_NOTFOUND)
 		return MTLS_REASON_USER_UNKNOWN;
 	return rc < 0 ? situation_of(rc, MTLS_REASON_CONVERSATION) : MTLS_REASON_ALLOWED;
@@ -276,7 +349,9 @@ static int find_credential(struct login *login, struct credential *ret)
 		bool nameless = !login->items.user;
 		if (!login->person.needs_name) {
 			situation = try_sources(login, ret);
+			/* A card names its account itself; files are those of a name. */
 			bool again = nameless && login->person.host == PERSON_HOST_ROOT &&
+				     wants(login, MTLS_SOURCE_FILE) &&
 				     nothing_there(login, situation);
 			if (!again)
 				return situation;
@@ -374,7 +449,7 @@ static int obey(struct login *login)
 }
 
 /* Sets PAM_USER if it was empty, and leaves to later phases what they must know. */
-static int keep(struct login *login)
+static int keep(struct login *login, const struct credential *credential)
 {
 	const struct mtls_auth_reply *reply = &login->reply->u.auth_reply;
 	if (!reply->account)
@@ -384,7 +459,9 @@ static int keep(struct login *login)
 		return RESULT_NO_MEMORY;
 	/* sudo's way; su proves the target, and has no other name to come to. */
 	bool caller = login->person.host == PERSON_HOST_SETUID && reply->uid == getuid();
-	if (session_keep(login->pamh, reply, caller) < 0)
+	/* For GNOME, which locks the screen when this card goes. */
+	const char *token = is_greeter_of_cards(login) ? credential->info->token : NULL;
+	if (session_keep(login->pamh, reply, caller, token) < 0)
 		return RESULT_NO_MEMORY;
 	/* Another thread or module of the host may have changed the name while we were away. */
 	return session_situation(login->pamh, RESULT_AUTHENTICATE);
@@ -418,7 +495,7 @@ static int authenticate(struct login *login, int flags, int argc, const char **a
 	situation = obey(login);
 	if (situation != MTLS_REASON_ALLOWED)
 		return situation;
-	situation = keep(login);
+	situation = keep(login, &credential);
 	if (situation != MTLS_REASON_ALLOWED)
 		return situation;
 	return MTLS_REASON_ALLOWED;
@@ -482,6 +559,10 @@ int login_authenticate(pam_handle_t *pamh, int flags, int argc, const char **arg
 	report_outcome(pamh, &report);
 	credential_after(&login.items.prompt, situation, login.tries);
 	tell_issuer(&login);
+	/* It would start again at once, and again, without anything that stops it. */
+	if (situation != MTLS_REASON_ALLOWED && situation != RESULT_OFF &&
+	    is_greeter_of_cards(&login) && login.asked.asked == 0)
+		prompt_pause(&login.items.prompt, words("Press Enter to try again: "));
 	/* Guessing a passphrase shall be slow: at a login prompt, a locked screen, an open shell.
 	 */
 	if (credential_is_guess(situation))

@@ -99,6 +99,12 @@ int prompt_line(const struct prompt *prompt, const char *text, struct mtls_buf *
 	return ask(prompt, PAM_PROMPT_ECHO_ON, text, answer);
 }
 
+void prompt_pause(const struct prompt *prompt, const char *text)
+{
+	_cleanup_buf_ struct mtls_buf answer = MTLS_BUF(NUMBER_MAX);
+	(void)prompt_line(prompt, text, &answer);
+}
+
 int prompt_number(const struct prompt *prompt, const char *text, size_t count, size_t *ret_index)
 {
 	_cleanup_buf_ struct mtls_buf answer = MTLS_BUF(NUMBER_MAX);

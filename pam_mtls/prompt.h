@@ -26,10 +26,11 @@ struct prompt_state {
 /*
  * Borrows the host program's conversation.
  *
- * Whether somebody can be asked: with a conversation that works, yes. Without one, or once it has
- * failed to answer a question, no: then nothing is asked or shown any more, nobody is waited for,
- * and only keys that need no secret can be used. PAM_SILENT cannot mean that, because sudo sets it
- * always: it keeps back remarks only. `sudo -n` says it by a conversation that fails.
+ * Whether somebody can be asked: with a conversation that works, yes. Without one nothing is asked
+ * or shown, nobody is waited for, and only keys that need no secret can be used. One that fails to
+ * answer a question says that nobody is there (`sudo -n`) or that the person breaks off: nothing
+ * more is asked or shown, and the login is over. PAM_SILENT means none of this, because sudo sets
+ * it always: it keeps back remarks only.
  */
 struct prompt {
 	const struct pam_conv *conv; /* NULL: none */
@@ -54,6 +55,9 @@ void prompt_remark(const struct prompt *prompt, const char *text);
  */
 int prompt_secret(const struct prompt *prompt, const char *text, struct mtls_buf *answer);
 int prompt_line(const struct prompt *prompt, const char *text, struct mtls_buf *answer);
+
+/* Waits for Enter; what is typed, and whether somebody is there, does not matter. */
+void prompt_pause(const struct prompt *prompt, const char *text);
 
 /*
  * Asks for a number from 1 to @count. As prompt_line(), and MTLS_E_SYNTAX for an answer that is not

@@ -72,7 +72,8 @@ static int add_cert(struct session *session, const struct mtls_cert_facts *cert)
 	return 0;
 }
 
-int session_keep(pam_handle_t *pamh, const struct mtls_auth_reply *reply, bool caller)
+int session_keep(pam_handle_t *pamh, const struct mtls_auth_reply *reply, bool caller,
+		 const char *token)
 {
 	_cleanup_(session_freep) struct session *session = calloc(1, sizeof(*session));
 	if (!session)
@@ -83,7 +84,8 @@ int session_keep(pam_handle_t *pamh, const struct mtls_auth_reply *reply, bool c
 		return -ENOMEM;
 	if (reply->has_cert && add_cert(session, &reply->cert) < 0)
 		return -ENOMEM;
-	if (add_env(session, "MTLS_CERT_RULE", reply->rule) < 0)
+	if (add_env(session, "MTLS_CERT_RULE", reply->rule) < 0 ||
+	    add_env(session, "PKCS11_LOGIN_TOKEN_NAME", token) < 0)
 		return -ENOMEM;
 	if (pam_set_data(pamh, DATA_NAME, session, forget) != PAM_SUCCESS)
 		return -ENOMEM;

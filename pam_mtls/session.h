@@ -16,9 +16,11 @@
 
 /*
  * Keeps account and certificate facts of an allowed reply. @caller: the host is a setuid program
- * and the account that of its caller. 0 or -ENOMEM.
+ * and the account that of its caller. @token: the name of the card, for GNOME, or NULL. 0 or
+ * -ENOMEM.
  */
-int session_keep(pam_handle_t *pamh, const struct mtls_auth_reply *reply, bool caller);
+int session_keep(pam_handle_t *pamh, const struct mtls_auth_reply *reply, bool caller,
+		 const char *token);
 
 /* Forgets an earlier authenticate. */
 void session_drop(pam_handle_t *pamh);

@@ -46,6 +46,7 @@ E2E_TESTS = \
 	%D%/chain_memo.py \
 	%D%/explain.py \
 	%D%/german.py \
+	%D%/greeter.py \
 	%D%/journal.py \
 	%D%/matrix.py \
 	%D%/renew.py \

@@ -271,21 +271,28 @@ class World:
         write(path, script, 0o755)
 
     def _move_away(self, path):
-        if path not in self.originals:
-            self.originals[path] = path + ".original"
-            os.rename(path, path + ".original")
+        if path in self.originals:
+            return
+        self.originals[path] = path + ".original" if os.path.exists(path) else None
+        if self.originals[path]:
+            os.rename(path, self.originals[path])
 
-    def evil_signer(self, mode, certificate="good", key=None):
-        """A signer that lies in the place of mtls-signer."""
-        self._move_away(self.signer)
-        shutil.copy(os.path.join(environment("top_builddir"), "tests/e2e/evil_signer"), self.signer)
-        os.chmod(self.signer, 0o755)
+    def evil_signer(self, mode, certificate="good", key=None, card=(), program=None):
+        """
+        A signer that lies, or plays a card ([(word, value)], see evil_signer.c), in the place of
+        mtls-signer or another.
+        """
+        program = program or self.signer
+        self._move_away(program)
+        shutil.copy(os.path.join(environment("top_builddir"), "tests/e2e/evil_signer"), program)
+        os.chmod(program, 0o755)
         shutil.copy(key or self.pki.key, "/run/mtls-test/evil.key")
         shutil.copy(self.pki.leaf[certificate], "/run/mtls-test/evil.crt")
         os.chmod("/run/mtls-test/evil.key", 0o644)
         os.chmod("/run/mtls-test/evil.crt", 0o644)
         write("/run/mtls-test/evil-signer",
-              f"{mode} /run/mtls-test/evil.crt /run/mtls-test/evil.key\n")
+              f"{mode} /run/mtls-test/evil.crt /run/mtls-test/evil.key\n" +
+              "".join(f"{word} {value}\n" for word, value in card))
 
     def ghost(self, certificate):
         """A binding to an account that has vanished since."""
@@ -335,7 +342,10 @@ class World:
         while self.undone:
             self.undone.pop()()
         for path, copy in self.originals.items():
-            os.rename(copy, path)
+            if copy:
+                os.rename(copy, path)
+            else:
+                os.unlink(path)
         self.originals.clear()
         restart = any(path != self.conf + "/pam_mtls.conf" for path in self.dirty)
         for path in self.dirty:
