@@ -41,11 +41,27 @@ pkglibexec_PROGRAMS += mtls-signer
 mtls_signer_SOURCES = %D%/mtls-signer.c $(SIGNER_PROGRAM)
 mtls_signer_LDADD = $(LIBMTLS_SIGNER_CORE)
 
+# mtls-signer-token without main() and sandbox.
+noinst_LTLIBRARIES += libmtls_signer_token.la
+libmtls_signer_token_la_SOURCES = \
+	%D%/beside_paths.c %D%/beside_paths.h \
+	%D%/p11kit.c \
+	%D%/pcscd.c \
+	%D%/source_token.c %D%/source_token.h \
+	%D%/token_key.c \
+	%D%/token_list.c
+LIBMTLS_SIGNER_TOKEN = libmtls_signer_token.la $(LIBMTLS_TOKEN) $(LIBMTLS_SIGNER_LEAF) libmtls_signer_serve.la \
+	$(LIBMTLS_TLS_CONTENT) $(LIBMTLS_WIRE) $(LIBMTLS_BASE)
+
+pkglibexec_PROGRAMS += mtls-signer-token
+mtls_signer_token_SOURCES = %D%/mtls-signer-token.c $(SIGNER_PROGRAM)
+mtls_signer_token_LDADD = $(LIBMTLS_SIGNER_TOKEN)
+
 # Nobody needs to read it, and a program that cannot be read is not dumpable from exec on, so that
 # no other process of the person can look into it. (Removing it needs no hook.)
 INSTALL_EXEC_HOOKS += install-signer-mode
 install-signer-mode:
-	chmod 0711 $(DESTDIR)$(pkglibexecdir)/mtls-signer
+	chmod 0711 $(DESTDIR)$(pkglibexecdir)/mtls-signer $(DESTDIR)$(pkglibexecdir)/mtls-signer-token
 
 if HAVE_CMOCKA
 UNIT_SIGNER = tests/unit/test_signer_start tests/unit/test_signer_client \
@@ -67,6 +83,18 @@ tests_unit_test_signer_beside_SOURCES = tests/unit/test_signer_beside.c $(KEYFIL
 tests_unit_test_signer_beside_LDADD = $(LIBMTLS_SIGNER_CORE) $(CMOCKA_LIBS)
 tests_unit_test_signer_SOURCES = tests/unit/test_signer.c %D%/sandbox.c %D%/sandbox.h $(KEYFILES)
 tests_unit_test_signer_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) \
+	$(GNUTLS_LIBS) $(CMOCKA_LIBS)
+endif
+if HAVE_CMOCKA
+check_LTLIBRARIES += tests/unit/fake_module.la
+tests_unit_fake_module_la_SOURCES = tests/unit/fake_module.c
+tests_unit_fake_module_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere
+UNIT_TOKEN = tests/unit/test_source_token
+check_PROGRAMS += $(UNIT_TOKEN)
+TESTS += $(UNIT_TOKEN)
+TOKEN_TALK = tests/unit/token_talk.c tests/unit/token_talk.h tests/unit/certgen.c tests/unit/certgen.h
+tests_unit_test_source_token_SOURCES = tests/unit/test_source_token.c $(TOKEN_TALK)
+tests_unit_test_source_token_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) \
 	$(GNUTLS_LIBS) $(CMOCKA_LIBS)
 endif
 KEYFILES = tests/unit/keyfiles.c tests/unit/keyfiles.h tests/unit/certgen.c tests/unit/certgen.h

@@ -80,6 +80,15 @@ static int add_text(struct source_texts *texts, const char *text)
 	return 0;
 }
 
+/* As the shell names variables; what it means is its module's business. */
+static int add_environment(struct options *options, const char *text)
+{
+	size_t name = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+	if (name == 0 || text[name] != '=')
+		return usage_error("--env takes NAME=VALUE, not", text);
+	return add_text(&options->args.environment, text);
+}
+
 static int set_lifetime(struct options *options, const char *text)
 {
 	if (mtls_parse_u32(text, &options->lifetime) < 0 || options->lifetime < 1 ||
@@ -102,6 +111,8 @@ static int apply(struct options *options, int option, const char *value)
 		return *value ? 0 : usage_error("empty path", NULL);
 	case 'm':
 		return add_text(&options->args.modules, value);
+	case 'e':
+		return add_environment(options, value);
 	case 'u':
 		return add_text(&options->args.uris, value);
 	case 'a':
@@ -130,6 +141,7 @@ static int parse_options(int argc, char **argv, struct options *ret)
 		{ "file", required_argument, NULL, 'f' },
 		{ "certs", required_argument, NULL, 'c' },
 		{ "module", required_argument, NULL, 'm' },
+		{ "env", required_argument, NULL, 'e' },
 		{ "uri", required_argument, NULL, 'u' },
 		{ "address", required_argument, NULL, 'a' },
 		{ "socket", required_argument, NULL, 'a' },

@@ -37,8 +37,9 @@ struct source_args {
 	struct source_path paths[SOURCE_PATHS_MAX];
 	size_t path_count;
 	const char *certs; /* borrowed: the administrator's folder of certificates; NULL: none */
-	struct source_texts modules; /* absolute paths of PKCS#11 modules */
-	struct source_texts uris;    /* RFC 7512: which tokens and objects count; none: all */
+	struct source_texts modules;     /* absolute paths of PKCS#11 modules */
+	struct source_texts environment; /* NAME=VALUE, for modules */
+	struct source_texts uris;        /* RFC 7512: which tokens and objects count; none: all */
 	const char *socket; /* borrowed: of an agent, or an address of p11-kit; NULL: none */
 	uid_t certs_owner;  /* who may own it and its files, besides root */
 	uid_t owner;        /* whose files are read, besides root's */
@@ -74,6 +75,8 @@ struct source_ops {
 };
 
 extern const struct source_ops source_file_ops;
+extern const struct source_ops source_pkcs11_ops;
+extern const struct source_ops source_p11kit_ops;
 
 /* Whether @name, of no hidden file, ends in one of these; NULL behind the last. */
 bool source_has_suffix(const char *name, const char *const *suffixes);

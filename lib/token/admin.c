@@ -67,8 +67,10 @@ enum mtls_reason mtls_token_set_pin(struct mtls_token *token, struct mtls_token_
 	enum mtls_reason reason = open_writing(token, &session, diag);
 	if (reason != MTLS_REASON_ALLOWED)
 		return reason;
-	CK_RV rv = token->module->api->C_SetPIN(session, pin_text(old), old.len, pin_text(new),
-						new.len);
+	CK_RV rv = CKR_FUNCTION_NOT_SUPPORTED;
+	if (token->module->api->C_SetPIN)
+		rv = token->module->api->C_SetPIN(session, pin_text(old), old.len, pin_text(new),
+						  new.len);
 	reason = new_pin_result(token, rv, "C_SetPIN", diag);
 	close_writing(token, session);
 	return reason;
@@ -89,7 +91,9 @@ enum mtls_reason mtls_token_init_pin(struct mtls_token *token, struct mtls_token
 	CK_RV rv = token_login(token, session, CKU_SO, so);
 	reason = rv == CKR_OK ? MTLS_REASON_ALLOWED : token_failed(token, rv, "C_Login", diag);
 	if (reason == MTLS_REASON_ALLOWED) {
-		rv = token->module->api->C_InitPIN(session, pin_text(new), new.len);
+		rv = CKR_FUNCTION_NOT_SUPPORTED;
+		if (token->module->api->C_InitPIN)
+			rv = token->module->api->C_InitPIN(session, pin_text(new), new.len);
 		reason = new_pin_result(token, rv, "C_InitPIN", diag);
 		(void)token->module->api->C_Logout(session);
 	}
@@ -152,6 +156,8 @@ static CK_RV generate(struct mtls_token *token, CK_SESSION_HANDLE session,
 		public[5] = (CK_ATTRIBUTE){ CKA_MODULUS_BITS, &bits, sizeof(bits) };
 		count = MTLS_COUNT(public);
 	}
+	if (!token->module->api->C_GenerateKeyPair)
+		return CKR_FUNCTION_NOT_SUPPORTED;
 	return token->module->api->C_GenerateKeyPair(session, &mechanism, public, count, private,
 						     MTLS_COUNT(private), ret_public,
 						     &private_handle);
@@ -254,6 +260,8 @@ static CK_RV store(struct mtls_token *token, CK_SESSION_HANDLE session,
 
 	struct handles old = { .count = 0 };
 
+	if (!api->C_CreateObject || !api->C_DestroyObject)
+		return CKR_FUNCTION_NOT_SUPPORTED;
 	CK_RV rv = find_old(token, session, template, 3, &old);
 	if (rv == CKR_OK)
 		rv = api->C_CreateObject(session, template, MTLS_COUNT(template), &handle);

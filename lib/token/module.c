@@ -30,6 +30,16 @@ static bool is_known(const struct mtls_tokens *tokens, const CK_FUNCTION_LIST *a
 	return false;
 }
 
+/* What a login calls. Calls of mtlsctl alone may be missing: FUNCTION_NOT_SUPPORTED is the same. */
+static bool is_whole(const CK_FUNCTION_LIST *api)
+{
+	return api->C_Initialize && api->C_Finalize && api->C_GetInfo && api->C_GetSlotList &&
+	       api->C_GetSlotInfo && api->C_GetTokenInfo && api->C_OpenSession &&
+	       api->C_CloseSession && api->C_Login && api->C_Logout && api->C_FindObjectsInit &&
+	       api->C_FindObjects && api->C_FindObjectsFinal && api->C_GetAttributeValue &&
+	       api->C_SignInit && api->C_Sign;
+}
+
 static int find_api(struct module *module, struct mtls_diag *diag)
 {
 	CK_C_GetFunctionList get = NULL;
@@ -48,6 +58,8 @@ static int find_api(struct module *module, struct mtls_diag *diag)
 	if (module->api->version.major < 2)
 		return mtls_diag_set(diag, MTLS_E_VERSION, "its PKCS#11 version is %d.%d",
 				     module->api->version.major, module->api->version.minor);
+	if (!is_whole(module->api))
+		return mtls_diag_set(diag, MTLS_E_UNSUPPORTED, "it lacks functions");
 	return 0;
 }
 

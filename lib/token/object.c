@@ -238,30 +238,46 @@ static enum mtls_reason read_one(struct mtls_token *token, enum mtls_token_kind 
 	return r == -ENOMEM ? MTLS_REASON_SIGNER_FAILED : reason;
 }
 
-enum mtls_reason mtls_token_find(struct mtls_token *token, enum mtls_token_kind kind,
-				 const struct mtls_token_filters *filters,
-				 struct mtls_token_objects *ret, struct mtls_diag *diag)
+static enum mtls_reason find(struct mtls_token *token, enum mtls_token_kind kind,
+			     const struct mtls_bytes *id, const struct mtls_token_filters *filters,
+			     struct mtls_token_objects *ret, struct mtls_diag *diag)
 {
 	CK_OBJECT_CLASS class = kinds[kind].class;
 	CK_CERTIFICATE_TYPE x509 = CKC_X_509;
-	CK_ATTRIBUTE template[] = {
-		{ CKA_CLASS, &class, sizeof(class) },
-		{ CKA_CERTIFICATE_TYPE, &x509, sizeof(x509) },
-	};
+	CK_ATTRIBUTE template[3] = { { CKA_CLASS, &class, sizeof(class) } };
+	CK_ULONG terms = 1;
 	CK_OBJECT_HANDLE handles[MTLS_TOKEN_OBJECTS_MAX];
 	size_t count = 0;
 	bool more = false;
 
 	*ret = (struct mtls_token_objects){ 0 };
+	if (kind == MTLS_TOKEN_CERTIFICATE)
+		template[terms++] = (CK_ATTRIBUTE){ CKA_CERTIFICATE_TYPE, &x509, sizeof(x509) };
+	if (id)
+		template[terms++] = (CK_ATTRIBUTE){ CKA_ID, id->data, id->len };
 	_cleanup_free_ struct room *room = malloc(sizeof(*room));
 	if (!room)
 		return MTLS_REASON_SIGNER_FAILED;
 	enum mtls_reason reason = token_session(token, diag);
 	if (reason == MTLS_REASON_ALLOWED)
-		reason = token_handles(token, template, kind == MTLS_TOKEN_CERTIFICATE ? 2 : 1,
-				       handles, MTLS_COUNT(handles), &count, &more, diag);
+		reason = token_handles(token, template, terms, handles, MTLS_COUNT(handles), &count,
+				       &more, diag);
 	ret->skipped = more;
 	for (size_t i = 0; i < count && reason == MTLS_REASON_ALLOWED; i++)
 		reason = read_one(token, kind, filters, room, handles[i], ret, diag);
 	return reason;
+}
+
+enum mtls_reason mtls_token_find(struct mtls_token *token, enum mtls_token_kind kind,
+				 const struct mtls_token_filters *filters,
+				 struct mtls_token_objects *ret, struct mtls_diag *diag)
+{
+	return find(token, kind, NULL, filters, ret, diag);
+}
+
+enum mtls_reason mtls_token_find_id(struct mtls_token *token, enum mtls_token_kind kind,
+				    const struct mtls_bytes *id, struct mtls_token_objects *ret,
+				    struct mtls_diag *diag)
+{
+	return find(token, kind, id, NULL, ret, diag);
 }

@@ -228,6 +228,7 @@ struct mtls_token *mtls_tokens_at(const struct mtls_tokens *tokens, size_t index
 static bool has_event(struct module *module)
 {
 	CK_SLOT_ID slot = 0;
+	module->no_events |= !module->api->C_WaitForSlotEvent;
 	if (module->no_events)
 		return true;
 	CK_RV rv = module->api->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, NULL);

@@ -147,6 +147,10 @@ struct mtls_token_objects {
 enum mtls_reason mtls_token_find(struct mtls_token *token, enum mtls_token_kind kind,
 				 const struct mtls_token_filters *filters,
 				 struct mtls_token_objects *ret, struct mtls_diag *diag);
+/* The same of one CKA_ID, so that a key is found among ten thousand. */
+enum mtls_reason mtls_token_find_id(struct mtls_token *token, enum mtls_token_kind kind,
+				    const struct mtls_bytes *id, struct mtls_token_objects *ret,
+				    struct mtls_diag *diag);
 void mtls_token_objects_done(struct mtls_token_objects *objects);
 
 /* ---- login, signature ---- */

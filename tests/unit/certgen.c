@@ -123,20 +123,32 @@ static void sign(struct certgen *cert, const struct certgen *issuer,
 	CHECK(gnutls_x509_crt_sign2(cert->crt, issuer->crt, issuer->key, digest, 0));
 }
 
+static void set_foreign_key(gnutls_x509_crt_t crt, const gnutls_datum_t *spki)
+{
+	gnutls_pubkey_t key;
+	CHECK(gnutls_pubkey_init(&key));
+	CHECK(gnutls_pubkey_import(key, spki, GNUTLS_X509_FMT_DER));
+	CHECK(gnutls_x509_crt_set_pubkey(crt, key));
+	gnutls_pubkey_deinit(key);
+}
+
 struct certgen *certgen_new(const struct certgen_options *options, struct certgen *issuer)
 {
 	struct certgen *cert = calloc(1, sizeof(*cert));
 	if (!cert)
 		abort();
 	CHECK(gnutls_x509_crt_init(&cert->crt));
-	if (options->same_key) {
+	if (options->spki) {
+		set_foreign_key(cert->crt, options->spki);
+	} else if (options->same_key) {
 		CHECK(gnutls_x509_privkey_init(&cert->key));
 		CHECK(gnutls_x509_privkey_cpy(cert->key, options->same_key->key));
 	} else {
 		cert->key = make_key(options->key);
 	}
 	CHECK(gnutls_x509_crt_set_version(cert->crt, options->version ? options->version : 3));
-	CHECK(gnutls_x509_crt_set_key(cert->crt, cert->key));
+	if (cert->key)
+		CHECK(gnutls_x509_crt_set_key(cert->crt, cert->key));
 	set_name(cert->crt, options);
 	set_serial_and_times(cert->crt, options);
 	if (!options->version || options->version == 3) {

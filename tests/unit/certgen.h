@@ -47,6 +47,7 @@ struct certgen_options {
 	size_t raw_cn_len;    /* with raw_cn */
 	enum certgen_key key; /* of a new key, unless same_key */
 	struct certgen *same_key;
+	const gnutls_datum_t *spki; /* of somebody else's key, DER; then there is no private one */
 	bool ca;
 	int path_len;    /* with ca: 0 means no limit, n means n - 1 */
 	unsigned int ku; /* GNUTLS_KEY_*; 0: what fits leaf or CA; CERTGEN_NO_KU: none */
