@@ -2,6 +2,10 @@
 sysusersdir = $(prefix)/lib/sysusers.d
 dist_sysusers_DATA = %D%/sysusers/mtls.conf
 
+# User mtls-signer may use card readers: mtls-signer-token(8).
+polkitrulesdir = $(datadir)/polkit-1/rules.d
+dist_polkitrules_DATA = %D%/polkit/50-pam-mtls.rules
+
 confexamplesdir = $(docdir)/examples
 dist_confexamples_DATA = %D%/conf/pam_mtls.conf %D%/conf/authd.conf %D%/conf/accountd.conf
 bashcompletiondir = $(datadir)/bash-completion/completions

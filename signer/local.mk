@@ -111,4 +111,4 @@ tests_fuzz_fuzz_intake_LDADD = $(LIBMTLS_SIGNER_CORE)
 tests_fuzz_fuzz_intake_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 EXTRA_DIST += tests/fuzz/fuzz_signer.in tests/fuzz/fuzz_intake.in tests/fuzz/fuzz_leaf.in
 
-dist_man_MANS += doc/mtls-signer.8
+dist_man_MANS += doc/mtls-signer.8 doc/mtls-signer-token.8
