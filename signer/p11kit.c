@@ -22,25 +22,24 @@ static bool plain(const char *path)
 	return true;
 }
 
-const char *p11kit_socket(const char *address, uid_t owner, struct mtls_diag *diag)
+enum mtls_reason p11kit_address(const char *address, uid_t owner, struct mtls_diag *diag)
 {
 	struct stat st;
 	const char *path = address + sizeof(prefix) - 1;
 
 	if (strncmp(address, prefix, sizeof(prefix) - 1) != 0 || path[0] != '/' || !plain(path)) {
 		(void)mtls_diag_set(diag, 0, "the address is not unix:path=/PATH");
-		return NULL;
+		return MTLS_REASON_SOCKET_UNTRUSTED;
 	}
 	/* Not through a link: it would be looked at here and followed elsewhere. */
 	if (lstat(path, &st) < 0) {
 		(void)mtls_diag_set(diag, 0, "'%s': %s", path, mtls_strerror(-errno));
-		return NULL;
+		return errno == ENOENT ? MTLS_REASON_NO_TOKEN : MTLS_REASON_SOCKET_UNTRUSTED;
 	}
-	if (!S_ISSOCK(st.st_mode) || st.st_uid != owner) {
-		(void)mtls_diag_set(diag, 0, "'%s': %s", path,
-				    S_ISSOCK(st.st_mode) ? "the socket is another user's"
-							 : "it is not a socket");
-		return NULL;
-	}
-	return path;
+	if (S_ISSOCK(st.st_mode) && st.st_uid == owner)
+		return MTLS_REASON_ALLOWED;
+	(void)mtls_diag_set(diag, 0, "'%s': %s", path,
+			    S_ISSOCK(st.st_mode) ? "the socket is another user's"
+						 : "it is not a socket");
+	return MTLS_REASON_SOCKET_UNTRUSTED;
 }

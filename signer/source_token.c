@@ -133,16 +133,22 @@ static int pkcs11_open(const struct source_args *args, void **ret, struct mtls_d
 
 static int p11kit_open(const struct source_args *args, void **ret, struct mtls_diag *diag)
 {
+	struct source_args allowed = *args;
 	struct token_source *source = NULL;
+	struct mtls_diag why = { 0 };
+	enum mtls_reason reason = p11kit_address(args->socket, args->owner, &why);
 
-	if (!p11kit_socket(args->socket, args->owner, diag))
-		return MTLS_E_UNTRUSTED;
-	/* Its client reads this when it is loaded. */
-	if (setenv("P11_KIT_SERVER_ADDRESS", args->socket, 1) < 0)
+	/* Its client reads this when it is loaded; where it is not trusted, nothing is. */
+	if (reason != MTLS_REASON_ALLOWED)
+		allowed.modules.count = 0;
+	else if (setenv("P11_KIT_SERVER_ADDRESS", args->socket, 1) < 0)
 		return -ENOMEM;
-	int r = new_source("p11-kit", args, &source, diag);
+	int r = new_source("p11-kit", &allowed, &source, diag);
 	if (r < 0)
 		return r;
+	source->refused = reason;
+	if (reason != MTLS_REASON_ALLOWED)
+		say_to(&source->opened, NULL, why.text);
 	*ret = source;
 	return 0;
 }

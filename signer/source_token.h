@@ -9,9 +9,9 @@
 #include "signer/leaf.h"
 #include "signer/source.h"
 
-#define TOKEN_CERTS_MAX   256 /* on all tokens together; more are not looked at */
-#define TOKEN_ENTRIES_MAX (2 * MTLS_CREDENTIALS_MAX) /* in the life of a signer, with those gone   \
-						      */
+#define TOKEN_CERTS_MAX 256 /* on all tokens together; more are not looked at */
+/* In the life of a signer, with those gone. */
+#define TOKEN_ENTRIES_MAX (2 * MTLS_CREDENTIALS_MAX)
 
 /* One key on one token, with the certificate that is offered for it. Lives as long as the source.
  */
@@ -45,9 +45,10 @@ struct token_source {
 	size_t count;
 	struct token_entry *order[MTLS_CREDENTIALS_MAX]; /* of the last list */
 	size_t listed;
-	bool readers;           /* ask pcscd whether it refuses us, when there is no token */
-	struct mtls_buf opened; /* remarks from the opening, for each end mark */
-	struct mtls_buf detail; /* opened, and those of the last list */
+	enum mtls_reason refused; /* why nothing may be opened; ALLOWED: it is open */
+	bool readers;             /* ask pcscd whether it refuses us, when there is no token */
+	struct mtls_buf opened;   /* remarks from the opening, for each end mark */
+	struct mtls_buf detail;   /* opened, and those of the last list */
 };
 
 /* One more sentence: "'WHAT': TEXT". */
@@ -70,8 +71,10 @@ void token_entry_done(struct token_entry *entry);
 bool pcscd_refuses(const char *socket);
 #define PCSCD_SOCKET "/run/pcscd/pcscd.comm"
 
-/* p11kit.c: "unix:path=/PATH", a socket of @owner: its path within @address; NULL with @diag else.
+/*
+ * p11kit.c: ALLOWED: @address is "unix:path=/PATH", and there is a socket of @owner; NO_TOKEN:
+ * there is nothing; else SOCKET_UNTRUSTED, with @diag.
  */
-const char *p11kit_socket(const char *address, uid_t owner, struct mtls_diag *diag);
+enum mtls_reason p11kit_address(const char *address, uid_t owner, struct mtls_diag *diag);
 
 #endif

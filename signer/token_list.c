@@ -370,7 +370,12 @@ enum mtls_reason token_list(struct token_source *source)
 	source->listed = 0;
 	for (size_t i = 0; i < source->count; i++)
 		source->entries[i].listed = false;
+	if (source->refused != MTLS_REASON_ALLOWED)
+		return source->refused;
 	enum mtls_reason reason = mtls_tokens_look(source->tokens, &source->filters);
+	for (size_t i = 0; i < source->count; i++)
+		if (!mtls_token_present(source->entries[i].token))
+			token_entry_lock(&source->entries[i]);
 	if (reason != MTLS_REASON_ALLOWED)
 		return source->readers && pcscd_refuses(PCSCD_SOCKET) ? MTLS_REASON_READER_REFUSED
 								      : reason;

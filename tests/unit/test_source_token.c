@@ -319,6 +319,63 @@ static void is_looked_at_anew(void **state)
 	talk_stop(&talk);
 }
 
+/* --- where p11-kit's server may be --- */
+
+static void forwarded_sockets(void **state)
+{
+	char own[128], others[128], link[160], file[128];
+	const char *names[] = { own, others };
+	(void)state;
+	(void)snprintf(own, sizeof(own), "%s/own", folder);
+	(void)snprintf(others, sizeof(others), "%s/others", folder);
+	(void)snprintf(link, sizeof(link), "unix:path=%s/link", folder);
+	(void)snprintf(file, sizeof(file), "unix:path=%s/alice", folder);
+	for (size_t i = 0; i < (getuid() == 0 ? MTLS_COUNT(names) : 1); i++)
+		(void)talk_socket(names[i], i == 0 ? talk_person : talk_person + 1);
+	assert_int_equal(symlink(own, link + 10), 0);
+	const struct {
+		const char *address;
+		enum mtls_reason reason;
+		const char *detail;
+	} rows[] = {
+		{ others, MTLS_REASON_SOCKET_UNTRUSTED, "not unix:path" },
+		{ "unix:path=relative", MTLS_REASON_SOCKET_UNTRUSTED, "not unix:path" },
+		{ "unix:path=/a%2fb", MTLS_REASON_SOCKET_UNTRUSTED, "not unix:path" },
+		{ "unix:path=/a;b", MTLS_REASON_SOCKET_UNTRUSTED, "not unix:path" },
+		{ "unix:abstract=x", MTLS_REASON_SOCKET_UNTRUSTED, "not unix:path" },
+		{ "vsock:cid=2", MTLS_REASON_SOCKET_UNTRUSTED, "not unix:path" },
+		{ "exec:/bin/sh", MTLS_REASON_SOCKET_UNTRUSTED, "not unix:path" },
+		{ "unix:path=/nonexistent", MTLS_REASON_NO_TOKEN, "No such file" },
+		{ link, MTLS_REASON_SOCKET_UNTRUSTED, "not a socket" },
+		{ file, MTLS_REASON_SOCKET_UNTRUSTED, "not a socket" },
+	};
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		struct talk talk;
+		const char *argv[] = { "mtls-signer-token", "--source", "p11-kit",
+				       "--module",          module,     "--address",
+				       rows[i].address,     NULL };
+		forget_log();
+		talk_start(&talk, argv);
+		if (talk.reason != rows[i].reason || !strstr(talk.diag.text, rows[i].detail))
+			fail_msg("%s: %s, '%s'", rows[i].address, mtls_reason_token(talk.reason),
+				 talk.diag.text);
+		talk_stop(&talk);
+	}
+	if (getuid() == 0) {
+		char address[160];
+		struct talk talk;
+		(void)snprintf(address, sizeof(address), "unix:path=%s", others);
+		const char *argv[] = {
+			"mtls-signer-token", "--source", "p11-kit", "--module", module,
+			"--address",         address,    NULL
+		};
+		talk_start(&talk, argv);
+		assert_int_equal(talk.reason, MTLS_REASON_SOCKET_UNTRUSTED);
+		assert_non_null(strstr(talk.diag.text, "another user's"));
+		talk_stop(&talk);
+	}
+}
+
 /* --- PINs --- */
 
 struct pin_row {
@@ -642,6 +699,7 @@ int main(void)
 		cmocka_unit_test(one_of_two_modules),
 		cmocka_unit_test(uris),
 		cmocka_unit_test(is_looked_at_anew),
+		cmocka_unit_test(forwarded_sockets),
 		cmocka_unit_test(pins),
 		cmocka_unit_test(tries_are_read_again),
 		cmocka_unit_test(signs),

@@ -7,13 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/base/file.h"
+#include "lib/base/str.h"
 #include "tests/unit/token_talk.h"
 
 #define PERSON 54321
@@ -96,6 +99,18 @@ enum mtls_reason talk_unlock(struct talk *talk, const char *pin, enum mtls_prese
 {
 	return signer_client_unlock(talk->client, talk_item(talk, 0)->id, (const uint8_t *)pin,
 				    strlen(pin), talk_timeout_ms, presence, tries, &talk->diag);
+}
+
+int talk_socket(const char *path, uid_t owner)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(mtls_strcopy(address.sun_path, sizeof(address.sun_path), path), 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	assert_int_equal(chown(path, owner, (gid_t)-1), 0);
+	assert_int_equal(chmod(path, 0777), 0);
+	return fd;
 }
 
 void talk_content(const char *context, uint8_t content[TALK_CONTENT_LEN])

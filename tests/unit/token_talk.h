@@ -36,6 +36,8 @@ enum mtls_reason talk_sign(struct talk *talk, enum mtls_sign_scheme scheme, uint
 			   size_t *len);
 enum mtls_reason talk_sign_text(struct talk *talk, enum mtls_sign_scheme scheme,
 				const char *context, uint8_t *signature, size_t *len);
+/* A socket at @path, of @owner, that nobody answers at; it stays open. */
+int talk_socket(const char *path, uid_t owner);
 /* What talk_sign() signs. */
 #define TALK_CONTENT_LEN 130
 void talk_content(const char *context, uint8_t content[TALK_CONTENT_LEN]);
