@@ -17,3 +17,4 @@ include lib/trust/local.mk
 include lib/client/local.mk
 include lib/rescue/local.mk
 include lib/token/local.mk
+include lib/agent/local.mk

@@ -24,6 +24,7 @@ lib/audit:lib/base
 lib/mapping:lib/base lib/name lib/wire lib/cert
 lib/trust:lib/base lib/settings lib/verify lib/wire
 lib/token:lib/base lib/wire
+lib/agent:lib/base lib/wire
 lib/client:lib/base lib/name lib/wire lib/tls lib/cert lib/settings signer
 signer:lib/base lib/name lib/wire lib/tls lib/conf lib/cert lib/token lib/agent
 pam_mtls:lib/base lib/name lib/settings lib/wire lib/client signer
