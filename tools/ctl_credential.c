@@ -105,7 +105,7 @@ static int fill_file(const struct ctl_credential_plan *plan, const struct ctl_pa
 		     const struct ctl_pair *ca, const char *secret, struct mtls_buf *out,
 		     struct mtls_diag *diag)
 {
-	if (plan->request)
+	if (plan->key)
 		return ctl_pem_crt(pair->crt, out, diag);
 	if (plan->format == CTL_FORMAT_PKCS12)
 		return ctl_pkcs12(pair, ca->crt, plan->cn, secret, out, diag);
@@ -122,13 +122,13 @@ int ctl_credential_make(const struct ctl_credential_plan *plan, struct mtls_buf 
 	const struct ctl_certificate what = {
 		.profile = CTL_PROFILE_USER,
 		.common_name = plan->cn,
-		.request = plan->request,
+		.key = plan->key,
 		.not_before = now - CTL_CLOCK_SLACK,
 		.not_after = now + (time_t)CTL_DAY * plan->days,
 	};
-	const char *text = plan->request ? NULL : mtls_buf_cstr(secret);
+	const char *text = plan->key ? NULL : mtls_buf_cstr(secret);
 
-	if (!plan->request && !text)
+	if (!plan->key && !text)
 		return mtls_diag_set(diag, -ENOMEM, "out of memory");
 	mtls_buf_init(&ret->file, CTL_PEM_MAX, false);
 	int r = ctl_pair_read(plan->dir, CTL_CA_USER_CRT, CTL_CA_USER_KEY, &ca, diag);

@@ -22,12 +22,12 @@ struct ctl_credential_plan {
 	const char *dir, *user, *cn;
 	uint32_t days;
 	enum ctl_format format;
-	gnutls_x509_crq_t request; /* the key is the person's own; NULL: a new one */
+	gnutls_pubkey_t key; /* the person's own; NULL: a new one */
 };
 
 struct ctl_credential {
 	struct mtls_cert *cert; /* owned */
-	struct mtls_buf file;   /* the encrypted key and the certificate; with a request the latter
+	struct mtls_buf file;   /* the encrypted key and the certificate; of a given key the latter
 				   alone, PEM */
 };
 
@@ -45,7 +45,7 @@ int ctl_credential_parse(const struct ctl_action *action, const struct ctl_crede
 			 int *ret_passphrase_fd);
 
 /*
- * Makes it. The CA's key is in memory only meanwhile. @secret is not needed with a request.
+ * Makes it. The CA's key is in memory only meanwhile. @secret is not needed with a given key.
  * 0 or an error; -ENOENT: there is no CA in @dir.
  */
 int ctl_credential_make(const struct ctl_credential_plan *plan, struct mtls_buf *secret,

@@ -49,8 +49,8 @@ struct enroll {
 
 	struct ctl_person person;
 	struct mtls_buf secret;
-	bool have_secret;          /* the key can be tried */
-	gnutls_x509_crq_t request; /* owned */
+	bool have_secret;       /* the key can be tried */
+	gnutls_pubkey_t public; /* owned; of a key that the person has */
 	struct ctl_credential made;
 	struct ctl_chain chain;
 	struct mtls_buf content; /* of the new file, in certs.d */
@@ -158,6 +158,7 @@ static int prepare_request(struct enroll *en, struct mtls_diag *diag)
 {
 	_cleanup_buf_ struct mtls_buf text = MTLS_BUF(CTL_PEM_MAX);
 	struct mtls_diag why = { 0 };
+	gnutls_x509_crq_t request = NULL;
 
 	if (!en->key && !en->csr)
 		return 0;
@@ -165,7 +166,11 @@ static int prepare_request(struct enroll *en, struct mtls_diag *diag)
 			: mtls_file_read(en->csr, NULL, &text, diag);
 	if (r < 0)
 		return r;
-	r = ctl_request_read(text.data, text.len, &en->request, &why);
+	r = ctl_request_read(text.data, text.len, &request, &why);
+	if (r >= 0)
+		r = ctl_public_key_of(request, &en->public, &why);
+	if (request)
+		gnutls_x509_crq_deinit(request);
 	return r < 0 ? mtls_diag_set(diag, r, "'%s': %s", en->key ? en->key : en->csr, why.text)
 		     : 0;
 }
@@ -185,9 +190,9 @@ static int read_outside(struct enroll *en, struct mtls_diag *diag)
 	r = ctl_chain_parse(text.data, text.len, &en->chain, &why);
 	if (r < 0)
 		return mtls_diag_set(diag, r, "'%s': %s", en->cert, why.text);
-	if (!en->request)
+	if (!en->public)
 		return 0;
-	if (gnutls_x509_crq_get_key_id(en->request, GNUTLS_KEYID_USE_SHA256, id, &len) < 0 ||
+	if (gnutls_pubkey_get_key_id(en->public, GNUTLS_KEYID_USE_SHA256, id, &len) < 0 ||
 	    memcmp(id, mtls_cert_spki_sha256(en->chain.certs[0]), sizeof(id)) != 0)
 		return mtls_diag_set(diag, MTLS_E_CERT,
 				     "'%s' is not the certificate of the key in '%s'", en->cert,
@@ -201,7 +206,7 @@ static int make_certificate(struct enroll *en, struct mtls_diag *diag)
 
 	if (en->cert)
 		return read_outside(en, diag);
-	en->plan.request = en->request;
+	en->plan.key = en->public;
 	int r = ctl_credential_make(&en->plan, &en->secret, &en->made, diag);
 	if (r == -ENOENT)
 		return mtls_diag_set(diag, r,
@@ -476,8 +481,8 @@ static int run_enroll(const struct ctl_action *action, int argc, char **argv)
 	int code = parse(action, argc, argv, &en);
 	if (code == CTL_OK)
 		code = run(&en);
-	if (en.request)
-		gnutls_x509_crq_deinit(en.request);
+	if (en.public)
+		gnutls_pubkey_deinit(en.public);
 	ctl_trial_done(&en.trial);
 	ctl_chain_done(&en.chain);
 	ctl_credential_done(&en.made);

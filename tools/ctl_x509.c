@@ -106,26 +106,11 @@ static int set_times(gnutls_x509_crt_t crt, const struct ctl_certificate *what,
 	return rc < 0 ? rc : gnutls_x509_crt_set_expiration_time(crt, end);
 }
 
-/* Nothing else of a request is taken over. */
-static int set_requested_key(gnutls_x509_crt_t crt, gnutls_x509_crq_t request)
-{
-	gnutls_pubkey_t key = NULL;
-
-	int rc = gnutls_pubkey_init(&key);
-	if (rc >= 0)
-		rc = gnutls_pubkey_import_x509_crq(key, request, 0);
-	if (rc >= 0)
-		rc = gnutls_x509_crt_set_pubkey(crt, key);
-	if (key)
-		gnutls_pubkey_deinit(key);
-	return rc;
-}
-
 static int fill(struct ctl_pair *pair, const struct ctl_certificate *what,
 		const struct ctl_pair *issuer, const char **ret_step)
 {
 	*ret_step = "make a key";
-	int rc = what->request ? 0 : make_key(pair);
+	int rc = what->key ? 0 : make_key(pair);
 	if (rc < 0)
 		return rc;
 	*ret_step = "make a certificate";
@@ -133,8 +118,8 @@ static int fill(struct ctl_pair *pair, const struct ctl_certificate *what,
 	if (rc >= 0)
 		rc = gnutls_x509_crt_set_version(pair->crt, 3);
 	if (rc >= 0)
-		rc = what->request ? set_requested_key(pair->crt, what->request)
-				   : gnutls_x509_crt_set_key(pair->crt, pair->key);
+		rc = what->key ? gnutls_x509_crt_set_pubkey(pair->crt, what->key)
+			       : gnutls_x509_crt_set_key(pair->crt, pair->key);
 	if (rc >= 0)
 		rc = ctl_crt_set_serial(pair->crt);
 	if (rc < 0)

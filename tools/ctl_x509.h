@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include <gnutls/abstract.h>
 #include <gnutls/x509.h>
 
 #include "lib/base/buf.h"
@@ -30,16 +31,16 @@ enum ctl_profile {
 
 struct ctl_certificate {
 	enum ctl_profile profile;
-	const char *common_name;   /* UTF-8, at most 64 characters count in a CN */
-	const char *dns_name;      /* SERVER */
-	gnutls_x509_crq_t request; /* whose public key is certified; NULL: a new key is made */
+	const char *common_name; /* UTF-8, at most 64 characters count in a CN */
+	const char *dns_name;    /* SERVER */
+	gnutls_pubkey_t key;     /* what is certified; NULL: a new key is made */
 	time_t not_before;
 	time_t not_after; /* cut at the issuer's end */
 };
 
 /*
  * A new P-256 key and its certificate, signed by @issuer, or by itself for NULL. Random serial of
- * 20 octets, SHA-256, key identifiers. With a request ret->key is NULL. @ret is set on success
+ * 20 octets, SHA-256, key identifiers. With a given key ret->key is NULL. @ret is set on success
  * only. 0 or MTLS_E_CRYPTO.
  */
 int ctl_pair_make(const struct ctl_certificate *what, const struct ctl_pair *issuer,
@@ -71,6 +72,11 @@ int ctl_request_make(gnutls_x509_privkey_t key, const char *common_name,
 		     const char *const *dns_names, struct mtls_buf *out, struct mtls_diag *diag);
 int ctl_request_read(const uint8_t *data, size_t len, gnutls_x509_crq_t *ret,
 		     struct mtls_diag *diag);
+
+/* The key of a request, or the one with this SubjectPublicKeyInfo (DER). Deinit it. */
+int ctl_public_key_of(gnutls_x509_crq_t request, gnutls_pubkey_t *ret, struct mtls_diag *diag);
+int ctl_public_key_read(const uint8_t *spki, size_t len, gnutls_pubkey_t *ret,
+			struct mtls_diag *diag);
 
 /* Appends an empty CRL of @issuer, number 1, that holds until the issuer's certificate ends. */
 int ctl_pem_empty_crl(const struct ctl_pair *issuer, time_t now, struct mtls_buf *out,

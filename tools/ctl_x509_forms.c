@@ -154,3 +154,40 @@ int ctl_request_read(const uint8_t *data, size_t len, gnutls_x509_crq_t *ret,
 	*ret = MTLS_TAKE(crq);
 	return 0;
 }
+
+/* Nothing else of a request is taken over. */
+int ctl_public_key_of(gnutls_x509_crq_t request, gnutls_pubkey_t *ret, struct mtls_diag *diag)
+{
+	gnutls_pubkey_t key = NULL;
+
+	int rc = gnutls_pubkey_init(&key);
+	if (rc >= 0)
+		rc = gnutls_pubkey_import_x509_crq(key, request, 0);
+	if (rc >= 0) {
+		*ret = key;
+		return 0;
+	}
+	if (key)
+		gnutls_pubkey_deinit(key);
+	return mtls_diag_set(diag, MTLS_E_CRYPTO, "the key of the request: %s",
+			     gnutls_strerror(rc));
+}
+
+int ctl_public_key_read(const uint8_t *spki, size_t len, gnutls_pubkey_t *ret,
+			struct mtls_diag *diag)
+{
+	const gnutls_datum_t der = { (unsigned char *)(uintptr_t)spki, (unsigned int)len };
+	gnutls_pubkey_t key = NULL;
+
+	int rc = gnutls_pubkey_init(&key);
+	if (rc >= 0)
+		rc = gnutls_pubkey_import(key, &der, GNUTLS_X509_FMT_DER);
+	if (rc >= 0) {
+		*ret = key;
+		return 0;
+	}
+	if (key)
+		gnutls_pubkey_deinit(key);
+	return mtls_diag_set(diag, MTLS_E_CRYPTO, "the public key cannot be read: %s",
+			     gnutls_strerror(rc));
+}
