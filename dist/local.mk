@@ -26,3 +26,11 @@ EXTRA_DIST += %D%/systemd/mtls-accountd.service.in %D%/systemd/mtls-authd.servic
 CLEANFILES += $(nodist_systemunit_DATA)
 $(nodist_systemunit_DATA): %D%/systemd/%.service: %D%/systemd/%.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's|[@]sbindir[@]|$(sbindir)|g; s|[@]mtlsstatedir[@]|$(mtlsstatedir)|g; s|[@]mtlssysconfdir[@]|$(mtlssysconfdir)|g' $(srcdir)/dist/systemd/$*.service.in >$@.tmp && mv $@.tmp $@
+
+# Of persons who want it; enabled by nobody else.
+userunitdir = $(prefix)/lib/systemd/user
+nodist_userunit_DATA = %D%/systemd/user/mtls-watch-card.service
+EXTRA_DIST += %D%/systemd/user/mtls-watch-card.service.in
+CLEANFILES += $(nodist_userunit_DATA)
+$(nodist_userunit_DATA): %D%/systemd/user/%.service: %D%/systemd/user/%.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's|[@]sbindir[@]|$(sbindir)|g' $(srcdir)/dist/systemd/user/$*.service.in >$@.tmp && mv $@.tmp $@

@@ -14,7 +14,8 @@ enum ctl_exit {
 	CTL_FAILED = 1,      /* it could not be done; standard error says why */
 	CTL_USAGE = 2,       /* the command line was wrong */
 	CTL_DENIED = 3,      /* try: the login was refused; check: there are findings;
-			      * audit: no record was found; explain: would not enter */
+			      * audit: no record was found; explain: would not enter;
+			      * pin: the card refused the PIN, or has locked it */
 	CTL_NO_DAEMON = 4,   /* a daemon that is needed does not run */
 	CTL_UNPUBLISHED = 5, /* a change is stored, but no process sees it yet */
 };
@@ -43,12 +44,14 @@ extern const struct ctl_command ctl_group;
 extern const struct ctl_command ctl_init;
 extern const struct ctl_command ctl_issue;
 extern const struct ctl_command ctl_metrics;
+extern const struct ctl_command ctl_pin;
 extern const struct ctl_command ctl_reload;
 extern const struct ctl_command ctl_renew;
 extern const struct ctl_command ctl_rescue;
 extern const struct ctl_command ctl_status;
 extern const struct ctl_command ctl_top;
 extern const struct ctl_command ctl_try;
+extern const struct ctl_command ctl_watch_card;
 
 /* The commands in the order in which they are shown; NULL behind the last. */
 const struct ctl_command *ctl_command_at(size_t index);

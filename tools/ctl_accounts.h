@@ -100,6 +100,10 @@ bool ctl_was_taken(const struct mtls_msg *end);
  * exit code.
  */
 int ctl_bind_key(const char *user, const char *key, bool dry_run);
+/* As `mtlsctl bind remove USER KEY`, silently. */
+int ctl_unbind_key(const char *user, const char *key);
+/* Whether it is published; false where that cannot be told. */
+bool ctl_is_bound(const char *user, const char *key);
 
 /*
  * Other sources of accounts (/etc/passwd, a directory), as the normal lookup shows them: what the

@@ -220,6 +220,21 @@ int ctl_bind_key(const char *user, const char *key, bool dry_run)
 	return ask_for(&accounts, MTLS_ACCT_VERB_BIND_ADD, user, key, dry_run);
 }
 
+int ctl_unbind_key(const char *user, const char *key)
+{
+	_cleanup_(ctl_accounts_done) struct ctl_accounts accounts = { 0 };
+	int code = ctl_accounts_open(&accounts, CTL_PATIENCE_MS);
+	return code ? code : ask_for(&accounts, MTLS_ACCT_VERB_BIND_REMOVE, user, key, false);
+}
+
+bool ctl_is_bound(const char *user, const char *key)
+{
+	_cleanup_(ctl_accounts_done) struct ctl_accounts accounts = { 0 };
+
+	return ctl_accounts_read(&accounts) == CTL_OK &&
+	       ctl_snapshot_bound(&accounts.snapshot, user, key);
+}
+
 static int change(const struct ctl_action *action, int argc, char **argv, bool add)
 {
 	_cleanup_(ctl_accounts_done) struct ctl_accounts accounts = { 0 };

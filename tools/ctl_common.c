@@ -15,8 +15,11 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/file.h"
+#include "lib/base/str.h"
 #include "tools/ctl_common.h"
 #include "tools/ctl_term.h"
+
+#define ANSWER_MAX 16
 
 /* Of this process, which runs one command: what it complained of first, and has it printed. */
 static struct {
@@ -98,6 +101,40 @@ int ctl_read_secret(int fd, struct mtls_buf *secret)
 		if (r < 0)
 			return r;
 	}
+}
+
+static int ask(char *answer, size_t size)
+{
+	if (!isatty(STDIN_FILENO) || !fgets(answer, (int)size, stdin)) {
+		(void)fputc('\n', stderr);
+		return -ENOTTY;
+	}
+	answer[strcspn(answer, "\n")] = '\0';
+	return 0;
+}
+
+int ctl_ask_number(const char *question, size_t count)
+{
+	char answer[ANSWER_MAX];
+	uint32_t number;
+
+	(void)fprintf(stderr, "%s (1-%zu)? ", question, count);
+	int r = ask(answer, sizeof(answer));
+	if (r < 0)
+		return r;
+	if (mtls_parse_u32(answer, &number) < 0 || number < 1 || number > count)
+		return -EINVAL;
+	return (int)number - 1;
+}
+
+int ctl_ask_yes(const char *question)
+{
+	char answer[ANSWER_MAX];
+
+	(void)fflush(stdout);
+	(void)fprintf(stderr, "%s [y/N] ", question);
+	int r = ask(answer, sizeof(answer));
+	return r < 0 ? r : mtls_streq(answer, "y") || mtls_streq(answer, "yes");
 }
 
 /* A signal that came while the terminal was silent; raised again when it is not any more. */

@@ -34,6 +34,13 @@ void ctl_result_printed(void);
  */
 int ctl_ask_secret(const char *prompt, struct mtls_buf *secret);
 
+/*
+ * Questions on standard error, answered on standard input. _number: from 1 to @count, 0 is the
+ * first; -EINVAL for another answer. _yes: 1, or 0 for any other answer. -ENOTTY: nobody is there.
+ */
+int ctl_ask_number(const char *question, size_t count);
+int ctl_ask_yes(const char *question);
+
 /* One line (its newline dropped) or all up to the end from descriptor @fd. 0, MTLS_E_LIMIT, -errno.
  */
 int ctl_read_secret(int fd, struct mtls_buf *secret);

@@ -146,8 +146,10 @@ static void offer_choice(const char *choices, const char *typed)
 	_cleanup_free_ char *copy = strdup(choices);
 	char *rest = copy;
 
+	/* Capital letters stand for free text. */
 	for (const char *word; copy && (word = strsep(&rest, "|"));)
-		offer(typed, word, "");
+		if (*word < 'A' || *word > 'Z')
+			offer(typed, word, "");
 }
 
 static void offer_value(const char *value, const char *typed)

@@ -102,6 +102,9 @@ static int become(const struct ctl_person *person, struct mtls_diag *diag)
 				     strerrordesc_np(errno));
 	if (person->uid != 0 && setresuid(0, 0, 0) == 0)
 		return mtls_diag_set(diag, -EPERM, "root's rights cannot be given up");
+	/* What root's shell has there is not for the libraries that work for a person. */
+	if (clearenv() != 0)
+		return mtls_diag_set(diag, -ENOMEM, "out of memory");
 	/* The person must not look into this process: it was root's a moment ago. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return mtls_diag_set(diag, -errno, "prctl: %s", strerrordesc_np(errno));
@@ -186,12 +189,15 @@ static pid_t fork_with_pipe(int *ret_fd, struct mtls_diag *diag)
 }
 
 /* The sentence of the child, and its bytes. */
-static int take_report(struct mtls_buf *text, struct mtls_buf *out, struct mtls_diag *diag)
+static int take_report(const struct ctl_person *person, const struct mtls_buf *text,
+		       struct mtls_buf *out, struct mtls_diag *diag)
 {
 	struct report report;
 
 	if (text->len < sizeof(report))
-		return mtls_diag_set(diag, -EIO, "the process in the person's folder died");
+		return mtls_diag_set(diag, -EIO,
+				     "the process that works as '%s' died, or took too long",
+				     person->name);
 	memcpy(&report, text->data, sizeof(report));
 	report.diag.text[sizeof(report.diag.text) - 1] = '\0';
 	if (report.result < 0)
@@ -216,9 +222,9 @@ int ctl_as_person(const struct ctl_person *person, ctl_person_fn *fn, void *ctx,
 	int r = read_until_end(fd, pid, &text);
 	(void)wait_for(pid);
 	if (r < 0)
-		return mtls_diag_set(diag, r, "the process in the person's folder: %s",
+		return mtls_diag_set(diag, r, "the process that works as '%s': %s", person->name,
 				     mtls_strerror(r));
-	return take_report(&text, out, diag);
+	return take_report(person, &text, out, diag);
 }
 
 /* A secret of at most a page fits into the pipe, so that nobody has to write while another reads.

@@ -31,7 +31,6 @@
 #define CMD          "try"
 #define SERVICE      "mtlsctl"
 #define SERVICE_MAX  64
-#define ANSWER_MAX   16
 #define STEPS_FORMAT "%-14s %s\n"
 
 struct
@@ -123,23 +122,6 @@ static enum mtls_reason start_signer(struct try *t, const char *home)
 	return signer_client_list(t->signer, t->settings->signer_timeout_ms, &t->diag);
 }
 
-/* A number from 1 to @count, asked on the terminal; negative without one. */
-static int ask_number(const char *question, size_t count)
-{
-	char answer[ANSWER_MAX];
-	uint32_t number;
-
-	(void)fprintf(stderr, "%s (1-%zu)? ", question, count);
-	if (!isatty(STDIN_FILENO) || !fgets(answer, sizeof(answer), stdin)) {
-		(void)fputc('\n', stderr);
-		return -ENOTTY;
-	}
-	answer[strcspn(answer, "\n")] = '\0';
-	if (mtls_parse_u32(answer, &number) < 0 || number < 1 || number > count)
-		return -EINVAL;
-	return (int)number - 1;
-}
-
 static enum mtls_reason choose_credential(struct try *t)
 {
 	size_t count = signer_client_count(t->signer);
@@ -155,7 +137,7 @@ static enum mtls_reason choose_credential(struct try *t)
 	if (count == 0)
 		return MTLS_REASON_NO_CREDENTIAL;
 	if (count > 1) {
-		index = ask_number("Which key", count);
+		index = ctl_ask_number("Which key", count);
 		if (index < 0) {
 			(void)mtls_diag_set(&t->diag, index,
 					    "several keys and no choice: name one with --key");
@@ -221,7 +203,7 @@ static int choose_account(void *ctx, char *const *candidates, size_t count)
 
 	for (size_t i = 0; i < count; i++)
 		step(t, "account", "%zu: %s", i + 1, candidates[i]);
-	return ask_number("Which account", count);
+	return ctl_ask_number("Which account", count);
 }
 
 static enum mtls_reason exchange(struct try *t)

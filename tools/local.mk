@@ -50,6 +50,7 @@ mtlsctl_SOURCES = \
 	%D%/ctl_pam_state.c %D%/ctl_pam_state.h \
 	%D%/ctl_pam_trial.c %D%/ctl_pam_trial.h \
 	%D%/ctl_person.c %D%/ctl_person.h \
+	%D%/ctl_pin.c \
 	%D%/ctl_proc.c %D%/ctl_proc.h \
 	%D%/ctl_program.c %D%/ctl_program.h \
 	%D%/ctl_renew.c %D%/ctl_renew.h \
@@ -72,8 +73,13 @@ mtlsctl_SOURCES = \
 	%D%/ctl_term.c %D%/ctl_term.h \
 	%D%/ctl_text.c %D%/ctl_text.h \
 	%D%/ctl_trial.c %D%/ctl_trial.h \
+	%D%/ctl_tokens.c %D%/ctl_tokens.h \
 	%D%/ctl_top.c \
 	%D%/ctl_try.c \
+	%D%/ctl_watch.c %D%/ctl_watch.h \
+	%D%/ctl_watch_act.c %D%/ctl_watch_act.h \
+	%D%/ctl_watch_card.c \
+	%D%/ctl_watch_scan.c %D%/ctl_watch_scan.h \
 	%D%/ctl_words.c %D%/ctl_words.h \
 	%D%/ctl_x509.c %D%/ctl_x509.h \
 	%D%/ctl_x509_again.c \
@@ -83,7 +89,7 @@ mtlsctl_LDADD = \
 	$(LIBMTLS_AUDIT) $(LIBMTLS_MAPPING) $(LIBMTLS_TRUST) \
 	$(LIBMTLS_VERIFY) $(LIBMTLS_ACCTDB) $(LIBMTLS_CERT) $(LIBMTLS_CONF) $(LIBMTLS_TLS) \
 	$(LIBMTLS_CONTROL) $(LIBMTLS_PAMSTACK) $(LIBMTLS_RESCUE) $(LIBMTLS_ROSTER) $(LIBMTLS_WIRE) \
-	$(LIBMTLS_NAME) $(LIBMTLS_SERVICE) $(GNUTLS_LIBS) $(NETTLE_LIBS) $(JANSSON_LIBS) $(PAM_LIBS) $(LIBMTLS_BASE)
+	$(LIBMTLS_NAME) $(LIBMTLS_SERVICE) $(LIBMTLS_TOKEN) $(GNUTLS_LIBS) $(NETTLE_LIBS) $(JANSSON_LIBS) $(PAM_LIBS) $(LIBMTLS_BASE)
 
 TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_units.sh tests/tools/test_manpages.py
 EXTRA_DIST += tests/tools/accountd.sh tests/tools/rename_in_snapshot.py
@@ -115,6 +121,11 @@ check_PROGRAMS += tests/unit/test_ctl_person
 TESTS += tests/unit/test_ctl_person
 tests_unit_test_ctl_person_SOURCES = tests/unit/test_ctl_person.c tools/ctl_person.c tools/ctl_person.h
 tests_unit_test_ctl_person_LDADD = $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_ctl_watch
+TESTS += tests/unit/test_ctl_watch
+tests_unit_test_ctl_watch_SOURCES = tests/unit/test_ctl_watch.c tools/ctl_watch.c tools/ctl_watch.h
+tests_unit_test_ctl_watch_LDADD = $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_term
 TESTS += tests/unit/test_term

@@ -42,6 +42,10 @@ static const struct task {
 		&ctl_group,
 		&ctl_bind,
 	} },
+	{ "Cards", {
+		&ctl_pin,
+		&ctl_watch_card,
+	} },
 	{ "Operate", {
 		&ctl_status,
 		&ctl_reload,

@@ -41,6 +41,7 @@ E2E_TESTS = \
 	%D%/lockers.py \
 	%D%/operate.py \
 	%D%/phases.py \
+	%D%/pin.py \
 	%D%/pin_memory.py \
 	%D%/broken_trust.py \
 	%D%/chain_memo.py \
@@ -54,6 +55,7 @@ E2E_TESTS = \
 	%D%/rescue.py \
 	%D%/rescue_ctl.py \
 	%D%/rescue_faults.py \
+	%D%/watch_card.py \
 	%D%/way_back.py \
 	%D%/enable.py \
 	%D%/enable_killed.py \

@@ -11,7 +11,7 @@ same() { # WHAT HAS WANTED
 	diff <(echo "$2") <(echo "$3") | sed 's/^/# /'
 	return 1
 }
-commands() { "$mtlsctl" --help | sed -n 's/^  \([a-z]*\) .*/\1/p'; }
+commands() { "$mtlsctl" --help | sed -n 's/^  \([a-z-]*\) .*/\1/p'; }
 # The usage lines of a command, without "mtlsctl": COMMAND [ACTION] [ARGUMENT...]
 synopses() { "$mtlsctl" "$1" --help | sed -n 's/^\(Usage:\|      \) mtlsctl \(.*\)/\2/p' | sed 's/ \[OPTION\.\.\.\]$//'; }
 # The actions of a command; none for most. An action is a word in small letters.
@@ -20,10 +20,10 @@ actions() { synopses "$1" | sed -n "s/^$1 \([a-z]\{1,\}\)\( .*\)\?\$/\1/p"; }
 options() { "$mtlsctl" "$@" --help | sed -n 's/^  \(--[a-z-]*\( [^ ]\{1,\}\)\?\)\( .*\)\?$/\1/p' | sort; }
 # The section .SS of a command or action in the page.
 man_section() {
-	sed -n "/^\.SS mtlsctl $* /,/^\.S[HS] /p; /^\.SS mtlsctl $*\$/,/^\.S[HS] /p" "$man"
+	tr -d '\\' <"$man" | sed -n "/^\.SS mtlsctl $* /,/^\.S[HS] /p; /^\.SS mtlsctl $*\$/,/^\.S[HS] /p"
 }
 man_options() {
-	man_section "$@" | tr -d '\\' | sed -n 's/^\.BI\? \(--[a-z-]*\)\( "\( [^"]*\)"\)\?$/\1\3/p' | sort
+	man_section "$@" | sed -n 's/^\.BI\? \(--[a-z-]*\)\( "\( [^"]*\)"\)\?$/\1\3/p' | sort
 }
 complete_words() { # WORD...: what is offered for the last one
 	PATH=$top_builddir:$PATH bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _mtlsctl
@@ -31,7 +31,7 @@ complete_words() { # WORD...: what is offered for the last one
 }
 
 [ -n "$(commands)" ] && same 'commands of the page' \
-	"$(sed -n 's/^\.SS mtlsctl \([a-z]*\).*/\1/p' "$man" | sort -u)" "$(commands | sort)"
+	"$(tr -d '\\' <"$man" | sed -n 's/^\.SS mtlsctl \([a-z-]*\).*/\1/p' | sort -u)" "$(commands | sort)"
 ok 'the manual page has the commands'
 same 'completion of commands' "$(complete_words mtlsctl '' | grep -v '^-')" "$(commands)"
 ok 'the completion has the commands'

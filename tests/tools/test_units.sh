@@ -34,6 +34,23 @@ check() {
 	! verify "$1" >/dev/null
 	ok "$1: it would find a word that is not known"
 }
+# The same of a unit of persons, which has no timer.
+unit=$top_builddir/dist/systemd/user/mtls-watch-card.service
+grep -qE '^ExecStart=/[^@]*/mtlsctl watch-card --on-remove lock$' "$unit" && ! grep -q '@[a-z]*dir@' "$unit"
+ok 'mtls-watch-card: the service starts mtlsctl by its absolute path'
+verify_user() {
+	HOME=$work XDG_RUNTIME_DIR=$work SYSTEMD_UNIT_PATH=$work: systemd-analyze verify --user --man=no "$work/mtls-watch-card.service" >"$work/out" 2>&1
+	! grep mtls-watch-card "$work/out"
+}
+sed "s|^ExecStart=[^ ]*|ExecStart=$mtlsctl|" "$unit" >"$work/mtls-watch-card.service"
+verify_user
+ok 'mtls-watch-card: systemd-analyze finds nothing in it'
+echo 'Colour=blue' >>"$work/mtls-watch-card.service"
+! verify_user >/dev/null
+ok 'mtls-watch-card: it would find a word that is not known'
+"$mtlsctl" watch-card --help >"$work/help" && said help '--on-remove lock|logout|COMMAND'
+ok 'mtls-watch-card: mtlsctl knows the options'
+
 check mtls-metrics 'metrics --output /.*\.prom'
 check mtls-renew 'renew --server --crl --if-due'
 check mtls-pam-return 'enable --restore-expired'

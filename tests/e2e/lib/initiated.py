@@ -98,7 +98,7 @@ def fill(path):
 class Done:
     """mtlsctl has run: status, what it printed, and that as JSON."""
 
-    def __init__(self, argv, passphrase=pki.PASSPHRASE, environment=None, prefix=()):
+    def __init__(self, argv, passphrase=pki.PASSPHRASE, environment=None, prefix=(), keep=()):
         ends = os.pipe()
         os.write(ends[1], (passphrase or "").encode() + b"\n")
         os.close(ends[1])
@@ -106,7 +106,7 @@ class Done:
         if passphrase is not None:
             argv += ["--passphrase-fd", str(ends[0])]
         done = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, pass_fds=[ends[0]], timeout=600,
+                              stderr=subprocess.PIPE, pass_fds=[ends[0], *keep], timeout=600,
                               env={**os.environ, **(environment or {})})
         os.close(ends[0])
         self.argv, self.status = argv, done.returncode
