@@ -14,6 +14,7 @@ libpam_mtls_core_la_SOURCES = \
 	%D%/result.c %D%/result.h \
 	%D%/user.c %D%/user.h \
 	%D%/person.c %D%/person.h \
+	%D%/seat.c %D%/seat.h \
 	%D%/options.c %D%/options.h \
 	%D%/words.c %D%/words.h \
 	%D%/choice.c %D%/choice.h \
@@ -54,7 +55,7 @@ TESTS += tests/check_exports.sh
 EXTRA_DIST += tests/check_exports.sh
 
 if HAVE_CMOCKA
-UNIT_PAM = tests/unit/test_result tests/unit/test_person tests/unit/test_pam_options \
+UNIT_PAM = tests/unit/test_result tests/unit/test_person tests/unit/test_seat tests/unit/test_pam_options \
 	tests/unit/test_prompt tests/unit/test_words tests/unit/test_credential tests/unit/test_hints \
 	tests/unit/test_issuer tests/unit/test_insert
 check_PROGRAMS += $(UNIT_PAM)
@@ -67,6 +68,8 @@ tests_unit_test_person_SOURCES = tests/unit/test_person.c
 tests_unit_test_person_LDADD = $(UNIT_PAM_LIBS)
 tests_unit_test_hints_SOURCES = tests/unit/test_hints.c
 tests_unit_test_hints_LDADD = $(UNIT_PAM_LIBS)
+tests_unit_test_seat_SOURCES = tests/unit/test_seat.c
+tests_unit_test_seat_LDADD = $(UNIT_PAM_LIBS)
 tests_unit_test_pam_options_SOURCES = tests/unit/test_pam_options.c
 tests_unit_test_pam_options_LDADD = $(UNIT_PAM_LIBS)
 tests_unit_test_prompt_SOURCES = tests/unit/test_prompt.c

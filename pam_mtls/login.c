@@ -20,6 +20,7 @@
 #include "lib/base/bootword.h"
 #include "lib/base/str.h"
 #include "pam_mtls/choice.h"
+#include "pam_mtls/console.h"
 #include "pam_mtls/credential.h"
 #include "pam_mtls/hints.h"
 #include "pam_mtls/insert.h"
@@ -28,6 +29,7 @@
 #include "pam_mtls/login.h"
 #include "pam_mtls/options.h"
 #include "pam_mtls/report.h"
+#include "pam_mtls/seat.h"
 #include "pam_mtls/session.h"
 #include "pam_mtls/signers.h"
 #include "pam_mtls/tls_half.h"
@@ -120,6 +122,17 @@ static const char *hint_or_null(const char *hint)
 	return *hint ? hint : NULL;
 }
 
+/* logind is asked where its answer counts: for cards, of somebody whose terminal proves nothing. */
+static enum person_seat ask_seat(const struct login *login)
+{
+	const struct mtls_settings_pam *settings = login->settings;
+	bool cards = wants(login, MTLS_SOURCE_PKCS11) && settings->pkcs11_modules &&
+		     settings->pkcs11_modules[0];
+	if (!cards || login->items.has_rhost || console_has(login->items.tty, settings->local_ttys))
+		return PERSON_SEAT_UNKNOWN;
+	return seat_ask(getuid() == 0 ? login->items.tty : NULL);
+}
+
 static int identify(struct login *login)
 {
 	int rc = look_up_users(login);
@@ -139,7 +152,7 @@ static int identify(struct login *login)
 		/* One that is set but unfit to be sent is remote all the same. */
 		.rhost = login->items.has_rhost ? "set" : NULL,
 		.tty = login->items.tty,
-		.seat = PERSON_SEAT_UNKNOWN,
+		.seat = ask_seat(login),
 		.agent_socket = hint_or_null(login->hints.agent_socket),
 		.p11_address = hint_or_null(login->hints.p11_address),
 		.settings = login->settings,

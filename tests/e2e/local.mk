@@ -56,6 +56,7 @@ E2E_TESTS = \
 	%D%/rescue_ctl.py \
 	%D%/rescue_faults.py \
 	%D%/watch_card.py \
+	%D%/seat.py \
 	%D%/way_back.py \
 	%D%/enable.py \
 	%D%/enable_killed.py \
