@@ -89,7 +89,11 @@ if HAVE_CMOCKA
 check_LTLIBRARIES += tests/unit/fake_module.la
 tests_unit_fake_module_la_SOURCES = tests/unit/fake_module.c
 tests_unit_fake_module_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere
-UNIT_TOKEN = tests/unit/test_source_token
+UNIT_TOKEN = tests/unit/test_source_token tests/unit/test_token
+tests_unit_test_token_SOURCES = tests/unit/test_token.c $(TOKEN_TALK)
+tests_unit_test_token_CPPFLAGS = $(AM_CPPFLAGS) -DSOFTHSM_MODULE='"/usr/lib/softhsm/libsofthsm2.so"'
+tests_unit_test_token_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) $(LIBMTLS_TOKEN) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) \
+	$(GNUTLS_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += $(UNIT_TOKEN)
 TESTS += $(UNIT_TOKEN)
 TOKEN_TALK = tests/unit/token_talk.c tests/unit/token_talk.h tests/unit/certgen.c tests/unit/certgen.h
