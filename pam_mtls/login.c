@@ -216,7 +216,7 @@ static int list_and_choose(struct login *login, size_t first, size_t count, stru
 	const struct person_source *source = &login->person.sources[first];
 	if (source->kind == MTLS_SOURCE_AGENT && !source->address) {
 		(void)mtls_diag_set(&login->diag, 0, "no SSH_AUTH_SOCK says where an agent is");
-		return MTLS_REASON_NO_CREDENTIAL;
+		return MTLS_REASON_AGENT_MISSING;
 	}
 	int situation = start(login, first, count);
 	if (situation != MTLS_REASON_ALLOWED)
@@ -244,6 +244,9 @@ static bool nothing_there(const struct login *login, int situation)
 	case MTLS_REASON_PIN_LOCKED:
 	case MTLS_REASON_READER_REFUSED:
 	case MTLS_REASON_MODULE_FAILED:
+	case MTLS_REASON_AGENT_MISSING:
+	case MTLS_REASON_AGENT_REFUSED:
+	case MTLS_REASON_SOCKET_UNTRUSTED:
 		return true;
 	case MTLS_REASON_CONVERSATION:
 		/*
@@ -266,6 +269,7 @@ static int weight_of(int situation)
 	case MTLS_REASON_NO_TOKEN:
 		return 0;
 	case MTLS_REASON_NO_CREDENTIAL:
+	case MTLS_REASON_AGENT_MISSING:
 		return 1;
 	case MTLS_REASON_CONVERSATION:
 		return 2;
