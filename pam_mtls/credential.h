@@ -71,10 +71,11 @@ void credential_after(const struct prompt *prompt, int situation, uint32_t tries
 /* What was refused is a secret: guessing it shall be slow. */
 bool credential_is_guess(int situation);
 
-/*
- * How long a signature may take: a person may have to touch the key, or to confirm at an agent,
- * but nobody waits where nobody can be told.
+/* Whether a signature may wait for a person, who has to touch the key, or to confirm at an agent.
  */
+bool credential_may_wait(const struct credential *credential);
+
+/* How long a signature may take. Nobody is waited for where nobody can be told. */
 uint32_t credential_patience(const struct credential *credential, const struct prompt *prompt,
 			     const struct credential_times *times);
 

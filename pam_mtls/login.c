@@ -430,7 +430,7 @@ static int exchange(struct login *login, const struct credential *credential)
 		.credential = credential->info,
 		.timeout_ms = credential_patience(credential, &login->items.prompt, &times),
 		.notice_ms = NOTICE_MS,
-		.notice = credential_notice,
+		.notice = credential_may_wait(credential) ? credential_notice : NULL,
 		.notice_ctx = &login->items.prompt,
 	};
 	bool can_ask = prompt_possible(&login->items.prompt);

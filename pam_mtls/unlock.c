@@ -138,13 +138,17 @@ void credential_after(const struct prompt *prompt, int situation, uint32_t tries
 			    words("To unblock it, with the card's PUK: mtlsctl pin unblock"));
 }
 
+bool credential_may_wait(const struct credential *credential)
+{
+	/* A file signs by itself. */
+	return !mtls_streq(credential->info->source, "file");
+}
+
 uint32_t credential_patience(const struct credential *credential, const struct prompt *prompt,
 			     const struct credential_times *times)
 {
-	/* A file signs by itself. */
-	if (mtls_streq(credential->info->source, "file") || !prompt_possible(prompt))
-		return times->machine_ms;
-	return times->person_ms;
+	bool waits = credential_may_wait(credential) && prompt_possible(prompt);
+	return waits ? times->person_ms : times->machine_ms;
 }
 
 void credential_notice(void *ctx)

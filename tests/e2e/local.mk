@@ -57,6 +57,7 @@ E2E_TESTS = \
 	%D%/rescue_faults.py \
 	%D%/watch_card.py \
 	%D%/seat.py \
+	%D%/transcripts.py \
 	%D%/way_back.py \
 	%D%/enable.py \
 	%D%/enable_killed.py \
@@ -66,6 +67,7 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	tests/results.py tests/mutants \
 	tests/certs/pki.py \
 	%D%/demo.py \
+	%D%/transcripts \
 	%D%/rows.py \
 	%D%/lib/__init__.py \
 	%D%/lib/accountd.py \
