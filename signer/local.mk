@@ -23,6 +23,7 @@ endif
 noinst_LTLIBRARIES += libmtls_signer_leaf.la
 libmtls_signer_leaf_la_SOURCES = \
 	%D%/beside.c %D%/beside.h \
+	%D%/beside_paths.c %D%/beside_paths.h \
 	%D%/leaf.c %D%/leaf_list.c %D%/leaf.h \
 	%D%/pem.c %D%/pem.h
 LIBMTLS_SIGNER_LEAF = libmtls_signer_leaf.la $(LIBMTLS_CERT_BYTES) $(LIBMTLS_NAME) $(NETTLE_LIBS)
@@ -44,7 +45,6 @@ mtls_signer_LDADD = $(LIBMTLS_SIGNER_CORE)
 # mtls-signer-token without main() and sandbox.
 noinst_LTLIBRARIES += libmtls_signer_token.la
 libmtls_signer_token_la_SOURCES = \
-	%D%/beside_paths.c %D%/beside_paths.h \
 	%D%/p11kit.c \
 	%D%/pcscd.c \
 	%D%/source_token.c %D%/source_token.h \
@@ -57,11 +57,19 @@ pkglibexec_PROGRAMS += mtls-signer-token
 mtls_signer_token_SOURCES = %D%/mtls-signer-token.c $(SIGNER_PROGRAM)
 mtls_signer_token_LDADD = $(LIBMTLS_SIGNER_TOKEN)
 
+# Keys in agents; the program is small, since it is loaded by each such login. No secret is ever in
+# it, so it has no use for wiping_free.c.
+pkglibexec_PROGRAMS += mtls-signer-agent
+mtls_signer_agent_SOURCES = %D%/mtls-signer-agent.c %D%/source_agent.c \
+	%D%/program.c %D%/program.h %D%/sandbox.c %D%/sandbox.h
+mtls_signer_agent_LDADD = $(LIBMTLS_AGENT) $(LIBMTLS_SIGNER_LEAF) libmtls_signer_serve.la \
+	$(LIBMTLS_TLS_CONTENT) $(LIBMTLS_WIRE) $(LIBMTLS_BASE)
+
 # Nobody needs to read it, and a program that cannot be read is not dumpable from exec on, so that
 # no other process of the person can look into it. (Removing it needs no hook.)
 INSTALL_EXEC_HOOKS += install-signer-mode
 install-signer-mode:
-	chmod 0711 $(DESTDIR)$(pkglibexecdir)/mtls-signer $(DESTDIR)$(pkglibexecdir)/mtls-signer-token
+	chmod 0711 $(DESTDIR)$(pkglibexecdir)/mtls-signer $(DESTDIR)$(pkglibexecdir)/mtls-signer-token $(DESTDIR)$(pkglibexecdir)/mtls-signer-agent
 
 if HAVE_CMOCKA
 UNIT_SIGNER = tests/unit/test_signer_start tests/unit/test_signer_client \
@@ -101,6 +109,15 @@ tests_unit_test_source_token_SOURCES = tests/unit/test_source_token.c $(TOKEN_TA
 tests_unit_test_source_token_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) \
 	$(GNUTLS_LIBS) $(CMOCKA_LIBS)
 endif
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_source_agent
+TESTS += tests/unit/test_source_agent
+tests_unit_test_source_agent_SOURCES = tests/unit/test_source_agent.c \
+	tests/unit/agent_bytes.h tests/unit/fake_agent.c tests/unit/fake_agent.h $(TOKEN_TALK)
+tests_unit_test_source_agent_CFLAGS = $(AM_CFLAGS) -pthread
+tests_unit_test_source_agent_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) $(LIBMTLS_AGENT) \
+	$(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(GNUTLS_LIBS) $(CMOCKA_LIBS) -lpthread
+endif
 KEYFILES = tests/unit/keyfiles.c tests/unit/keyfiles.h tests/unit/certgen.c tests/unit/certgen.h
 
 FUZZ_TARGETS += tests/fuzz/fuzz_signer tests/fuzz/fuzz_intake tests/fuzz/fuzz_leaf
@@ -115,4 +132,4 @@ tests_fuzz_fuzz_intake_LDADD = $(LIBMTLS_SIGNER_CORE)
 tests_fuzz_fuzz_intake_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 EXTRA_DIST += tests/fuzz/fuzz_signer.in tests/fuzz/fuzz_intake.in tests/fuzz/fuzz_leaf.in
 
-dist_man_MANS += doc/mtls-signer.8 doc/mtls-signer-token.8
+dist_man_MANS += doc/mtls-signer.8 doc/mtls-signer-agent.8 doc/mtls-signer-token.8

@@ -75,6 +75,7 @@ struct source_ops {
 };
 
 extern const struct source_ops source_file_ops;
+extern const struct source_ops source_agent_ops;
 extern const struct source_ops source_pkcs11_ops;
 extern const struct source_ops source_p11kit_ops;
 

@@ -21,7 +21,7 @@ SECTIONS = {  # the order is the page's own
     "module": ["NAME", "SYNOPSIS", "DESCRIPTION", "RETURN VALUES", "FILES", "SEE ALSO"],
     "nss": ["NAME", "SYNOPSIS", "DESCRIPTION", "FILES", "SEE ALSO"],
 }
-PROGRAMS = ["mtls-accountd", "mtls-authd", "mtls-signer", "mtls-signer-token", "mtlsctl"]
+PROGRAMS = ["mtls-accountd", "mtls-authd", "mtls-signer", "mtls-signer-agent", "mtls-signer-token", "mtlsctl"]
 tap = Tap()
 
 
