@@ -62,6 +62,22 @@ static void add_home(struct args *args, const struct user *user)
 	add_option(args, "--dir", dir);
 }
 
+/* Modules look for their files below it, and the signer has no environment. */
+static void add_environment(struct args *args, const struct user *user,
+			    const struct mtls_settings_pam *settings)
+{
+	_cleanup_free_ char *home = NULL;
+
+	if (user->home && asprintf(&home, "HOME=%s", user->home) < 0) {
+		home = NULL;
+		args->rc = -ENOMEM;
+		return;
+	}
+	if (home)
+		add_option(args, "--env", home);
+	add_list(args, "--env", settings->pkcs11_environment);
+}
+
 static void add_address(struct args *args, const struct person_source *source)
 {
 	_cleanup_free_ char *usual = NULL;
@@ -96,6 +112,7 @@ static int build_argv(const struct person_source *source, const struct mtls_sett
 	switch (source->kind) {
 	case MTLS_SOURCE_PKCS11:
 		add_list(&args, "--module", settings->pkcs11_modules);
+		add_environment(&args, source->user, settings);
 		add_list(&args, "--uri", settings->pkcs11_uri);
 		break;
 	case MTLS_SOURCE_P11_KIT:

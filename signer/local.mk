@@ -97,7 +97,9 @@ if HAVE_CMOCKA
 check_LTLIBRARIES += tests/unit/fake_module.la
 tests_unit_fake_module_la_SOURCES = tests/unit/fake_module.c
 tests_unit_fake_module_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -rpath /nowhere
-UNIT_TOKEN = tests/unit/test_source_token tests/unit/test_token
+UNIT_TOKEN = tests/unit/test_source_token tests/unit/test_token tests/unit/test_pcscd
+tests_unit_test_pcscd_SOURCES = tests/unit/test_pcscd.c $(TOKEN_TALK)
+tests_unit_test_pcscd_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) $(LIBMTLS_SIGNER_TOKEN) $(GNUTLS_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_token_SOURCES = tests/unit/test_token.c $(TOKEN_TALK)
 tests_unit_test_token_CPPFLAGS = $(AM_CPPFLAGS) -DSOFTHSM_MODULE='"/usr/lib/softhsm/libsofthsm2.so"'
 tests_unit_test_token_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) $(LIBMTLS_TOKEN) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) \

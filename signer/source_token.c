@@ -7,7 +7,6 @@
 #include <config.h>
 
 #include <errno.h>
-#include <pwd.h>
 #include <string.h>
 
 #include "lib/tls/transcript.h"
@@ -67,17 +66,9 @@ static int add_filters(struct token_source *source, struct mtls_diag *diag)
 	return 0;
 }
 
-/*
- * Modules look for their own files by these, and the signer's environment is empty. Root's
- * configuration may say more; what the person's environment said does not come here.
- */
+/* The signer's environment is empty; what modules need of one, root's configuration says. */
 static int set_environment(const struct source_args *args)
 {
-	const struct passwd *person = getpwuid(args->owner);
-
-	if (person && person->pw_dir && person->pw_dir[0] == '/' &&
-	    setenv("HOME", person->pw_dir, 1) < 0)
-		return -ENOMEM;
 	for (size_t i = 0; i < args->environment.count; i++) {
 		const char *text = args->environment.text[i];
 		const char *equals = strchr(text, '=');

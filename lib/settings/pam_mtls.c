@@ -146,6 +146,13 @@ static const struct mtls_conf_item items[] = {
 	  .offset = FIELD(pkcs11_modules),
 	  .help = "PKCS#11 modules of source pkcs11: drivers of cards and TPMs. They run in "
 		  "mtls-signer-token only." },
+	{ .key = "pkcs11_environment",
+	  .type = MTLS_CONF_STRINGS,
+	  .offset = FIELD(pkcs11_environment),
+	  .valid = mtls_settings_variable_valid,
+	  .expected = "NAME=VALUE",
+	  .help = "What modules of source pkcs11 find in their environment beside HOME, e.g. "
+		  "SOFTHSM2_CONF=/etc/softhsm/softhsm2.conf." },
 	{ URI_ITEM },
 	{ .key = "p11_kit_client",
 	  .type = MTLS_CONF_PATH,

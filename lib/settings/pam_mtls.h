@@ -63,9 +63,10 @@ struct mtls_settings_pam {
 	uint32_t person_timeout_ms; /* default 60000: where a signer waits for the person */
 	char **sources;        /* words, in order; default pkcs11 file; of the service or of all */
 	char **pkcs11_modules; /* absolute paths; NULL: source pkcs11 has nothing to offer */
-	char **pkcs11_uri;     /* RFC 7512: which tokens and objects count; NULL: all */
-	char *p11_kit_client;  /* the module of source p11-kit; NULL: MTLS_P11_KIT_CLIENT */
-	bool debug;            /* default false; never logs secrets */
+	char **pkcs11_environment; /* NAME=VALUE, for these modules; NULL: only HOME */
+	char **pkcs11_uri;         /* RFC 7512: which tokens and objects count; NULL: all */
+	char *p11_kit_client;      /* the module of source p11-kit; NULL: MTLS_P11_KIT_CLIENT */
+	bool debug;                /* default false; never logs secrets */
 
 	/* Of the service at hand (section `service NAME`, then module arguments). */
 	enum mtls_presence_policy presence; /* default MTLS_PRESENCE_DEFAULT */

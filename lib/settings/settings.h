@@ -38,6 +38,9 @@ bool mtls_settings_source_valid(const char *value);
  */
 bool mtls_settings_pkcs11_uri_valid(const char *value);
 
+/* NAME=VALUE: an upper-case name of a variable, printable ASCII. */
+bool mtls_settings_variable_valid(const char *value);
+
 /* A name that an account can have (lib/name/account.h). */
 bool mtls_settings_user_valid(const char *value);
 

@@ -157,3 +157,15 @@ bool mtls_settings_pkcs11_uri_valid(const char *value)
 			return false;
 	return true;
 }
+
+bool mtls_settings_variable_valid(const char *value)
+{
+	size_t name = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+
+	if (name == 0 || value[name] != '=' || (value[0] >= '0' && value[0] <= '9'))
+		return false;
+	for (const char *c = value; *c; c++)
+		if (*c < ' ' || *c > '~')
+			return false;
+	return true;
+}

@@ -133,6 +133,30 @@ static void pam_sources(void **state)
 	}
 }
 
+static void variables(void **state)
+{
+	static const struct {
+		const char *value;
+		bool valid;
+	} rows[] = {
+		{ "SOFTHSM2_CONF=/etc/softhsm/softhsm2.conf", true },
+		{ "A=", true },
+		{ "A=b c=d", true },
+		{ "=x", false },
+		{ "A", false },
+		{ "", false },
+		{ "a=x", false },
+		{ "2A=x", false },
+		{ "A B=x", false },
+		{ "A=\n", false },
+		{ "A=\xc3\xa4", false },
+	};
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++)
+		if (mtls_settings_variable_valid(rows[i].value) != rows[i].valid)
+			fail_msg("'%s'", rows[i].value);
+}
+
 static void pkcs11_uris(void **state)
 {
 	static const struct {
@@ -735,6 +759,7 @@ int main(void)
 		cmocka_unit_test(pam_services_and_arguments),
 		cmocka_unit_test(pam_sources),
 		cmocka_unit_test(pkcs11_uris),
+		cmocka_unit_test(variables),
 		cmocka_unit_test(authd_defaults),
 		cmocka_unit_test(accountd_defaults),
 		cmocka_unit_test(foreign_ids_are_ranges),
