@@ -169,6 +169,7 @@ static void look(struct check *check)
 	check_system(check);
 	check_connections(check);
 	check_pam_services(check);
+	check_sources(check);
 	json_decref(status_services(check));
 	check_ways_back(check);
 }

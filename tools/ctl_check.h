@@ -45,6 +45,8 @@ struct check {
 	struct mtls_settings_accountd *accountd;
 	/* Lines of /etc/pam.d that take rescue codes. */
 	size_t rescue_services;
+	/* Which some service uses: enum mtls_source_kind. */
+	bool sources[MTLS_SOURCES];
 	struct check_finding *findings;
 	size_t count;
 	size_t counts[CHECK_SEVERITIES];
@@ -87,6 +89,12 @@ void check_authd_answer(struct check *check, const struct ctl_daemon *daemon);
 void check_accounts(struct check *check, const struct mtls_acctdb *db);
 void check_connections(struct check *check);  /* does a daemon listen */
 void check_pam_services(struct check *check); /* /etc/pam.d and arguments there */
+
+/* Of one service that uses pam_mtls: can any of its sources have a key? */
+void check_service_sources(struct check *check, const char *service,
+			   const struct mtls_settings_pam *settings);
+/* Programs and modules of the sources that are used; after check_pam_services(). */
+void check_sources(struct check *check);
 
 /* Rescue codes, the kernel command line; after check_pam_services(). */
 void check_ways_back(struct check *check);

@@ -51,7 +51,7 @@ static void check_rescue_line(struct check *check, const char *service,
 			  service);
 }
 
-/* The arguments that a line gives to pam_mtls. */
+/* The arguments that a line gives to pam_mtls, and what comes of them. */
 static void check_line(struct check *check, const char *service, const struct mtls_stack_line *line)
 {
 	const char *args[MTLS_STACK_WORDS_MAX];
@@ -68,7 +68,7 @@ static void check_line(struct check *check, const char *service, const struct mt
 			args[count++] = *word;
 		}
 	}
-	if (!other_file && (!count || !check->pam))
+	if (!other_file && !check->pam)
 		return;
 	struct mtls_settings_pam *settings = NULL;
 	struct mtls_diag diag = { 0 };
@@ -76,6 +76,8 @@ static void check_line(struct check *check, const char *service, const struct mt
 	if (r < 0)
 		check_add(check, CHECK_ERROR, "pam", "see pam_mtls(8)", "service '%s': %s", service,
 			  mtls_diag_text(&diag, r));
+	else if (line->type == MTLS_STACK_AUTH)
+		check_service_sources(check, service, settings);
 	mtls_settings_pam_free(settings);
 }
 

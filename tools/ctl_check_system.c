@@ -20,7 +20,6 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 #include "lib/base/str.h"
-#include "signer/start.h"
 #include "tools/ctl_check.h"
 
 #define NSSWITCH    "/etc/nsswitch.conf"
@@ -40,22 +39,6 @@ static void check_user(struct check *check, const char *name, const char *whose)
 			  "'%s' is root: %s needs a user of its own", name, whose);
 	else
 		check_add(check, CHECK_OK, "users", NULL, "'%s' for %s", name, whose);
-}
-
-static void check_signer(struct check *check)
-{
-	struct stat st;
-
-	if (stat(MTLS_SIGNER_PATH, &st) < 0)
-		check_add(check, CHECK_ERROR, "signer", "install pam-mtls again", "'%s': %s",
-			  MTLS_SIGNER_PATH, strerrordesc_np(errno));
-	else if (!S_ISREG(st.st_mode) || st.st_uid != 0 ||
-		 (st.st_mode & (S_ISUID | S_ISGID | S_IWGRP | S_IWOTH)) || !(st.st_mode & S_IXOTH))
-		check_add(check, CHECK_ERROR, "signer", "chown root:root and chmod 0711",
-			  "'%s' has owner %u, mode %04o", MTLS_SIGNER_PATH, (unsigned int)st.st_uid,
-			  (unsigned int)st.st_mode & 07777);
-	else
-		check_add(check, CHECK_OK, "signer", NULL, "'%s'", MTLS_SIGNER_PATH);
 }
 
 /* Anybody gets a pts by ssh: it proves nothing about who sits in front of the machine. */
@@ -231,7 +214,6 @@ void check_system(struct check *check)
 	}
 	if (check->pam) {
 		check_user(check, check->pam->signer_user, "mtls-signer");
-		check_signer(check);
 		check_ttys(check);
 		if (check->pam->allow_root)
 			check_add(check, CHECK_WARNING, "root", "allow_root = no",

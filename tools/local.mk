@@ -21,6 +21,7 @@ mtlsctl_SOURCES = \
 	%D%/ctl_check_authd.c \
 	%D%/ctl_check_accounts.c \
 	%D%/ctl_check_rescue.c \
+	%D%/ctl_check_sources.c \
 	%D%/ctl_check_system.c \
 	%D%/ctl_common.c %D%/ctl_common.h \
 	%D%/ctl_complete.c %D%/ctl_complete.h \

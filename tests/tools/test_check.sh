@@ -170,6 +170,81 @@ keep "$signer"
 rm "$signer"
 found error "'$signer': No such file" 'no signer'
 
+# Where keys come from.
+keep "$dir/pam_mtls.conf"
+echo 'pkcs11_modules = /usr/lib/nowhere.so' >>"$dir/pam_mtls.conf"
+found error "module '/usr/lib/nowhere.so': No such file" 'a PKCS#11 module that is not there'
+keep "$dir/pam_mtls.conf"
+mkdir -p /usr/lib/cards/here
+: >/usr/lib/cards/here/driver.so
+echo 'pkcs11_modules = /usr/lib/cards/here/driver.so' >>"$dir/pam_mtls.conf"
+check 0 && said out "module '/usr/lib/cards/here/driver.so'" && said out '0 errors, 0 warnings' &&
+	said out "$(dirname "$signer")/mtls-signer-token'"
+ok 'a PKCS#11 module of root'
+replaceable() { # PATH NAME
+	check 3 && said out "'$1' has owner" && said out 'others could replace it'
+	ok "$2"
+}
+chmod g+w /usr/lib/cards/here/driver.so
+replaceable /usr/lib/cards/here/driver.so 'a PKCS#11 module that a group can write'
+chmod g-w /usr/lib/cards/here/driver.so
+chown daemon /usr/lib/cards/here/driver.so
+replaceable /usr/lib/cards/here/driver.so "a PKCS#11 module that is not root's"
+chown root /usr/lib/cards/here/driver.so
+chmod 1777 /usr/lib/cards
+replaceable /usr/lib/cards 'a PKCS#11 module below a folder that all can write'
+chmod 755 /usr/lib/cards
+ln -s /usr/lib/cards/here /usr/lib/cards/link
+sed -i 's,cards/here,cards/link,' "$dir/pam_mtls.conf"
+check 0 && said out "module '/usr/lib/cards/link/driver.so'"
+ok 'a PKCS#11 module behind a link'
+chown daemon /usr/lib/cards/here
+replaceable /usr/lib/cards/link "a PKCS#11 module behind a link to somebody's folder"
+chown root /usr/lib/cards/here
+mkdir -m 777 /usr/lib/cards/all
+mv /usr/lib/cards/here /usr/lib/cards/all
+ln -sfn /usr/lib/cards/all/here /usr/lib/cards/link
+replaceable /usr/lib/cards/all 'a PKCS#11 module behind a link into a folder that all can write'
+rm -r /usr/lib/cards
+mend
+keep "$dir/pam_mtls.conf"
+echo 'p11_kit_client = /usr/lib/nowhere.so' >>"$dir/pam_mtls.conf"
+check 0 && ! grep -q nowhere "$work/out"
+ok "p11-kit's client is not looked at where no service uses it"
+echo 'sources = { p11-kit, file }' >>"$dir/pam_mtls.conf"
+found error "module '/usr/lib/nowhere.so'" "p11-kit's client is not there"
+for program in token agent; do
+	keep "$dir/pam_mtls.conf"
+	case $program in token) word=p11-kit ;; *) word=agent ;; esac
+	echo "sources = { file, $word }" >>"$dir/pam_mtls.conf"
+	mv "$signer-$program" "$work/program"
+	check 3 && said out "'$signer-$program': No such file"
+	ok "no mtls-signer-$program, with source $word"
+	mend
+	check 0 && said out '0 errors'
+	ok "no mtls-signer-$program, which nobody needs"
+	mv "$work/program" "$signer-$program"
+done
+# SERVICE SOURCES STATUS: whether that service can be served.
+served() {
+	keep /etc/pam.d
+	printf 'auth required pam_mtls.so\naccount required pam_mtls.so\n' >"/etc/pam.d/$1"
+	cp "$dir/pam_mtls.conf" "$work/before"
+	echo "service $1 { sources = { $2 } }" >>"$dir/pam_mtls.conf"
+	check 0 && [ "$(grep -c "service '$1': none of its sources" "$work/out")" = "$3" ]
+	ok "service $1 with sources $2: findings $3"
+	cp "$work/before" "$dir/pam_mtls.conf"
+	mend
+}
+served login 'agent, p11-kit' 1
+served gdm-smartcard pkcs11 1
+served i3lock agent 1
+served sudo pkcs11 1
+served sudo agent 0
+served sudo p11-kit 0
+served login 'agent, file' 0
+served xscreensaver agent 0
+
 module=$(find /usr/lib -name 'libnss_x509.so.2' | head -n 1)
 keep "$module"
 rm "$module"
