@@ -157,8 +157,10 @@ static void fill(const struct evil *evil, const char *label, struct mtls_signer_
 			mtls_streq(card->secret, "pin") ? MTLS_SECRET_PIN : MTLS_SECRET_PIN_PAD;
 	for (unsigned int i = 0; i < evil->chain_count && i < MTLS_CHAIN_MAX; i++) {
 		gnutls_datum_t der;
-		require(gnutls_x509_crt_export2(evil->chain[i], GNUTLS_X509_FMT_DER, &der) >= 0 &&
-			mtls_msg_set_bytes(&c->chain[i], der.data, der.size) == 0);
+		require(gnutls_x509_crt_export2(evil->chain[i], GNUTLS_X509_FMT_DER, &der) >= 0);
+		if (is(evil, "rubbish"))
+			memset(der.data, 0xa5, der.size);
+		require(mtls_msg_set_bytes(&c->chain[i], der.data, der.size) == 0);
 		c->chain_count = i + 1;
 	}
 }

@@ -25,6 +25,12 @@ tests_e2e_libevil_p11_la_SOURCES = %D%/evil_p11.c
 tests_e2e_libevil_p11_la_CFLAGS = $(P11KIT_CFLAGS) $(tests_e2e_libasan_shim_la_CFLAGS)
 tests_e2e_libevil_p11_la_LDFLAGS = $(tests_e2e_libasan_shim_la_LDFLAGS)
 
+# A PAM module that does what ours must not.
+check_LTLIBRARIES += %D%/libplanted.la
+tests_e2e_libplanted_la_SOURCES = %D%/planted.c
+tests_e2e_libplanted_la_CFLAGS = $(tests_e2e_libasan_shim_la_CFLAGS)
+tests_e2e_libplanted_la_LDFLAGS = $(tests_e2e_libasan_shim_la_LDFLAGS)
+
 # Ends mtlsctl between two steps.
 check_LTLIBRARIES += %D%/libkill_at.la
 tests_e2e_libkill_at_la_SOURCES = %D%/kill_at.c
@@ -58,6 +64,7 @@ E2E_TESTS = \
 	%D%/watch_card.py \
 	%D%/seat.py \
 	%D%/transcripts.py \
+	%D%/strace_proof.py \
 	%D%/way_back.py \
 	%D%/enable.py \
 	%D%/enable_killed.py \
@@ -92,6 +99,7 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	%D%/lib/rescue.py \
 	%D%/lib/service.py \
 	%D%/lib/softhsm.py \
+	%D%/lib/strace.py \
 	%D%/lib/sshd.py \
 	%D%/lib/tap.py \
 	%D%/lib/terminal.py \

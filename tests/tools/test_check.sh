@@ -451,7 +451,7 @@ rm -rf "$MTLS_STATEDIR/snapshot" "$MTLS_STATEDIR/accountd" "$MTLS_STATEDIR/elsew
 userdel local-bob
 cp -a "$work/nsswitch.conf" /etc/nsswitch.conf
 
-run 0 "$mtlsctl" check --dump-config --service sudo && said out 'presence = "required" # default' &&
+run 0 "$mtlsctl" check --dump-config --service sudo && said out 'presence = "default" # default' &&
 	said out "server_name = \"auth.example.org\" # $dir/pam_mtls.conf:3"
 ok '--dump-config'
 chmod 0666 "$dir/pam_mtls.conf"
