@@ -113,19 +113,25 @@ bool credential_is_guess(int situation)
 	return situation == MTLS_REASON_SECRET_WRONG || situation == MTLS_REASON_PIN_WRONG;
 }
 
+/* PKCS#11 does not count: 2 is all that is known of a card that has seen a wrong PIN. */
+#define TRIES_FEW 2
+
 static void tell_tries(const struct prompt *prompt, int situation, uint32_t tries)
 {
 	_cleanup_buf_ struct mtls_buf text = MTLS_BUF(WORDS_LINE_MAX);
 	const struct words_value values[] = { { "tries", NULL, tries } };
+	const char *line = NULL;
 	if (tries == 0)
-		prompt_info(prompt, situation == MTLS_REASON_PIN_WRONG
-					    ? words("The PIN is locked now.")
-					    : words("The key is locked now."));
+		line = situation == MTLS_REASON_PIN_WRONG ? words("The PIN is locked now.")
+							  : words("The key is locked now.");
+	else if (tries == TRIES_FEW)
+		line = words("Only a few tries are left.");
 	else if (tries != MTLS_TRIES_UNKNOWN)
-		prompt_info(prompt, words_line(&text,
-					       words_plural("{tries} try left.",
-							    "{tries} tries left.", tries),
-					       values, MTLS_COUNT(values)));
+		line = words_line(&text,
+				  words_plural("{tries} try left.", "{tries} tries left.", tries),
+				  values, MTLS_COUNT(values));
+	if (line)
+		prompt_info(prompt, line);
 }
 
 void credential_after(const struct prompt *prompt, int situation, uint32_t tries)

@@ -2,7 +2,7 @@
 """
 Every conversation as a person sees it: on the terminal of a real program, and in a host without a terminal, which
 gets messages of a kind each. Compared with transcripts/*.txt, which are for reading. Cards are played by
-evil_signer.c; dates and ids of records are replaced by words.
+evil_signer.c, but for those of SoftHSM2 in real-*; dates and ids of records are replaced by words.
 
 MTLS_TRANSCRIPTS=write writes the files anew instead.
 """
@@ -13,9 +13,9 @@ import re
 import subprocess
 import sys
 
-from lib import private, tap, terminal
+from lib import cards, private, tap, terminal
 from lib.private import environment
-from lib.world import PASSPHRASE, PROGRAMS, World, run, write
+from lib.world import PASSPHRASE, PROGRAMS, SUDOERS, World, run, write
 
 FOLDER = os.path.join(environment("top_srcdir"), "tests/e2e/transcripts")
 FIFO = "/run/mtls-test/touch"
@@ -34,7 +34,7 @@ def normal(text):
 
 
 class Typed:
-    """What the person does when @pattern is shown: types a line, or something else."""
+    """What the person does when @pattern is shown: something, and types a line; None: no line."""
 
     def __init__(self, pattern, text, hidden=False, does=None):
         self.pattern, self.text, self.hidden, self.does = pattern, text, hidden, does
@@ -60,6 +60,7 @@ def on_terminal(argv, steps, user="root", env=None):
         at = shown.seen
         if step.does:
             step.does()
+        if step.text is None:
             continue
         if step.hidden:
             shown.wait_hidden()
@@ -71,7 +72,7 @@ def on_terminal(argv, steps, user="root", env=None):
 
 def without_terminal(steps, extra=(), env=None, user="bob"):
     """Messages with their kinds; behind > what was answered."""
-    answers = [step.text for step in steps if not step.does]
+    answers = [step.text for step in steps if step.text is not None]
     command = [PROGRAMS + "/pam_host", "--service", "mtls-test", "--locale", "--tty", "pts/0",
                "--setuid-of", str(pwd.getpwnam("bob").pw_uid), *extra]
     if user:
@@ -183,7 +184,7 @@ def certificates(stage):
 def pins(stage):
     stage.card()
     yield "pin", "A card and its PIN. login needs no name: the card says who.", everywhere([secret(PIN)], name=False)
-    stage.card(("tries", "3"))
+    stage.card(("tries", "4"))
     yield "pin-wrong", "Another PIN; the card counts.", everywhere([secret("1")], name=False)
     yield "pin-empty", "Enter, for the next way to log in: the card is told nothing.", briefly([secret("")])
     stage.card(("tries", "1"))
@@ -199,12 +200,12 @@ def pins(stage):
     yield "keypad-wrong", "A reader with a keypad, another PIN.", briefly([])
 
 
-def cards(stage):
+def played_cards(stage):
     stage.card(("more", "Bob as administrator"))
     yield "certificates", "Two certificates on a card.", everywhere([Typed("Which certificate", "2"), secret(PIN)], name=False)
     yield "certificates-neither", "Two certificates, and a number that none has.", briefly([Typed("Which certificate", "3")])
     stage.card(("touch", FIFO))
-    steps = [secret(PIN), Typed("Touch your key", "", does=touch)]
+    steps = [secret(PIN), Typed("Touch your key", None, does=touch)]
     yield "touch", "A key that waits to be touched.", briefly(steps)
     stage.card(*NO)
     yield "no-card", "No card, and nobody is asked for one.", briefly([])
@@ -221,17 +222,42 @@ def cards(stage):
         yield reason, "Trouble with a card: its reason in words.", briefly([])
 
 
+def real_cards(stage):
+    card = cards.passing(stage.world)
+    yield "real-pin", "A card of SoftHSM2 and its PIN.", everywhere([secret(cards.PIN)], name=False)
+    yield "real-pin-wrong", "Another PIN.", briefly([secret("1")])
+    card.pull()
+    yield "real-no-card", "The card is not in its reader.", briefly([])
+    cards.settings(stage.world, **{"service sudo": {"card_wait": "10s"}, "service login": {"card_wait": "10s"}})
+    steps = [Typed(INSERT, "", does=card.push), secret(cards.PIN)]
+    yield "real-insert", "The card is inserted when it is asked for.", {"sudo": sudo(steps)}
+    card.pull()
+    yield "real-insert-login", "The same at login, without a name.", {"login": login(steps, name=False)}
+
+
 def nobody(stage):
-    write("/etc/sudoers.d/noninteractive", "Defaults noninteractive_auth\n", 0o440)
+    write("/etc/sudoers", SUDOERS + "Defaults noninteractive_auth\n", 0o440)  # PAM is called
     stage.card(**{"service sudo": {"card_wait": "10s"}})
     yield "nobody", "Nobody can be asked: sudo -n, whose conversation fails, and a host without one.", {
         "sudo -n": sudo([], options=["-n"]), "without a conversation": without_terminal([], extra=["--noconv"])}
     stage.card(*NO, **{"service sudo": {"card_wait": "10s"}, "service mtls-test": {"card_wait": "10s"}})
     yield "nobody-no-card", "Nobody can be asked for a card.", {
         "sudo -n": sudo([], options=["-n"]), "without a conversation": without_terminal([], extra=["--noconv"])}
-    os.unlink("/etc/sudoers.d/noninteractive")
+    stage.card(**{"sources": ["file"], "service sudo": {"presence": "not-required"}})
+    stage.world.give("bob", "unprotected")
+    yield "nobody-needed", "Nobody can be asked, and nothing has to be: sudo -n with a key that needs no secret.", {
+        "sudo -n": sudo([], options=["-n"])}
+    stage.card(**{"sources": ["pkcs11", "file"], "service mtls-test": {"presence": "not-required"}})
+    yield "nobody-next", "Without a conversation a card is passed over, and the next source is used.", {
+        "without a conversation": without_terminal([], extra=["--noconv"])}
+    stage.world.give("bob", "good")
+    write("/etc/sudoers", SUDOERS, 0o440)
+    stage.card(("more", "Bob as administrator"),
+               **{"sources": ["pkcs11", "file"], "service mtls-test": {"presence": "not-required"}})
+    stage.world.give("bob", "unprotected")
+    yield "broken-off", "A question that fails, as ^C makes it: no other key is used, though one could be.", {
+        "without a terminal": without_terminal([])}
     stage.settings(sources=["file"])
-    yield "broken-off", "The conversation fails at the question.", {"without a terminal": without_terminal([])}
     stage.certificate("soon")
     yield "silent", "PAM_SILENT keeps back remarks.", {
         "without a terminal": without_terminal([secret(PASSPHRASE)], extra=["--silent"])}
@@ -275,7 +301,7 @@ def compare(out, name, text):
 def test(out):
     stage = Stage()
     names = set()
-    for group in (files, certificates, pins, cards, nobody, german):
+    for group in (files, certificates, pins, played_cards, real_cards, nobody, german):
         for name, about, shown in group(stage):
             compare(out, name, file_text(name, about, shown))
             names.add(name + ".txt")

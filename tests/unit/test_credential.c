@@ -222,7 +222,7 @@ static const struct unlock_row unlock_rows[] = {
 	/* name  needs required hidden stays tries answers reason presence tries want unlocks seen */
 	{ "right passphrase", true, true, false, false, UNKNOWN, { "sesame" }, ALLOWED, SECRET, UNKNOWN, ALLOWED, 1, "Passphrase for Bob (from CA, until 2100-01-01): " },
 	{ "wrong passphrase, asked once", true, true, false, false, UNKNOWN, { "x", "y" }, MTLS_REASON_SECRET_WRONG, MTLS_PRESENCE_NONE, UNKNOWN, MTLS_REASON_SECRET_WRONG, 1, "" },
-	{ "wrong, tries counted", true, true, false, false, 3, { "x" }, MTLS_REASON_SECRET_WRONG, MTLS_PRESENCE_NONE, 2, MTLS_REASON_SECRET_WRONG, 1, "|2 tries left.|" },
+	{ "wrong, tries counted", true, true, false, false, 3, { "x" }, MTLS_REASON_SECRET_WRONG, MTLS_PRESENCE_NONE, 2, MTLS_REASON_SECRET_WRONG, 1, "|Only a few tries are left.|" },
 	{ "wrong, locked now", true, true, false, false, 3, { "x" }, MTLS_REASON_SECRET_WRONG, MTLS_PRESENCE_NONE, 0, MTLS_REASON_SECRET_WRONG, 1, "|The key is locked now.|" },
 	{ "empty", true, true, false, false, UNKNOWN, { "" }, ALLOWED, SECRET, UNKNOWN, MTLS_REASON_SECRET_EMPTY, 0, "" },
 	{ "conversation fails", true, true, false, false, UNKNOWN, { NULL }, ALLOWED, SECRET, UNKNOWN, MTLS_REASON_CONVERSATION, 0, "" },
@@ -302,6 +302,7 @@ struct pin_row {
 #define QUESTION "PIN for Bob's card (Bob, from CA, until 2100-01-01): |"
 #define ON_PAD   "Type the PIN for Bob's card (Bob) on the keypad of the reader.|"
 #define LAST     "This is the last try before the PIN is locked. Type yes to go on: |"
+#define FEW      "Only a few tries are left.|"
 #define UNBLOCK  "To unblock it, with the card's PUK: mtlsctl pin unblock|"
 
 /* clang-format off */
@@ -309,7 +310,8 @@ static const struct pin_row pin_rows[] = {
 	{ "right PIN", PIN, "Bob's card", UNKNOWN, { "123456" }, ALLOWED, UNKNOWN, ALLOWED, 1, 6, QUESTION },
 	{ "a card without a name", PIN, NULL, UNKNOWN, { "123456" }, ALLOWED, UNKNOWN, ALLOWED, 1, 6, "PIN for Bob (from CA, until 2100-01-01): |" },
 	{ "wrong, asked once", PIN, "Bob's card", UNKNOWN, { "1", "2" }, WRONG, UNKNOWN, WRONG, 1, 1, QUESTION },
-	{ "wrong, two left", PIN, "Bob's card", 3, { "1" }, WRONG, 2, WRONG, 1, 1, QUESTION "2 tries left.|" },
+	{ "wrong, three left", PIN, "Bob's card", 4, { "1" }, WRONG, 3, WRONG, 1, 1, QUESTION "3 tries left.|" },
+	{ "wrong, few left", PIN, "Bob's card", 3, { "1" }, WRONG, 2, WRONG, 1, 1, QUESTION FEW },
 	{ "wrong, one left", PIN, "Bob's card", 2, { "1" }, WRONG, 1, WRONG, 1, 1, QUESTION "1 try left.|" },
 	{ "wrong, locked now", PIN, "Bob's card", 1, { "yes", "1" }, WRONG, 0, WRONG, 1, 1, LAST QUESTION "The PIN is locked now.|" UNBLOCK },
 	{ "locked by this one", PIN, "Bob's card", UNKNOWN, { "1" }, LOCKED, 0, LOCKED, 1, 1, QUESTION UNBLOCK },
@@ -318,7 +320,7 @@ static const struct pin_row pin_rows[] = {
 	{ "last try, not wanted", PIN, "Bob's card", 1, { "", "1" }, ALLOWED, UNKNOWN, MTLS_REASON_SECRET_EMPTY, 0, 0, LAST },
 	{ "keypad", PAD, "Bob's card", UNKNOWN, { NULL }, ALLOWED, UNKNOWN, ALLOWED, 1, 0, ON_PAD },
 	{ "keypad, no name", PAD, NULL, UNKNOWN, { NULL }, ALLOWED, UNKNOWN, ALLOWED, 1, 0, "Type the PIN for Bob on the keypad of the reader.|" },
-	{ "keypad, wrong", PAD, "Bob's card", UNKNOWN, { NULL }, WRONG, 2, WRONG, 1, 0, ON_PAD "2 tries left.|" },
+	{ "keypad, wrong", PAD, "Bob's card", UNKNOWN, { NULL }, WRONG, 2, WRONG, 1, 0, ON_PAD FEW },
 	{ "keypad, last try", PAD, "Bob's card", 1, { "yes" }, ALLOWED, UNKNOWN, ALLOWED, 1, 0, LAST ON_PAD },
 	{ "keypad, last try not wanted", PAD, "Bob's card", 1, { "no" }, ALLOWED, UNKNOWN, MTLS_REASON_SECRET_EMPTY, 0, 0, LAST },
 	{ "keypad, locked", PAD, "Bob's card", 0, { NULL }, ALLOWED, UNKNOWN, LOCKED, 0, 0, UNBLOCK },
