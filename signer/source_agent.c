@@ -16,9 +16,8 @@
 #include "signer/beside_paths.h"
 #include "signer/source.h"
 
-#define CONNECT_MS 5000
-#define LIST_MS    5000   /* nobody is asked for it */
-#define SIGN_MS    300000 /* a person may have to confirm it; the host program's patience is less */
+#define READY_MS 4000   /* to connect and to list; less than signer_timeout, so that we say why */
+#define SIGN_MS  300000 /* a person may have to confirm it; the host program's patience is less */
 
 struct entry {
 	const struct mtls_agent_key *key;        /* of the agent's list */
@@ -30,6 +29,7 @@ struct entry {
 struct agent_source {
 	struct source_args args;
 	struct mtls_agent *agent; /* NULL: not connected */
+	mtls_deadline ready;      /* of the list */
 	struct mtls_agent_keys keys;
 	struct beside *beside;
 	struct entry entries[MTLS_CREDENTIALS_MAX];
@@ -194,7 +194,7 @@ static int load(struct agent_source *source)
 	source->loaded = true;
 	if (!source->agent)
 		return 0;
-	int r = mtls_agent_list(source->agent, mtls_deadline_in_ms(LIST_MS), &source->keys, &diag);
+	int r = mtls_agent_list(source->agent, source->ready, &source->keys, &diag);
 	if (r < 0) {
 		give_up(source, r, &diag);
 		return 0;
@@ -228,9 +228,9 @@ static int agent_open(const struct source_args *args, void **ret, struct mtls_di
 	if (!source)
 		return -ENOMEM;
 	source->args = *args;
+	source->ready = mtls_deadline_in_ms(READY_MS);
 	mtls_buf_init(&source->detail, SOURCE_DETAIL_MAX, false);
-	int r = mtls_agent_connect(args->socket, args->owner, mtls_deadline_in_ms(CONNECT_MS),
-				   &source->agent, &why);
+	int r = mtls_agent_connect(args->socket, args->owner, source->ready, &source->agent, &why);
 	if (r < 0)
 		give_up(source, r, &why);
 	r = sandbox_enter(SANDBOX_FILES, diag);

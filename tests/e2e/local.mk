@@ -43,6 +43,7 @@ E2E_TESTS = \
 	%D%/no_leaks.py \
 	%D%/login_path.py \
 	%D%/issuer_refused.py \
+	%D%/agent.py \
 	%D%/forwarded.py \
 	%D%/lockers.py \
 	%D%/operate.py \
@@ -88,6 +89,7 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	%D%/lib/guide.py \
 	%D%/lib/hosts.py \
 	%D%/lib/initiated.py \
+	%D%/lib/local_agent.py \
 	%D%/lib/lockers.py \
 	%D%/lib/machine.py \
 	%D%/lib/memory.py \
