@@ -252,6 +252,7 @@ int signer_run(const struct signer_program *program, int argc, char **argv)
 	if (check_environment() < 0)
 		return EXIT_FAILURE;
 	set_alarm(options.lifetime);
+	(void)signal(SIGPIPE, SIG_IGN); /* modules write to sockets that may be closed: p11-kit's */
 	/* Not exit(): handlers of libraries have nothing to do here, and would meet the filter. */
 	_exit(run(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
