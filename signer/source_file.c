@@ -327,11 +327,13 @@ static int assemble(struct file_source *source)
 		kept++;
 	}
 	source->count = kept;
-	/* A key that is still hidden may be the one. */
+	/*
+	 * A key that is still hidden may be the one. It is no trouble of this source: certificates
+	 * of keys on cards and in agents lie there as well, and must not hide what those say.
+	 */
 	for (size_t i = 0; i < source->alone_count && !hidden; i++) {
 		if (beside_used(source->beside, source->alone[i]))
 			continue;
-		source->unusable++;
 		say(source, source->alone[i],
 		    "no private key in it, and none for this certificate beside it");
 	}

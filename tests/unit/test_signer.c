@@ -368,7 +368,7 @@ static void skips_what_it_must_not_use(void **state)
 		{ "garbage", garbage, MTLS_REASON_KEY_UNUSABLE, "a certificate cannot be read" },
 		{ "another key", foreign_key, MTLS_REASON_KEY_UNUSABLE,
 		  "belongs to the private key" },
-		{ "no key", only_cert, MTLS_REASON_KEY_UNUSABLE, "no private key in it" },
+		{ "no key", only_cert, MTLS_REASON_NO_CREDENTIAL, "no private key in it" },
 		{ "no certificate", only_key, MTLS_REASON_KEY_UNUSABLE, "no certificate in it" },
 		{ "other names", not_a_key_file, MTLS_REASON_NO_CREDENTIAL, "no *.pem" },
 		{ "nothing", NULL, MTLS_REASON_NO_CREDENTIAL, "no *.pem" },
