@@ -113,9 +113,11 @@ enum mtls_reason token_failed(struct mtls_token *token, CK_RV rv, const char *ca
 {
 	enum mtls_reason reason = token_result(rv, call, diag);
 
-	/* Modules say "device error" of a card that was pulled while it worked. */
-	if (reason == MTLS_REASON_MODULE_FAILED &&
-	    token_check(token, NULL) == MTLS_REASON_TOKEN_GONE)
+	/*
+	 * Modules say "device error" of a card that was pulled while it worked, some of them also
+	 * when they are asked for its name then: SoftHSM2, and p11-kit's client without its server.
+	 */
+	if (reason == MTLS_REASON_MODULE_FAILED && token_check(token, NULL) != MTLS_REASON_ALLOWED)
 		reason = MTLS_REASON_TOKEN_GONE;
 	if (reason == MTLS_REASON_TOKEN_GONE) {
 		token_session_close(token);
