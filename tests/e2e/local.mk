@@ -45,6 +45,7 @@ E2E_TESTS = \
 	%D%/issuer_refused.py \
 	%D%/agent.py \
 	%D%/forwarded.py \
+	%D%/forwarded_token.py \
 	%D%/lockers.py \
 	%D%/operate.py \
 	%D%/phases.py \
@@ -85,8 +86,10 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	%D%/lib/control.py \
 	%D%/lib/elsewhere.py \
 	%D%/lib/enable.py \
+	%D%/lib/forwarding.py \
 	%D%/lib/gate.py \
 	%D%/lib/guide.py \
+	%D%/lib/hostile.py \
 	%D%/lib/hosts.py \
 	%D%/lib/initiated.py \
 	%D%/lib/local_agent.py \

@@ -97,6 +97,18 @@ class Elsewhere:
             raise RuntimeError(f"on the person's own machine: {value}")
         return value
 
+    def fork(self, work):
+        """A process of henry's that runs work() until it is killed; its number."""
+        child = os.fork()
+        if child:
+            return child
+        try:
+            self.enter()
+            work()
+        except BaseException:  # pylint: disable=broad-except
+            traceback.print_exc()
+        os._exit(1)
+
     def put(self, name, text, mode=0o600):
         """A file in henry's home."""
         path = os.path.join(HOME, name)
@@ -133,13 +145,13 @@ def pem_of(spki):
 
 
 class Agent:
-    """An ssh-agent of henry's. @options: as of ssh-agent."""
+    """An ssh-agent of henry's. @options: as of ssh-agent; @environment: what it starts with."""
 
-    def __init__(self, elsewhere, *options, name="agent"):
+    def __init__(self, elsewhere, *options, name="agent", environment=None):
         self.elsewhere = elsewhere
         self.path = f"{HOME}/{name}.sock"
         self.process = elsewhere.popen("ssh-agent", "-D", "-a", self.path, *options,
-                                       stdout=subprocess.DEVNULL)
+                                       environment=environment, stdout=subprocess.DEVNULL)
         if not wait_for(lambda: elsewhere.exists(self.path) or self.process.poll() is not None):
             raise RuntimeError("ssh-agent does not listen")
 
@@ -159,9 +171,16 @@ class Agent:
         self.add(*options, path)
         return public_pem(self.elsewhere, public)
 
+    def lock(self):
+        """With a password that ssh-add asks for by a program."""
+        ask = self.elsewhere.put("ask", "#!/bin/sh\necho locked\n", 0o700)
+        self.elsewhere.run("ssh-add", "-x", environment={
+            **self.environment, "SSH_ASKPASS": ask, "SSH_ASKPASS_REQUIRE": "force"})
+
     def stop(self):
         self.process.kill()
         self.process.wait()
+        self.elsewhere.run("rm", "-f", self.path)
 
 
 class Token:

@@ -6,6 +6,7 @@ the person (lib/elsewhere.py). Which key opens the door is not the subject: a ke
 import contextlib
 import os
 import re
+import signal
 import subprocess
 
 from lib import terminal
@@ -126,6 +127,8 @@ class Remote(Host):
             self.sshd.ssh(person, "-tt", *(self.options if options is None else options)) + [script],
             environment={**self.sshd.elsewhere.environment(), **(self.environment or {})})
         self._converse(shown, [(SECRET, passphrase, True)] if answers is None else list(answers))
+        if shown.expect([r"GOT=.*\n"]) is not None:
+            os.kill(shown.pid, signal.SIGTERM)  # ssh would wait for what it forwards to end
         shown.finish()
         outcome = Outcome(shown.text, shown.status)
         outcome.terminal_usable = "TERMINAL-AS-BEFORE" in shown.text and "GOT=hello" in shown.text
