@@ -12,7 +12,7 @@
 
 #include "tools/ctl.h"
 
-#define CTL_OPTIONS_MAX 16
+#define CTL_OPTIONS_MAX 24
 #define CTL_VALUE_MAX   64 /* bytes of what stands for a value */
 
 struct ctl_option {

@@ -4,6 +4,8 @@
  *
  *	new		a key and its certificate from the CA of `init`, in the person's folder
  *	--key, --csr	a certificate from this CA for a key that the person has, in certs.d
+ *	--pkcs11, --tpm2, --agent	likewise, for a key on a card, in a TPM, in an agent, which
+ *signs no request: the login that is tried proves it, and what it disproves is undone
  *	--cert		a certificate of an outside CA for such a key, in certs.d
  *
  * What is bound is the key, so that the binding outlives every renewal. Nothing is written before
@@ -29,6 +31,7 @@
 #include "tools/ctl_certs.h"
 #include "tools/ctl_common.h"
 #include "tools/ctl_credential.h"
+#include "tools/ctl_enroll_key.h"
 #include "tools/ctl_json.h"
 #include "tools/ctl_judge.h"
 #include "tools/ctl_term.h"
@@ -37,6 +40,7 @@
 
 #define CMD            "enroll"
 #define SERVICE        "mtlsctl"
+#define SERVICE_AGENT  "sudo"
 #define SERVICE_MAX    64
 #define LINE_MAX_BYTES (PATH_MAX + 256)
 
@@ -56,13 +60,22 @@ struct enroll {
 	struct mtls_buf content; /* of the new file, in certs.d */
 	char path[PATH_MAX];     /* of the new file */
 	struct mtls_buf binding; /* "spki-sha256:..." */
+	struct enroll_key at;    /* the key is on a token or in an agent */
+	struct mtls_buf before;  /* what `path` held */
 	bool judged, replaces, bound;
+	bool was_bound, undone;
 	struct ctl_trial trial;
 };
 
+/* The key is on a token or in an agent. */
+static bool is_elsewhere(const struct enroll *en)
+{
+	return enroll_key_wanted(&en->at.words);
+}
+
 static bool is_new(const struct enroll *en)
 {
-	return !en->key && !en->csr && !en->cert;
+	return !en->key && !en->csr && !en->cert && !is_elsewhere(en);
 }
 
 /* --- the key --- */
@@ -175,6 +188,28 @@ static int prepare_request(struct enroll *en, struct mtls_diag *diag)
 		     : 0;
 }
 
+/* The public key, as the person's process found it. */
+static int prepare_elsewhere(struct enroll *en, struct mtls_diag *diag)
+{
+	en->at.dir = en->plan.dir;
+	en->at.cn = en->plan.cn;
+	en->at.dry_run = en->dry_run;
+	en->at.secret_fd = en->passphrase_fd;
+	en->at.secret_wanted = !en->no_try && !en->dry_run;
+	int r = enroll_key_find(&en->at, &en->person, &en->secret, diag);
+	if (r >= 0)
+		r = ctl_public_key_read(en->at.spki.data, en->at.spki.len, &en->public, diag);
+	en->have_secret = r >= 0;
+	return r;
+}
+
+static int prepare_key(struct enroll *en, struct mtls_diag *diag)
+{
+	if (is_elsewhere(en))
+		return prepare_elsewhere(en, diag);
+	return is_new(en) ? prepare_new(en, diag) : prepare_request(en, diag);
+}
+
 /* --- the certificate --- */
 
 static int read_outside(struct enroll *en, struct mtls_diag *diag)
@@ -194,9 +229,12 @@ static int read_outside(struct enroll *en, struct mtls_diag *diag)
 		return 0;
 	if (gnutls_pubkey_get_key_id(en->public, GNUTLS_KEYID_USE_SHA256, id, &len) < 0 ||
 	    memcmp(id, mtls_cert_spki_sha256(en->chain.certs[0]), sizeof(id)) != 0)
-		return mtls_diag_set(diag, MTLS_E_CERT,
-				     "'%s' is not the certificate of the key in '%s'", en->cert,
-				     en->key ? en->key : en->csr);
+		return mtls_diag_set(diag, MTLS_E_CERT, "'%s' is not the certificate of %s%s%s",
+				     en->cert, is_elsewhere(en) ? en->at.what : "the key in '",
+				     is_elsewhere(en) ? ""
+				     : en->key        ? en->key
+						      : en->csr,
+				     is_elsewhere(en) ? "" : "'");
 	return 0;
 }
 
@@ -242,6 +280,8 @@ static int prepare_certs(struct enroll *en, struct mtls_diag *diag)
 	int r = ctl_certs_path(en->plan.dir, mtls_cert_spki_sha256(en->chain.certs[0]), en->path,
 			       diag);
 	en->replaces = r >= 0 && access(en->path, F_OK) == 0;
+	if (r >= 0 && en->replaces)
+		r = mtls_file_read(en->path, NULL, &en->before, diag);
 	return r < 0 ? r : ctl_chain_pem(&en->chain, &en->content, diag);
 }
 
@@ -259,7 +299,13 @@ static int try_it(struct enroll *en, struct mtls_diag *diag)
 	const struct ctl_trial_plan plan = {
 		.dir = en->plan.dir,
 		.service = en->service,
-		.key_file = en->key ? en->key : en->path,
+		.key_file = is_elsewhere(en) ? NULL
+			    : en->key        ? en->key
+					     : en->path,
+		.source =
+			is_elsewhere(en) ? mtls_source_word(enroll_key_kind(&en->at.words)) : NULL,
+		.uri = en->at.uri.len ? mtls_buf_cstr(&en->at.uri) : NULL,
+		.socket = *en->at.socket ? en->at.socket : NULL,
 	};
 
 	if (en->no_try || !en->have_secret) {
@@ -272,15 +318,42 @@ static int try_it(struct enroll *en, struct mtls_diag *diag)
 	return ctl_trial_run(&en->person, &plan, &en->secret, &en->trial, diag);
 }
 
+/*
+ * A key that did not prove itself: nothing of this enrolment stays, so that nobody finds later what
+ * never worked. What the person's process said of the key was all there was.
+ */
+static int undo(struct enroll *en, const char *key, struct mtls_diag *diag)
+{
+	int code = en->was_bound ? CTL_OK : ctl_unbind_key(en->plan.user, key);
+	int r = 0;
+
+	if (en->replaces)
+		r = ctl_certs_write(en->plan.dir, en->path, &en->before, diag);
+	else if (unlink(en->path) < 0)
+		r = mtls_diag_set(diag, -errno, "'%s': %s", en->path, strerrordesc_np(errno));
+	en->bound = en->was_bound || !ctl_was_done(code);
+	en->undone = r >= 0 && ctl_was_done(code);
+	if (en->undone)
+		return 0;
+	return ctl_error(CMD,
+			 "the login was refused, and not everything could be taken back%s%s: "
+			 "mtlsctl bind remove %s %s; rm '%s'",
+			 r < 0 ? ": " : "", r < 0 ? diag->text : "", en->plan.user, key, en->path);
+}
+
 /* --- what is said --- */
 
 /* The command that proves it later. */
 static void next_command(const struct enroll *en, char *out, size_t size)
 {
 	const char *file = en->key ? en->key : is_new(en) ? en->path : "";
+	const char *source =
+		is_elsewhere(en) ? mtls_source_word(enroll_key_kind(&en->at.words)) : "";
 
-	(void)snprintf(out, size, "runuser -u %s -- mtlsctl try%s%s", en->person.name,
-		       *file ? " --key " : "", file);
+	const char *option = *file ? " --key " : *en->at.socket ? " --socket " : "";
+
+	(void)snprintf(out, size, "runuser -u %s -- mtlsctl try%s%s%s%s", en->person.name,
+		       *source ? " --source " : "", source, option, *file ? file : en->at.socket);
 }
 
 /* Names in a certificate are another CA's, and the answer of a try is the person's. */
@@ -303,7 +376,16 @@ static void print_text(const struct enroll *en)
 	char text[LINE_MAX_BYTES];
 	struct ctl_text day;
 
+	if (en->undone) {
+		print_line(verdicts[en->trial.verdict], en->trial.text.text);
+		print_line("undone", "the certificate and the binding were taken back");
+		if (en->at.made)
+			print_line("", "the new key stays where it is");
+		return;
+	}
 	print_line(en->dry_run ? "would make" : en->replaces ? "replaced" : "made", en->path);
+	if (*en->at.what)
+		print_line("key", en->at.what);
 	print_line("for", mtls_cert_subject(cert));
 	(void)snprintf(text, sizeof(text), "issuer %s, until %s", mtls_cert_issuer(cert),
 		       ctl_text_day(&day, mtls_cert_not_after(cert)));
@@ -328,12 +410,13 @@ static int print_json(const struct enroll *en)
 				 ? json_null()
 				 : json_boolean(en->trial.verdict == CTL_TRIAL_ALLOWED);
 	json_t *all = json_pack(
-		"{s:s, s:s, s:b, s:s, s:s, s:I, s:s%, s:b, s:b, s:o, s:s, s:O?}", "user",
+		"{s:s, s:s, s:b, s:s, s:s, s:I, s:s%, s:s?, s:b, s:b, s:b, s:o, s:s, s:O?}", "user",
 		en->plan.user, "file", en->path, "replaced", en->replaces && !en->dry_run,
 		"subject", mtls_cert_subject(cert), "issuer", mtls_cert_issuer(cert), "not_after",
 		(json_int_t)mtls_cert_not_after(cert), "key", (const char *)en->binding.data,
-		en->binding.len, "bound", en->bound, "dry_run", en->dry_run, "proven", proven,
-		"text", en->trial.text.text, "try", en->trial.json);
+		en->binding.len, "place", *en->at.what ? en->at.what : NULL, "bound", en->bound,
+		"undone", en->undone, "dry_run", en->dry_run, "proven", proven, "text",
+		en->trial.text.text, "try", en->trial.json);
 
 	return ctl_json_print(all);
 }
@@ -350,7 +433,7 @@ static int prepare(struct enroll *en, struct mtls_diag *diag)
 				     "make it in the source that it belongs to",
 				     en->plan.user, en->plan.user);
 	if (r >= 0)
-		r = is_new(en) ? prepare_new(en, diag) : prepare_request(en, diag);
+		r = prepare_key(en, diag);
 	if (r >= 0)
 		r = make_certificate(en, diag);
 	if (r >= 0)
@@ -363,6 +446,7 @@ static int carry_out(struct enroll *en, const char *key, struct mtls_diag *diag)
 {
 	int code;
 
+	en->was_bound = ctl_is_bound(en->plan.user, key);
 	int r = write_file(en, diag);
 	if (r < 0)
 		return ctl_error(CMD, "%s", mtls_diag_text(diag, r));
@@ -376,6 +460,8 @@ static int carry_out(struct enroll *en, const char *key, struct mtls_diag *diag)
 	r = code == CTL_OK ? try_it(en, diag) : 0;
 	if (r < 0)
 		(void)mtls_diag_set(&en->trial.text, 0, "%s", mtls_diag_text(diag, r));
+	if (en->trial.verdict == CTL_TRIAL_REFUSED && is_elsewhere(en))
+		(void)undo(en, key, diag);
 	return code != CTL_OK ? code : en->trial.verdict == CTL_TRIAL_REFUSED ? CTL_DENIED : CTL_OK;
 }
 
@@ -394,7 +480,7 @@ static int run(struct enroll *en)
 	int code = ctl_bind_key(en->plan.user, key, true);
 	if (code == CTL_OK && !en->dry_run)
 		code = carry_out(en, key, &diag);
-	if (!en->bound && !(en->dry_run && code == CTL_OK))
+	if (!en->bound && !en->undone && !(en->dry_run && code == CTL_OK))
 		return code;
 	if (!en->json) {
 		print_text(en);
@@ -408,6 +494,7 @@ static int run(struct enroll *en)
 
 struct options {
 	struct ctl_credential_words words;
+	struct enroll_key_words at;
 	const char *key, *csr, *cert, *service;
 	bool no_try, dry_run, json;
 };
@@ -416,6 +503,20 @@ static const struct ctl_option options[] = {
 	CTL_OPTION(struct options, key, "key", "FILE",
 		   "for this private key of the person, which is read as the person"),
 	CTL_OPTION(struct options, csr, "csr", "FILE", "for the key that signed this request"),
+	CTL_OPTION(struct options, at.pkcs11, "pkcs11", "URI",
+		   "for a key on the person's card: its PKCS#11 URI or the card's label"),
+	CTL_OPTION(struct options, at.tpm2, "tpm2", NULL,
+		   "for a key in the TPM of this machine, of the person's token there"),
+	CTL_OPTION(struct options, at.generate, "generate", "p256|p384|p521|ed25519|rsa3072",
+		   "make a new key there"),
+	CTL_OPTION(struct options, at.agent, "agent", NULL,
+		   "for a key in the person's agent, local or forwarded"),
+	CTL_OPTION(struct options, at.comment, "key-comment", "TEXT",
+		   "the key of the agent with this comment"),
+	CTL_OPTION(struct options, at.fingerprint, "fingerprint", "SHA256:TEXT",
+		   "the key of the agent with this fingerprint"),
+	CTL_OPTION(struct options, at.socket, "socket", "FILE",
+		   "where the agent listens, instead of SSH_AUTH_SOCK"),
 	CTL_OPTION(struct options, cert, "cert", "FILE",
 		   "lay this certificate of another CA beside the person's key"),
 	CTL_OPTION(struct options, words.format, "format", "pem|pkcs12",
@@ -424,9 +525,9 @@ static const struct ctl_option options[] = {
 		   "how long the certificate is valid (365)"),
 	CTL_OPTION(struct options, words.cn, "cn", "TEXT", "the name in the certificate (USER)"),
 	CTL_OPTION(struct options, words.passphrase_fd, "passphrase-fd", "N",
-		   "read the passphrase from descriptor N instead of asking"),
+		   "read the passphrase or PIN from descriptor N instead of asking"),
 	CTL_OPTION(struct options, service, "service", "SERVICE",
-		   "the PAM service to try a login for (mtlsctl)"),
+		   "the PAM service to try a login for (mtlsctl; of an agent's key sudo)"),
 	CTL_OPTION(struct options, no_try, "no-try", NULL, "do not try a login at the end"),
 	CTL_OPTION(struct options, words.dir, "dir", "DIR", "instead of " MTLS_SYSCONFDIR),
 	CTL_OPTION(struct options, dry_run, "dry-run", NULL, "all checks, but change nothing"),
@@ -437,12 +538,21 @@ static const struct ctl_option options[] = {
 static int check_options(const struct ctl_action *action, const struct options *o,
 			 const struct enroll *en)
 {
-	if (o->key && o->csr)
-		return ctl_action_usage(action, "--key and --csr exclude each other");
+	const char *wrong = enroll_key_check(&o->at);
+
+	if (wrong)
+		return ctl_action_usage(action, "%s", wrong);
+	if ((o->key != NULL) + (o->csr != NULL) + enroll_key_wanted(&o->at) > 1)
+		return ctl_action_usage(action,
+					"--key, --csr, --pkcs11, --tpm2 and --agent exclude "
+					"each other");
 	if (o->words.format && !is_new(en))
 		return ctl_action_usage(action, "--format is for a new key");
 	if (o->cert && (o->words.days || o->words.cn))
 		return ctl_action_usage(action, "--cert brings its own name and end");
+	if (o->cert && o->at.generate)
+		return ctl_action_usage(action,
+					"no certificate exists yet of a key that is made now");
 	if (!*en->service || strlen(en->service) > SERVICE_MAX)
 		return ctl_action_usage(action, "--service needs 1 to %d bytes", SERVICE_MAX);
 	return CTL_OK;
@@ -450,7 +560,7 @@ static int check_options(const struct ctl_action *action, const struct options *
 
 static int parse(const struct ctl_action *action, int argc, char **argv, struct enroll *en)
 {
-	struct options o = { .service = SERVICE };
+	struct options o = { 0 };
 	char **args;
 	int count;
 
@@ -460,7 +570,9 @@ static int parse(const struct ctl_action *action, int argc, char **argv, struct 
 	en->key = o.key;
 	en->csr = o.csr;
 	en->cert = o.cert;
-	en->service = o.service;
+	en->at.words = o.at;
+	/* An agent's keys need no secret, which only sudo takes. */
+	en->service = o.service ? o.service : o.at.agent ? SERVICE_AGENT : SERVICE;
 	en->no_try = o.no_try;
 	en->dry_run = o.dry_run;
 	en->json = o.json;
@@ -476,6 +588,9 @@ static int run_enroll(const struct ctl_action *action, int argc, char **argv)
 		.secret = MTLS_BUF_SECRET(MTLS_SECRET_MAX),
 		.content = MTLS_BUF(CTL_PEM_MAX),
 		.binding = MTLS_BUF(MTLS_KEY_MAX),
+		.before = MTLS_BUF(CTL_PEM_MAX),
+		.at = { .spki = MTLS_BUF(MTLS_TOKEN_SPKI_MAX),
+			.uri = MTLS_BUF(MTLS_TOKEN_URI_MAX) },
 	};
 
 	int code = parse(action, argc, argv, &en);
@@ -490,14 +605,16 @@ static int run_enroll(const struct ctl_action *action, int argc, char **argv)
 	mtls_buf_done(&en.secret);
 	mtls_buf_done(&en.content);
 	mtls_buf_done(&en.binding);
+	mtls_buf_done(&en.before);
+	enroll_key_done(&en.at);
 	return code;
 }
 
 /* clang-format off */
 static const struct ctl_action actions[] = {
 	{ CMD, "", "USER", "Gives a person all that a login needs: a key and its certificate, the binding to the account,\n"
-	  "and a login that is tried. Without --key, --csr and --cert the key is a new one, in\n"
-	  "~USER/.config/mtls; with one of them the certificate is laid beside the person's key, in certs.d",
+	  "and a login that is tried. Without --key, --csr, --pkcs11, --tpm2, --agent and --cert the key is a new one,\n"
+	  "in ~USER/.config/mtls; with one of them the certificate is laid beside the person's key, in certs.d",
 	  1, 1, options, run_enroll },
 };
 /* clang-format on */

@@ -424,7 +424,9 @@ static int find_own(struct job *job, struct mtls_diag *diag)
 /* A login with the new certificate, where there is a passphrase. 0, or why it was refused. */
 static int try_own(struct job *job, struct mtls_diag *diag)
 {
-	const struct ctl_trial_plan plan = { job->rn->dir, SERVICE, job->key_path };
+	const struct ctl_trial_plan plan = { .dir = job->rn->dir,
+					     .service = SERVICE,
+					     .key_file = job->key_path };
 	struct ctl_trial trial = { .verdict = CTL_TRIAL_NONE };
 
 	if (!job->have_secret || job->form != FORM_PEM)

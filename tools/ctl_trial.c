@@ -15,7 +15,8 @@
 #include "tools/ctl_ca.h"
 #include "tools/ctl_trial.h"
 
-#define ANSWER_MAX 65536
+#define ANSWER_MAX    65536
+#define ARGUMENTS_MAX 24
 
 void ctl_trial_done(struct ctl_trial *trial)
 {
@@ -47,6 +48,18 @@ static int judge(struct ctl_trial *trial, int code, struct mtls_diag *diag)
 	return 0;
 }
 
+static void add_option(const char *argv[ARGUMENTS_MAX], const char *option, const char *value)
+{
+	size_t count = 0;
+
+	while (argv[count])
+		count++;
+	if (!value || count + 2 >= ARGUMENTS_MAX)
+		return;
+	argv[count] = option;
+	argv[count + 1] = value;
+}
+
 int ctl_trial_run(const struct ctl_person *person, const struct ctl_trial_plan *plan,
 		  const struct mtls_buf *secret, struct ctl_trial *ret, struct mtls_diag *diag)
 {
@@ -60,13 +73,14 @@ int ctl_trial_run(const struct ctl_person *person, const struct ctl_trial_plan *
 		(void)mtls_diag_set(&ret->text, 0, "this machine has no '%s'", conf);
 		return 0;
 	}
-	const char *const argv[] = {
-		"mtlsctl",         "try",         "--json",
-		"--service",       plan->service, "--user",
-		person->name,      "--conf",      conf,
-		"--passphrase-fd", "3",           plan->key_file ? "--key" : NULL,
-		plan->key_file,    NULL,
+	const char *argv[ARGUMENTS_MAX] = {
+		"mtlsctl",    "try",    "--json", "--service",       plan->service, "--user",
+		person->name, "--conf", conf,     "--passphrase-fd", "3",
 	};
+	add_option(argv, "--key", plan->key_file);
+	add_option(argv, "--source", plan->source);
+	add_option(argv, "--uri", plan->uri);
+	add_option(argv, "--socket", plan->socket);
 	int code = ctl_person_exec(person, (char *const *)(uintptr_t)argv, secret, &answer, diag);
 	if (code < 0)
 		return code;

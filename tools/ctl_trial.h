@@ -22,6 +22,8 @@ struct ctl_trial {
 struct ctl_trial_plan {
 	const char *dir, *service;
 	const char *key_file; /* as the person sees it; NULL: what is in ~/.config/mtls */
+	/* Or a key elsewhere: a word of `sources`; its URI; where its agent listens. NULL: none. */
+	const char *source, *uri, *socket;
 };
 
 /* 0, or a negative error: it could not be run. */

@@ -22,40 +22,20 @@
 #include "lib/client/exchange.h"
 #include "lib/client/obey.h"
 #include "lib/settings/pam_mtls.h"
-#include "signer/client.h"
-#include "signer/start.h"
+#include "lib/settings/settings.h"
 #include "tools/ctl_action.h"
 #include "tools/ctl_common.h"
 #include "tools/ctl_json.h"
+#include "tools/ctl_text.h"
+#include "tools/ctl_try.h"
 
 #define CMD          "try"
 #define SERVICE      "mtlsctl"
 #define SERVICE_MAX  64
 #define STEPS_FORMAT "%-14s %s\n"
 
-struct
-try {
-	const char *service;
-	const char *user;
-	const char *key_file;
-	const char *conf;
-	int passphrase_fd;
-	bool json;
-
-	struct mtls_settings_pam *settings;
-	struct signer_process process;
-	struct signer_client *signer;
-	const struct mtls_signer_credential *credential;
-	enum mtls_reason sign_reason; /* of the last signature that failed */
-	struct mtls_diag sign_diag;
-	struct mtls_msg *reply;
-	struct mtls_diag diag;
-	json_t *steps;
-};
-
 /* One line of what happened, at once or for the JSON object. */
-__attribute__((format(printf, 3, 4))) static void step(struct try *t, const char *name,
-						       const char *fmt, ...)
+void try_step(struct try *t, const char *name, const char *fmt, ...)
 {
 	char text[MTLS_DIAG_MAX];
 	struct mtls_diag clean = { 0 };
@@ -74,114 +54,6 @@ __attribute__((format(printf, 3, 4))) static void step(struct try *t, const char
 	(void)fflush(stdout);
 }
 
-static void format_day(int64_t when, char out[16])
-{
-	time_t seconds = (time_t)when;
-	struct tm tm;
-
-	if (!gmtime_r(&seconds, &tm) || !strftime(out, 16, "%Y-%m-%d", &tm))
-		(void)snprintf(out, 16, "?");
-}
-
-/* --- the signer --- */
-
-static enum mtls_reason start_signer(struct try *t, const char *home)
-{
-	char path[PATH_MAX];
-	int n = t->key_file ? snprintf(path, sizeof(path), "%s", t->key_file)
-			    : snprintf(path, sizeof(path), "%s/.config/mtls", home);
-	if (n < 0 || (size_t)n >= sizeof(path)) {
-		(void)mtls_diag_set(&t->diag, -ENAMETOOLONG, "the path of the keys is too long");
-		return MTLS_REASON_SIGNER_FAILED;
-	}
-	const char *const argv[] = {
-		"mtls-signer",
-		"--source",
-		"file",
-		t->key_file ? "--file" : "--dir",
-		path,
-		"--lifetime",
-		"600",
-		"--certs",
-		MTLS_SIGNER_CERTS,
-		NULL,
-	};
-	const struct signer_start start = {
-		.program = MTLS_SIGNER_PATH,
-		.identity = { .uid = getuid(), .gid = getgid() },
-		.argv = argv,
-	};
-	if (signer_start(&start, &t->process, &t->diag) < 0)
-		return MTLS_REASON_SIGNER_FAILED;
-	t->signer = signer_client_new(MTLS_TAKE_FD(t->process.fd));
-	if (!t->signer) {
-		(void)mtls_diag_set(&t->diag, -ENOMEM, "out of memory");
-		return MTLS_REASON_SIGNER_FAILED;
-	}
-	step(t, "signer", "looks for keys in '%s'", path);
-	return signer_client_list(t->signer, t->settings->signer_timeout_ms, &t->diag);
-}
-
-static enum mtls_reason choose_credential(struct try *t)
-{
-	size_t count = signer_client_count(t->signer);
-	int index = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		const struct mtls_signer_credential *c = signer_client_credential(t->signer, i);
-		char day[16];
-		format_day(c->not_after, day);
-		step(t, "key", "%zu: %s, issuer %s, until %s%s", i + 1, c->label, c->issuer, day,
-		     c->needs_secret ? "" : ", no passphrase");
-	}
-	if (count == 0)
-		return MTLS_REASON_NO_CREDENTIAL;
-	if (count > 1) {
-		index = ctl_ask_number("Which key", count);
-		if (index < 0) {
-			(void)mtls_diag_set(&t->diag, index,
-					    "several keys and no choice: name one with --key");
-			return MTLS_REASON_CONVERSATION;
-		}
-	}
-	t->credential = signer_client_credential(t->signer, (size_t)index);
-	return MTLS_REASON_ALLOWED;
-}
-
-static enum mtls_reason read_secret(struct try *t, struct mtls_buf *secret)
-{
-	int r = t->passphrase_fd >= 0 ? ctl_read_secret(t->passphrase_fd, secret)
-				      : ctl_ask_secret("Passphrase: ", secret);
-	if (r < 0) {
-		(void)mtls_diag_set(&t->diag, r, "cannot read the passphrase: %s",
-				    mtls_strerror(r));
-		return MTLS_REASON_CONVERSATION;
-	}
-	return secret->len ? MTLS_REASON_ALLOWED : MTLS_REASON_SECRET_EMPTY;
-}
-
-static enum mtls_reason unlock(struct try *t)
-{
-	_cleanup_buf_ struct mtls_buf secret = MTLS_BUF_SECRET(MTLS_SECRET_MAX);
-	enum mtls_presence presence = MTLS_PRESENCE_NONE;
-	uint32_t tries = MTLS_TRIES_UNKNOWN;
-
-	if (!t->credential->needs_secret) {
-		if (t->settings->presence != MTLS_PRESENCE_NOT_REQUIRED)
-			return MTLS_REASON_KEY_UNPROTECTED;
-		step(t, "unlock", "not needed, and presence = not-required");
-		return MTLS_REASON_ALLOWED;
-	}
-	enum mtls_reason reason = read_secret(t, &secret);
-	if (reason != MTLS_REASON_ALLOWED)
-		return reason;
-	reason = signer_client_unlock(t->signer, t->credential->id, secret.data, secret.len,
-				      t->settings->signer_timeout_ms, &presence, &tries, &t->diag);
-	if (reason == MTLS_REASON_ALLOWED)
-		step(t, "unlock", "the key is open");
-	return reason;
-}
-
 /* --- the exchange --- */
 
 static int sign(void *ctx, enum mtls_sign_scheme scheme, const uint8_t *content, size_t len,
@@ -189,11 +61,12 @@ static int sign(void *ctx, enum mtls_sign_scheme scheme, const uint8_t *content,
 {
 	struct try *t = ctx;
 
-	t->sign_reason = signer_client_sign(t->signer, t->credential->id, scheme, content, len, sig,
-					    sig_len, t->settings->signer_timeout_ms, &t->sign_diag);
+	t->sign_reason = signer_client_sign(t->keys.client, t->credential->id, scheme, content, len,
+					    sig, sig_len, try_keys_patience(t), &t->sign_diag);
 	if (t->sign_reason != MTLS_REASON_ALLOWED)
 		return MTLS_E_CRYPTO;
-	step(t, "signature", "made; the server has shown its certificate, and it is the right one");
+	try_step(t, "signature",
+		 "made; the server has shown its certificate, and it is the right one");
 	return 0;
 }
 
@@ -202,7 +75,7 @@ static int choose_account(void *ctx, char *const *candidates, size_t count)
 	struct try *t = ctx;
 
 	for (size_t i = 0; i < count; i++)
-		step(t, "account", "%zu: %s", i + 1, candidates[i]);
+		try_step(t, "account", "%zu: %s", i + 1, candidates[i]);
 	return ctl_ask_number("Which account", count);
 }
 
@@ -252,7 +125,7 @@ static enum mtls_reason obey(struct try *t)
 
 	enum mtls_reason reason = mtls_obey_verdict(reply, &facts);
 	if (reason == MTLS_REASON_ALLOWED)
-		step(t, "checks", "this machine would obey the verdict");
+		try_step(t, "checks", "this machine would obey the verdict");
 	return reason;
 }
 
@@ -272,12 +145,11 @@ static enum mtls_reason login(struct try *t)
 	}
 	if (mtls_settings_pam_load(t->conf, t->service, 0, NULL, &t->settings, &t->diag) < 0)
 		return MTLS_REASON_CONFIG;
-	step(t, "configuration", "'%s', service '%s'", t->conf, t->service);
-	enum mtls_reason reason = start_signer(t, home);
+	try_step(t, "configuration", "'%s', service '%s'", t->conf, t->service);
+	t->home = home;
+	enum mtls_reason reason = try_keys_find(t);
 	if (reason == MTLS_REASON_ALLOWED)
-		reason = choose_credential(t);
-	if (reason == MTLS_REASON_ALLOWED)
-		reason = unlock(t);
+		reason = try_keys_unlock(t);
 	if (reason != MTLS_REASON_ALLOWED)
 		return reason;
 	reason = exchange(t);
@@ -297,12 +169,13 @@ static const struct mtls_auth_reply *reply_of(const struct try *t)
 
 static void print_certificate(const struct mtls_cert_facts *cert)
 {
-	char day[16], sha256[65];
+	struct ctl_text day;
+	char sha256[65];
 
-	format_day(cert->not_after, day);
 	mtls_hex_encode(cert->sha256, sizeof(cert->sha256), sha256);
 	(void)printf(STEPS_FORMAT, "certificate", cert->subject);
-	(void)printf("%-14s issuer %s, serial %s, until %s\n", "", cert->issuer, cert->serial, day);
+	(void)printf("%-14s issuer %s, serial %s, until %s\n", "", cert->issuer, cert->serial,
+		     ctl_text_day(&day, cert->not_after));
 	(void)printf("%-14s sha256:%s\n", "", sha256);
 }
 
@@ -354,11 +227,12 @@ static int print_json(struct try *t, enum mtls_reason reason)
 	const struct mtls_auth_reply *reply = reply_of(t);
 	const char *detail = t->diag.text[0] && reason != MTLS_REASON_ALLOWED ? t->diag.text : NULL;
 	json_t *all =
-		json_pack("{s:b, s:s, s:s, s:s, s:s?, s:o, s:o, s:s?, s:s?, s:O}", "allowed",
+		json_pack("{s:b, s:s, s:s, s:s, s:s?, s:s?, s:o, s:o, s:s?, s:s?, s:O}", "allowed",
 			  reason == MTLS_REASON_ALLOWED, "reason", mtls_reason_token(reason),
 			  "text", mtls_reason_text(reason), "advice", mtls_reason_advice(reason),
-			  "detail", detail, "account", json_account(reply), "certificate",
-			  json_certificate(reply), "rule", reply ? reply->rule : NULL, "audit_id",
+			  "detail", detail, "source", t->credential ? t->credential->source : NULL,
+			  "account", json_account(reply), "certificate", json_certificate(reply),
+			  "rule", reply ? reply->rule : NULL, "audit_id",
 			  reply ? reply->audit_id : NULL, "steps", t->steps);
 
 	return ctl_json_print(all);
@@ -378,8 +252,7 @@ static int run(struct try *t)
 		print_text(t, reason);
 	else if (print_json(t, reason) != CTL_OK)
 		code = CTL_FAILED;
-	signer_client_free(t->signer);
-	signer_stop(&t->process);
+	try_keys_done(t);
 	mtls_msg_free(t->reply);
 	mtls_settings_pam_free(t->settings);
 	json_decref(t->steps);
@@ -387,7 +260,7 @@ static int run(struct try *t)
 }
 
 struct options {
-	const char *service, *user, *key, *conf, *passphrase_fd;
+	const char *service, *user, *key, *source, *uri, *socket, *conf, *passphrase_fd;
 	bool json;
 };
 
@@ -397,12 +270,34 @@ static const struct ctl_option options[] = {
 	CTL_OPTION(struct options, user, "user", "USER",
 		   "the account to ask for; else the certificate decides"),
 	CTL_OPTION(struct options, key, "key", "FILE", "instead of the files in ~/.config/mtls"),
+	CTL_OPTION(struct options, source, "source", "file|pkcs11|p11-kit|agent",
+		   "only keys from there, not as pam_mtls.conf says"),
+	CTL_OPTION(struct options, uri, "uri", "URI", "only this card or key"),
+	CTL_OPTION(struct options, socket, "socket", "FILE",
+		   "where the agent or the forwarded token listens"),
 	CTL_OPTION(struct options, conf, "conf", "FILE", "instead of " MTLS_PAM_CONF),
 	CTL_OPTION(struct options, passphrase_fd, "passphrase-fd", "N",
-		   "read the passphrase from descriptor N instead of asking"),
+		   "read the passphrase or PIN from descriptor N instead of asking"),
 	CTL_OPTION(struct options, json, "json", NULL, "print one JSON object"),
 	{ 0 },
 };
+
+static int check_options(const struct ctl_action *action, const struct options *o)
+{
+	if (!*o->service || strlen(o->service) > SERVICE_MAX)
+		return ctl_action_usage(action, "--service needs 1 to %d bytes", SERVICE_MAX);
+	if (o->source && mtls_source_from_word(o->source) < 0)
+		return ctl_action_usage(action, "--source is file, pkcs11, p11-kit or agent");
+	if (o->key && o->source && !mtls_streq(o->source, "file"))
+		return ctl_action_usage(action, "--key is a file");
+	if (o->uri && !mtls_settings_pkcs11_uri_valid(o->uri))
+		return ctl_action_usage(action, "--uri needs a PKCS#11 URI without '?'");
+	if (o->socket && (*o->socket != '/' || !o->source ||
+			  (!mtls_streq(o->source, "agent") && !mtls_streq(o->source, "p11-kit"))))
+		return ctl_action_usage(action, "--socket is an absolute path, for --source agent "
+						"or p11-kit");
+	return CTL_OK;
+}
 
 static int run_try(const struct ctl_action *action, int argc, char **argv)
 {
@@ -415,8 +310,8 @@ static int run_try(const struct ctl_action *action, int argc, char **argv)
 	int code = ctl_action_parse(action, argc, argv, &o, &args, &count);
 	if (!code)
 		code = ctl_action_number(action, "passphrase-fd", o.passphrase_fd, 0, INT_MAX, &fd);
-	if (!code && (!*o.service || strlen(o.service) > SERVICE_MAX))
-		code = ctl_action_usage(action, "--service needs 1 to %d bytes", SERVICE_MAX);
+	if (!code)
+		code = check_options(action, &o);
 	if (code)
 		return code;
 	if (o.key) {
@@ -428,10 +323,13 @@ static int run_try(const struct ctl_action *action, int argc, char **argv)
 		.service = o.service,
 		.user = o.user,
 		.key_file = key_file,
+		.source = o.source,
+		.uri = o.uri,
+		.socket = o.socket,
 		.conf = o.conf,
 		.passphrase_fd = o.passphrase_fd ? (int)fd : -1,
 		.json = o.json,
-		.process = SIGNER_PROCESS_NONE,
+		.keys = { .process = SIGNER_PROCESS_NONE },
 		.sign_reason = MTLS_REASON_ALLOWED,
 	};
 	return run(&t);

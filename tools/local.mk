@@ -33,6 +33,8 @@ mtlsctl_SOURCES = \
 	%D%/ctl_enable_list.c \
 	%D%/ctl_enable_write.c \
 	%D%/ctl_enroll.c \
+	%D%/ctl_enroll_agent.c %D%/ctl_enroll_agent.h \
+	%D%/ctl_enroll_key.c %D%/ctl_enroll_key.h \
 	%D%/ctl_explain.c %D%/ctl_explain.h \
 	%D%/ctl_explain_account.c \
 	%D%/ctl_explain_audit.c \
@@ -76,7 +78,7 @@ mtlsctl_SOURCES = \
 	%D%/ctl_trial.c %D%/ctl_trial.h \
 	%D%/ctl_tokens.c %D%/ctl_tokens.h \
 	%D%/ctl_top.c \
-	%D%/ctl_try.c \
+	%D%/ctl_try.c %D%/ctl_try.h %D%/ctl_try_keys.c \
 	%D%/ctl_watch.c %D%/ctl_watch.h \
 	%D%/ctl_watch_act.c %D%/ctl_watch_act.h \
 	%D%/ctl_watch_card.c \
@@ -90,7 +92,7 @@ mtlsctl_LDADD = \
 	$(LIBMTLS_AUDIT) $(LIBMTLS_MAPPING) $(LIBMTLS_TRUST) \
 	$(LIBMTLS_VERIFY) $(LIBMTLS_ACCTDB) $(LIBMTLS_CERT) $(LIBMTLS_CONF) $(LIBMTLS_TLS) \
 	$(LIBMTLS_CONTROL) $(LIBMTLS_PAMSTACK) $(LIBMTLS_RESCUE) $(LIBMTLS_ROSTER) $(LIBMTLS_WIRE) \
-	$(LIBMTLS_NAME) $(LIBMTLS_SERVICE) $(LIBMTLS_TOKEN) $(GNUTLS_LIBS) $(NETTLE_LIBS) $(JANSSON_LIBS) $(PAM_LIBS) $(LIBMTLS_BASE)
+	$(LIBMTLS_NAME) $(LIBMTLS_SERVICE) $(LIBMTLS_TOKEN) $(LIBMTLS_AGENT) $(GNUTLS_LIBS) $(NETTLE_LIBS) $(JANSSON_LIBS) $(PAM_LIBS) $(LIBMTLS_BASE)
 
 TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_units.sh tests/tools/test_manpages.py
 EXTRA_DIST += tests/tools/accountd.sh tests/tools/rename_in_snapshot.py

@@ -39,6 +39,7 @@ tests_e2e_libkill_at_la_LDFLAGS = $(tests_e2e_libasan_shim_la_LDFLAGS)
 
 E2E_TESTS = \
 	%D%/enroll.py \
+	%D%/enroll_keys.py \
 	%D%/reasons_complete.py \
 	%D%/no_leaks.py \
 	%D%/login_path.py \

@@ -17,13 +17,13 @@ synopses() { "$mtlsctl" "$1" --help | sed -n 's/^\(Usage:\|      \) mtlsctl \(.*
 # The actions of a command; none for most. An action is a word in small letters.
 actions() { synopses "$1" | sed -n "s/^$1 \([a-z]\{1,\}\)\( .*\)\?\$/\1/p"; }
 # COMMAND [ACTION]: "--name VALUE" a line
-options() { "$mtlsctl" "$@" --help | sed -n 's/^  \(--[a-z-]*\( [^ ]\{1,\}\)\?\)\( .*\)\?$/\1/p' | sort; }
+options() { "$mtlsctl" "$@" --help | sed -n 's/^  \(--[a-z0-9-]*\( [^ ]\{1,\}\)\?\)\( .*\)\?$/\1/p' | sort; }
 # The section .SS of a command or action in the page.
 man_section() {
 	tr -d '\\' <"$man" | sed -n "/^\.SS mtlsctl $* /,/^\.S[HS] /p; /^\.SS mtlsctl $*\$/,/^\.S[HS] /p"
 }
 man_options() {
-	man_section "$@" | sed -n 's/^\.BI\? \(--[a-z-]*\)\( "\( [^"]*\)"\)\?$/\1\3/p' | sort
+	man_section "$@" | sed -n 's/^\.BI\? \(--[a-z0-9-]*\)\( "\( [^"]*\)"\)\?$/\1\3/p' | sort
 }
 complete_words() { # WORD...: what is offered for the last one
 	PATH=$top_builddir:$PATH bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _mtlsctl
@@ -43,7 +43,7 @@ check_options() {
 	same 'options of the page' "$(man_options "$@")" "$(options "$@")"
 	ok "the manual page has the options of $*"
 	same 'completion of options' "$(complete_words mtlsctl "$@" -- | grep -vx -- --help | sort)" \
-		"$(options "$@" | cut -d ' ' -f 1)"
+		"$(options "$@" | cut -d ' ' -f 1 | sort)"
 	ok "the completion has the options of $*"
 	for option in $(options "$@" | cut -d ' ' -f 1); do
 		# Nothing is done: the option, or its value, is followed by one that does not exist.

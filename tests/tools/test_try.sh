@@ -74,7 +74,7 @@ import json, sys
 d = json.load(open(sys.argv[1]))
 assert d["allowed"] is True and d["reason"] == "allowed" and d["account"]["name"] == "bob"
 assert d["certificate"]["subject"] == "CN=bob" and d["audit_id"] and d["rule"]
-assert [s["step"] for s in d["steps"]] == ["configuration", "signer", "key", "unlock", "signature", "checks"], d["steps"]' \
+assert [s["step"] for s in d["steps"]] == ["configuration", "source", "key", "unlock", "signature", "checks"], d["steps"]' \
 	"$work/out"
 ok 'allowed, as JSON'
 attempt 0 bob right --user bob --service sudo --key ~bob/.config/mtls/bob.pem
