@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Modules: dlopen, C_GetFunctionList, C_Initialize, and back. Not p11_kit_module_load(): it takes
+ * Modules: dlopen, C_GetFunctionList, C_Initialize; C_Finalize. Not p11_kit_module_load(): it takes
  * names that are no paths, wraps modules in closures made at run time (libffi: memory that is
  * writable and executable), and installs fork handlers. What a module needs is these three calls.
  */
@@ -73,15 +73,14 @@ static CK_RV initialise(const struct module *module)
 	return rv;
 }
 
-static void unload(struct module *module)
+/* Its code stays: threads that it started may still run in it, and the process ends soon. */
+static void forget(struct module *module)
 {
-	if (module->library)
-		(void)dlclose(module->library);
 	free(module->path);
 	*module = (struct module){ 0 };
 }
 
-/* 0: one more module; else it is unloaded, and @diag says why (or nothing, for a second name). */
+/* 0: one more module; else it is not used, and @diag says why (or nothing, for a second name). */
 static int load(struct mtls_tokens *tokens, struct module *module, struct mtls_diag *diag)
 {
 	if (module->path[0] != '/')
@@ -121,7 +120,7 @@ static int add(struct mtls_tokens *tokens, const char *path)
 	if (tokens->say)
 		tokens->say(tokens->say_ctx, path, mtls_diag_text(&diag, r));
 	tokens->failed += r != MTLS_E_EXISTS;
-	unload(module);
+	forget(module);
 	return 0;
 }
 
@@ -155,7 +154,7 @@ void mtls_tokens_free(struct mtls_tokens *tokens)
 	}
 	for (size_t i = 0; i < tokens->module_count; i++) {
 		(void)tokens->modules[i].api->C_Finalize(NULL);
-		unload(&tokens->modules[i]);
+		forget(&tokens->modules[i]);
 	}
 	free(tokens);
 }
