@@ -275,6 +275,7 @@ static void uris(void **state)
 		{ "pkcs11:?pin-source=/etc/passwd", MTLS_REASON_SIGNER_FAILED, "'?'" },
 		{ "pkcs11:?module-path=/tmp/x.so", MTLS_REASON_SIGNER_FAILED, "'?'" },
 		{ "pkcs11:?module-name=x", MTLS_REASON_SIGNER_FAILED, "'?'" },
+		{ "pkcs11:?x-vendor=1", MTLS_REASON_SIGNER_FAILED, "'?'" },
 		{ "pkcs11:pin-value=1234", MTLS_REASON_SIGNER_FAILED, "" },
 		{ "pkcs11:pinfile=/etc/passwd", MTLS_REASON_SIGNER_FAILED, "" },
 		{ "pkcs11:type=data", MTLS_REASON_SIGNER_FAILED, "type is" },
@@ -491,6 +492,7 @@ static const struct sign_row sign_rows[] = {
 	{ "too short", "signature 63\n" KEY, "alice", P256, MTLS_REASON_MODULE_FAILED, 0, NULL, NULL, false },
 	{ "empty", "signature 0\n" KEY, "alice", P256, MTLS_REASON_MODULE_FAILED, 0, NULL, NULL, false },
 	{ "over the room", "signature 5000\n" KEY, "alice", P256, MTLS_REASON_MODULE_FAILED, 0, NULL, NULL, false },
+	{ "over the room, RSA", "signature 5000\nkey rsa A\n", "rsa", PSS, MTLS_REASON_MODULE_FAILED, 0, NULL, NULL, false },
 	{ "without end", "signature 0xffffffffffffffff\nkey rsa A\n", "rsa", PSS, MTLS_REASON_MODULE_FAILED, 0, NULL, NULL, false },
 };
 /* clang-format on */
