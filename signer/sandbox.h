@@ -8,7 +8,11 @@
 /* What a source needs beyond the reading of files. */
 enum sandbox_profile {
 	SANDBOX_FILES, /* nothing */
-	SANDBOX_AGENT, /* connecting to a unix socket; SANDBOX_FILES can be entered behind it */
+	/*
+	 * Connecting to one socket, which is done at once. No filter yet: the source enters
+	 * SANDBOX_FILES before it reads from there or looks at a file.
+	 */
+	SANDBOX_AGENT,
 	/*
 	 * A PKCS#11 module is others' code, which is loaded then: unix sockets, threads, files of
 	 * its own. Still no program, no process, no look at or signal to another process, no
@@ -18,10 +22,10 @@ enum sandbox_profile {
 };
 
 /*
- * Not dumpable, memory out of swap where the limits allow it, and a system call filter: with
- * SANDBOX_FILES no exec, no new process, no socket, no look at or signal to another process, no
- * change of any file, no further code. 0 or -errno with @diag; then no key may be read. May be
- * called again, for a narrower profile.
+ * Not dumpable, memory out of swap where the limits allow it, and but for SANDBOX_AGENT a system
+ * call filter: with SANDBOX_FILES no exec, no new process, no socket, no look at or signal to
+ * another process, no change of any file, no further code. 0 or -errno with @diag; then no key may
+ * be read. May be called again, for a narrower profile.
  */
 int sandbox_enter(enum sandbox_profile profile, struct mtls_diag *diag);
 

@@ -187,30 +187,23 @@ static void give_up(struct agent_source *source, int err, const struct mtls_diag
 }
 
 /* Once: what was listed does not change any more. */
-static int load(struct agent_source *source)
+static void load(struct agent_source *source)
 {
 	struct mtls_diag diag = { 0 };
 
 	source->loaded = true;
 	if (!source->agent)
-		return 0;
+		return;
 	int r = mtls_agent_list(source->agent, source->ready, &source->keys, &diag);
 	if (r < 0) {
 		give_up(source, r, &diag);
-		return 0;
+		return;
 	}
-	r = beside_new(source->args.certs, source->args.certs_owner, say_of_file, source,
-		       &source->beside);
-	if (r >= 0)
-		r = beside_add_paths(source->beside, &source->args, say_of_file, source);
-	if (r < 0)
-		return r;
 	for (size_t i = 0; i < source->keys.count; i++)
 		add_key(source, &source->keys.key[i]);
 	drop_invalid(source);
 	say_of_keys(source);
 	source->reason = reason_of(source);
-	return 0;
 }
 
 /* --- operations --- */
@@ -218,6 +211,19 @@ static int load(struct agent_source *source)
 static const char *agent_missing(const struct source_args *args)
 {
 	return args->socket ? NULL : "--socket is needed, see --help";
+}
+
+/* While the agent looks for its answer, the certificates are read. */
+static int read_beside(struct agent_source *source)
+{
+	int r = mtls_agent_ask_ahead(source->agent, source->ready);
+
+	if (r >= 0)
+		r = beside_new(source->args.certs, source->args.certs_owner, say_of_file, source,
+			       &source->beside);
+	if (r >= 0)
+		r = beside_add_paths(source->beside, &source->args, say_of_file, source);
+	return r;
 }
 
 static int agent_open(const struct source_args *args, void **ret, struct mtls_diag *diag)
@@ -234,6 +240,8 @@ static int agent_open(const struct source_args *args, void **ret, struct mtls_di
 	if (r < 0)
 		give_up(source, r, &why);
 	r = sandbox_enter(SANDBOX_FILES, diag);
+	if (r >= 0 && source->agent)
+		r = read_beside(source);
 	if (r < 0) {
 		agent_close(source);
 		return r;
@@ -269,8 +277,10 @@ static int agent_list(void *arg, source_emit *emit, void *emit_ctx, enum mtls_re
 		      struct mtls_buf *detail)
 {
 	struct agent_source *source = arg;
-	int r = source->loaded ? 0 : load(source);
+	int r = 0;
 
+	if (!source->loaded)
+		load(source);
 	for (size_t i = 0; i < source->count && r >= 0; i++)
 		r = emit_entry(source, i, emit, emit_ctx);
 	(void)mtls_buf_append(detail, source->detail.data, source->detail.len);

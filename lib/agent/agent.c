@@ -18,6 +18,7 @@
 struct mtls_agent {
 	int fd;
 	bool broken; /* what comes further may belong to another question */
+	bool asked;  /* for the keys, ahead */
 };
 
 struct mtls_agent *mtls_agent_new(int fd)
@@ -182,13 +183,14 @@ static int read_answer(int fd, mtls_deadline deadline, struct mtls_buf *answer)
 	return 0;
 }
 
+/* Without a @question that was asked before. */
 static int ask(struct mtls_agent *agent, const struct mtls_buf *question, mtls_deadline deadline,
 	       struct mtls_buf *answer, struct mtls_diag *diag)
 {
-	int r = agent->broken ? MTLS_E_CLOSED : question->err;
+	int r = agent->broken ? MTLS_E_CLOSED : question ? question->err : 0;
 
 	agent->broken = true;
-	if (r >= 0)
+	if (r >= 0 && question)
 		r = send_all(agent->fd, question->data, question->len, deadline);
 	if (r >= 0)
 		r = read_answer(agent->fd, deadline, answer);
@@ -214,15 +216,33 @@ static void put_string(struct mtls_buf *buf, const void *data, size_t len)
 /* Room for what receive() reserves behind a whole message. */
 #define ANSWER_BUF MTLS_BUF(HEADER_LEN + MTLS_AGENT_MESSAGE_MAX + FIRST_READ)
 
+static void put_list_request(struct mtls_buf *question)
+{
+	put_u32(question, 1);
+	(void)mtls_buf_append_byte(question, AGENT_REQUEST_IDENTITIES);
+}
+
+int mtls_agent_ask_ahead(struct mtls_agent *agent, mtls_deadline deadline)
+{
+	_cleanup_buf_ struct mtls_buf question = MTLS_BUF(HEADER_LEN + 1);
+
+	put_list_request(&question);
+	if (question.err < 0)
+		return question.err;
+	agent->asked = true;
+	agent->broken = send_all(agent->fd, question.data, question.len, deadline) < 0;
+	return 0;
+}
+
 int mtls_agent_list(struct mtls_agent *agent, mtls_deadline deadline, struct mtls_agent_keys *ret,
 		    struct mtls_diag *diag)
 {
 	_cleanup_buf_ struct mtls_buf question = MTLS_BUF(HEADER_LEN + 1);
 	_cleanup_buf_ struct mtls_buf answer = ANSWER_BUF;
 
-	put_u32(&question, 1);
-	(void)mtls_buf_append_byte(&question, AGENT_REQUEST_IDENTITIES);
-	int r = ask(agent, &question, deadline, &answer, diag);
+	put_list_request(&question);
+	int r = ask(agent, agent->asked ? NULL : &question, deadline, &answer, diag);
+	agent->asked = false;
 	if (r < 0)
 		return r;
 	_cleanup_free_ uint8_t *bytes = NULL;

@@ -71,6 +71,12 @@ void mtls_agent_free(struct mtls_agent *agent);
 MTLS_DEFINE_CLEANUP(struct mtls_agent *, mtls_agent_free)
 
 /*
+ * Sends the question for the keys ahead, so that the agent works meanwhile: mtls_agent_list(),
+ * which must come next, has the answer. 0 or -ENOMEM; what goes wrong is its to say.
+ */
+int mtls_agent_ask_ahead(struct mtls_agent *agent, mtls_deadline deadline);
+
+/*
  * Asks for the keys. @ret must be empty. 0; MTLS_E_DENIED: it refuses to say; MTLS_E_PROTOCOL,
  * MTLS_E_LIMIT: the answer is none; MTLS_E_CLOSED, -ETIMEDOUT, -errno: there is none; -ENOMEM.
  * After a failure other than MTLS_E_DENIED the connection is of no further use.
