@@ -29,7 +29,8 @@ pammoddir = $(pamdir)
 pammod_LTLIBRARIES = pam_mtls.la
 pam_mtls_la_SOURCES = \
 	%D%/pam_mtls.c \
-	%D%/login.c %D%/login.h \
+	%D%/login.c %D%/login.h %D%/login_impl.h \
+	%D%/login_find.c \
 	%D%/signers.c %D%/signers.h \
 	%D%/session.c %D%/session.h \
 	%D%/report.c %D%/report.h \
