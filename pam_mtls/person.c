@@ -49,21 +49,8 @@ static bool has_modules(const struct mtls_settings_pam *settings)
 static bool presence_required(const struct person_facts *facts, const struct person *person,
 			      enum mtls_source_kind kind)
 {
-	if (person->host != PERSON_HOST_SETUID)
-		return true;
-	switch (facts->settings->presence) {
-	case MTLS_PRESENCE_NOT_REQUIRED:
-		return false;
-	case MTLS_PRESENCE_DEFAULT:
-		break;
-	case MTLS_PRESENCE_REQUIRED:
-	default:
-		return true;
-	}
-	bool forwarded = kind == MTLS_SOURCE_AGENT || kind == MTLS_SOURCE_P11_KIT;
-	bool sudo = facts->service &&
-		    (strcmp(facts->service, "sudo") == 0 || strcmp(facts->service, "sudo-i") == 0);
-	return !(forwarded && sudo);
+	return person->host != PERSON_HOST_SETUID ||
+	       mtls_settings_presence_required(facts->settings->presence, facts->service, kind);
 }
 
 /* The folder ~/.config/mtls of @user; nothing where the account has no usable home. */

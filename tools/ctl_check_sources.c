@@ -116,8 +116,11 @@ static bool serves(const struct mtls_settings_pam *settings, const char *service
 	case MTLS_SOURCE_PKCS11:
 		return settings->pkcs11_modules && settings->pkcs11_modules[0];
 	case MTLS_SOURCE_P11_KIT:
-	case MTLS_SOURCE_AGENT:
 		return takes_sockets(service);
+	case MTLS_SOURCE_AGENT: /* never asks for a secret */
+		return !service ||
+		       (takes_sockets(service) &&
+			!mtls_settings_presence_required(settings->presence, service, kind));
 	case MTLS_SOURCES:
 	default:
 		return false;

@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -209,6 +210,30 @@ const struct mtls_conf_table mtls_settings_pam_table = {
 	.sections = sections,
 	.section_count = MTLS_COUNT(sections),
 };
+
+static bool matches(const char *service, const char *const *patterns, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (fnmatch(patterns[i], service, 0) == 0)
+			return true;
+	return false;
+}
+
+bool mtls_settings_presence_required(enum mtls_presence_policy policy, const char *service,
+				     enum mtls_source_kind kind)
+{
+	/* Those that are setuid: xscreensaver, xlock, vlock, physlock, and what is like them. */
+	static const char *const lockers[] = { "*lock", "*locker*", "*screensaver*", "kde*",
+					       "kcheckpass" };
+	static const char *const sudo[] = { "sudo", "sudo-i" };
+	bool lent = kind == MTLS_SOURCE_AGENT || kind == MTLS_SOURCE_P11_KIT;
+
+	if (service && matches(service, lockers, MTLS_COUNT(lockers)))
+		return true;
+	if (policy == MTLS_PRESENCE_DEFAULT)
+		return !(lent && service && matches(service, sudo, MTLS_COUNT(sudo)));
+	return policy != MTLS_PRESENCE_NOT_REQUIRED;
+}
 
 int mtls_settings_pam_parse(const struct mtls_conf_source *source, struct mtls_settings_pam **ret,
 			    struct mtls_diag *diag)

@@ -85,6 +85,14 @@ int mtls_settings_pam_load(const char *path, const char *service, int argc, cons
 void mtls_settings_pam_free(struct mtls_settings_pam *settings);
 MTLS_DEFINE_CLEANUP(struct mtls_settings_pam *, mtls_settings_pam_free)
 
+/*
+ * Whether keys of @kind count in @service only if a secret was given in this conversation, for a
+ * program that runs for who owns the key (others require it always). Lockers always do: whoever
+ * sits down there finds the agent running. @service NULL: none that has exceptions.
+ */
+bool mtls_settings_presence_required(enum mtls_presence_policy policy, const char *service,
+				     enum mtls_source_kind kind);
+
 /* The word of a source, NULL for a number that is none; and the other way round, or -1. */
 const char *mtls_source_word(enum mtls_source_kind kind);
 int mtls_source_from_word(const char *word);

@@ -225,14 +225,14 @@ for program in token agent; do
 	ok "no mtls-signer-$program, which nobody needs"
 	mv "$work/program" "$signer-$program"
 done
-# SERVICE SOURCES STATUS: whether that service can be served.
+# served SERVICE SOURCES FINDINGS [SETTING]: whether a service can be served.
 served() {
 	keep /etc/pam.d
 	printf 'auth required pam_mtls.so\naccount required pam_mtls.so\n' >"/etc/pam.d/$1"
 	cp "$dir/pam_mtls.conf" "$work/before"
-	echo "service $1 { sources = { $2 } }" >>"$dir/pam_mtls.conf"
+	printf 'service %s {\n sources = { %s }\n %s\n}\n' "$1" "$2" "${4-}" >>"$dir/pam_mtls.conf"
 	check 0 && [ "$(grep -c "service '$1': none of its sources" "$work/out")" = "$3" ]
-	ok "service $1 with sources $2: findings $3"
+	ok "service $1 with sources $2${4+, $4}: findings $3"
 	cp "$work/before" "$dir/pam_mtls.conf"
 	mend
 }
@@ -243,7 +243,10 @@ served sudo pkcs11 1
 served sudo agent 0
 served sudo p11-kit 0
 served login 'agent, file' 0
-served xscreensaver agent 0
+served su agent 1
+served su p11-kit 0
+served su agent 0 'presence = not-required'
+served xscreensaver agent 1 'presence = not-required'
 
 module=$(find /usr/lib -name 'libnss_x509.so.2' | head -n 1)
 keep "$module"

@@ -215,6 +215,8 @@ static void sources_in_their_order(void **state)
 		{ "sudo -i", SUDO, "sudo-i", "agent file", true, false, MTLS_PRESENCE_DEFAULT, NULL, false, OK, "aF" },
 		{ "su: presence is required by default", SUDO, "su", "agent p11-kit file", true, false, MTLS_PRESENCE_DEFAULT, NULL, false, OK, "AKF" },
 		{ "sudo, presence required", SUDO, "sudo", "agent p11-kit", true, false, MTLS_PRESENCE_REQUIRED, NULL, false, OK, "AK" },
+		{ "xscreensaver, presence is never off", SUDO, "xscreensaver", "pkcs11 agent file", true, false, MTLS_PRESENCE_NOT_REQUIRED, "tty1", false, OK, "PAF" },
+		{ "vlock, presence is never off", SUDO, "vlock", "agent file", true, false, MTLS_PRESENCE_NOT_REQUIRED, "tty1", false, OK, "AF" },
 		{ "su, presence not required", SUDO, "su", "pkcs11 agent file", true, false, MTLS_PRESENCE_NOT_REQUIRED, "tty1", false, OK, "paf" },
 		{ "sudo, remote: no card of this machine", SUDO, "sudo", "pkcs11 file", true, false, MTLS_PRESENCE_DEFAULT, "pts/1", false, OK, "F" },
 		{ "sudo, remote, cards only", SUDO, "sudo", "pkcs11", true, false, MTLS_PRESENCE_DEFAULT, "pts/1", false, MTLS_REASON_NOT_LOCAL, "" },
