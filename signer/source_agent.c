@@ -149,19 +149,6 @@ static void say_of_keys(struct agent_source *source)
 			       keys->count, keys->count == 1 ? "" : "s");
 		say(source, text);
 	}
-	if (!keys->total)
-		say(source, "the agent shows no key: it has none, or it is locked");
-}
-
-/* Which of the ways of having nothing this is. */
-static enum mtls_reason reason_of(const struct agent_source *source)
-{
-	if (source->count)
-		return MTLS_REASON_ALLOWED;
-	/* OpenSSH's agent shows an empty list while it is locked. */
-	if (!source->keys.total)
-		return MTLS_REASON_AGENT_REFUSED;
-	return source->keys.count ? MTLS_REASON_NO_CREDENTIAL : MTLS_REASON_KEY_UNUSABLE;
 }
 
 static enum mtls_reason reason_of_error(int err)
@@ -176,6 +163,31 @@ static enum mtls_reason reason_of_error(int err)
 	default: /* whatever is there is no agent, or it is not there any more */
 		return MTLS_REASON_AGENT_MISSING;
 	}
+}
+
+/* OpenSSH's agent shows an empty list while it is locked. */
+static enum mtls_reason reason_of_nothing(struct agent_source *source)
+{
+	struct mtls_diag diag = { 0 };
+	int r = mtls_agent_is_locked(source->agent, source->ready, &diag);
+
+	if (r == 0) {
+		say(source, "the agent has no key");
+		return MTLS_REASON_NO_CREDENTIAL;
+	}
+	say(source, r > 0 ? "the agent shows no key and refuses all else: it is locked"
+			  : mtls_diag_text(&diag, r));
+	return r > 0 ? MTLS_REASON_AGENT_REFUSED : reason_of_error(r);
+}
+
+/* Which of the ways of having nothing this is. */
+static enum mtls_reason reason_of(struct agent_source *source)
+{
+	if (source->count)
+		return MTLS_REASON_ALLOWED;
+	if (!source->keys.total)
+		return reason_of_nothing(source);
+	return source->keys.count ? MTLS_REASON_NO_CREDENTIAL : MTLS_REASON_KEY_UNUSABLE;
 }
 
 static void give_up(struct agent_source *source, int err, const struct mtls_diag *diag)

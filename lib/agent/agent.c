@@ -279,3 +279,15 @@ int mtls_agent_sign(struct mtls_agent *agent, const struct mtls_agent_key *key, 
 	agent->broken = r < 0 && r != MTLS_E_DENIED;
 	return r;
 }
+
+int mtls_agent_is_locked(struct mtls_agent *agent, mtls_deadline deadline, struct mtls_diag *diag)
+{
+	_cleanup_buf_ struct mtls_buf question = MTLS_BUF(HEADER_LEN + AGENT_HARMLESS_LEN);
+	_cleanup_buf_ struct mtls_buf answer = ANSWER_BUF;
+
+	put_string(&question, agent_harmless_request, AGENT_HARMLESS_LEN);
+	int r = ask(agent, &question, deadline, &answer, diag);
+	if (r < 0)
+		return r;
+	return answer.len == 1 && answer.data[0] == AGENT_SUCCESS ? 0 : 1;
+}

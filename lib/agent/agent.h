@@ -85,6 +85,13 @@ int mtls_agent_list(struct mtls_agent *agent, mtls_deadline deadline, struct mtl
 		    struct mtls_diag *diag);
 
 /*
+ * For an agent that lists nothing, which OpenSSH's does while it is locked: 1 if it refuses more
+ * than that (it is locked, or not of OpenSSH), 0 if it just has no key, or codes of
+ * mtls_agent_list(). The connection is of no use for signatures afterwards.
+ */
+int mtls_agent_is_locked(struct mtls_agent *agent, mtls_deadline deadline, struct mtls_diag *diag);
+
+/*
  * Has @len bytes signed by @key: the person may have to confirm it first. @ret[@ret_len] is what
  * TLS 1.3 has for this key: DER of r and s, or the 64 bytes of Ed25519. Codes of mtls_agent_list();
  * MTLS_E_DENIED: it does not sign, whether locked, not confirmed, constrained or without this key.

@@ -7,10 +7,12 @@
 
 enum {
 	AGENT_FAILURE = 5,
+	AGENT_SUCCESS = 6,
 	AGENT_REQUEST_IDENTITIES = 11,
 	AGENT_IDENTITIES_ANSWER = 12,
 	AGENT_SIGN_REQUEST = 13,
 	AGENT_SIGN_RESPONSE = 14,
+	AGENT_EXTENSION = 27,
 };
 
 /* Bytes not read yet; borrowed. */
@@ -35,6 +37,10 @@ int agent_read_keys(uint8_t *answer, size_t len, struct mtls_agent_keys *ret,
 int agent_read_signature(enum mtls_key_type type, const uint8_t *answer, size_t len,
 			 uint8_t ret[MTLS_AGENT_SIGNATURE_MAX], size_t *ret_len,
 			 struct mtls_diag *diag);
+
+/* What an agent does that is not locked, see locked.c. */
+#define AGENT_HARMLESS_LEN 208
+extern const uint8_t agent_harmless_request[AGENT_HARMLESS_LEN];
 
 /* One row a kind of key that can be used. */
 struct agent_kind {

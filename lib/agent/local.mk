@@ -4,6 +4,7 @@ LIBMTLS_AGENT = libmtls_agent.la
 libmtls_agent_la_SOURCES = \
 	%D%/agent.c %D%/agent.h %D%/agent_impl.h \
 	%D%/keys.c \
+	%D%/locked.c \
 	%D%/signature.c
 
 if HAVE_CMOCKA

@@ -140,7 +140,7 @@ def certificates(scene):
 
 def what_agents_hold(scene):
     scene.another()
-    scene.refused("empty", "agent-refused")
+    scene.refused("empty", "no-credential")
     scene.another(scene.world.pki.at("RSA-2048.key"))
     scene.certificates("RSA-2048")
     attempt = scene.refused("RSA alone", "key-unusable")

@@ -201,6 +201,10 @@ static bool answer(struct fake_agent *agent, int fd, struct agent_in request)
 	if (request.len == 1 && request.data[0] == AGENT_REQUEST_IDENTITIES) {
 		if (!on_list(agent, &out))
 			return false;
+	} else if (request.len == AGENT_HARMLESS_LEN && agent->manner != AGENT_LOCKED &&
+		   agent->manner != AGENT_KNOWS_LITTLE) {
+		must(memcmp(request.data, agent_harmless_request, request.len) == 0);
+		must(mtls_buf_append_byte(&out, AGENT_SUCCESS) == 0);
 	} else if (sign) {
 		if (!on_sign(agent, body, &out))
 			return false;

@@ -16,6 +16,7 @@
 enum fake_agent_manner {
 	AGENT_HELPS,
 	AGENT_LOCKED,       /* shows nothing and refuses everything, as OpenSSH's does */
+	AGENT_KNOWS_LITTLE, /* no extensions */
 	AGENT_NO_LIST,      /* refuses to say which keys it has */
 	AGENT_NO_SIGNATURE, /* not confirmed, or not allowed here */
 	AGENT_GARBAGE,
