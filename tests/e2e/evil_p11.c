@@ -8,6 +8,7 @@
  *	crash FUNCTION  that function ends the process
  *	fail FUNCTION CODE   that function does nothing but answer this CKR (hexadecimal)
  *	flags MASK      further flags of each token (hexadecimal)
+ *	unflag MASK     flags that no token has
  *	pad PIN         the reader has a keypad, on which somebody types this PIN
  *	noise FUNCTION  that function writes to everything that could be a terminal
  *	forge           signatures are of something else
@@ -108,6 +109,8 @@ static CK_RV ours_C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO_PTR info)
 		rv = real.C_GetTokenInfo(slot, info);
 	if (rv == CKR_OK && find("flags", NULL))
 		info->flags |= find("flags", NULL)->code;
+	if (rv == CKR_OK && find("unflag", NULL))
+		info->flags &= ~find("unflag", NULL)->code;
 	if (rv == CKR_OK && find("pad", NULL))
 		info->flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
 	return rv;
@@ -162,7 +165,7 @@ static bool read_orders(void)
 		char code[WORD_SIZE] = "0";
 		if (sscanf(line, "%255s %255s %255s", order->what, order->where, code) < 1)
 			continue;
-		const char *number = strcmp(order->what, "flags") == 0 ? order->where : code;
+		const char *number = strstr(order->what, "flag") ? order->where : code;
 		order->code = strtoul(number, NULL, 16);
 		order_count++;
 	}

@@ -60,6 +60,7 @@ E2E_TESTS = \
 	%D%/journal.py \
 	%D%/matrix.py \
 	%D%/renew.py \
+	%D%/tokens.py \
 	%D%/readme_setup.py \
 	%D%/rescue.py \
 	%D%/rescue_ctl.py \

@@ -10,10 +10,11 @@ import pwd
 import subprocess
 import sys
 
-from lib import memory, private, tap, terminal
+from lib import cards, memory, private, tap, terminal
 from lib.gate import Gate
 from lib.hosts import SECRET
 from lib.private import PROGRAMS
+from lib.tpm import Tpm
 from lib.world import World, pki
 
 GATE = "/run/mtls-test/gate.sock"
@@ -27,26 +28,32 @@ class Running:
 
 
 class OnTerminal(Running):
-    def __init__(self, argv, user, first=(), later=()):
+    """@name is typed if it is asked for: a card says itself whose it is."""
+
+    def __init__(self, argv, user, name=None, later=()):
         self.terminal = terminal.Terminal(argv, user)
         self.pid = self.terminal.pid
-        self.later = later
-        self._converse(first)
+        self.name, self.later = name, later
 
-    def _converse(self, steps):
-        for pattern, reply in steps:
-            if self.terminal.expect([pattern]) is None:
-                raise RuntimeError(f"no {pattern!r} in {self.terminal.text!r}")
-            self.terminal.send(reply)
+    def _expect(self, *patterns):
+        found = self.terminal.expect(patterns)
+        if found is None:
+            raise RuntimeError(f"no {patterns} in {self.terminal.text!r}")
+        return found
 
     def say(self, secret):
-        if self.terminal.expect([SECRET]) is None:
-            raise RuntimeError(f"nothing was asked: {self.terminal.text!r}")
+        if self.name and self._expect(SECRET, r"login: $") == 1:
+            self.terminal.send(self.name)
+            self._expect(SECRET)
+        elif not self.name:
+            self._expect(SECRET)
         self.terminal.wait_hidden()
         self.terminal.send(secret)
 
     def wait_entered(self):
-        self._converse(self.later)
+        for pattern, reply in self.later:
+            self._expect(pattern)
+            self.terminal.send(reply)
         return self.terminal.expect([ENTERED + "42"]) is not None
 
     def end(self):
@@ -83,7 +90,7 @@ class OnPipe(Running):
 HOSTS = {
     "pam_host": lambda: OnPipe("bob"),
     "sudo": lambda: OnTerminal(["sudo", "-k", "sh", "-c", STAY], "bob"),
-    "login": lambda: OnTerminal(["login"], "root", [(r"login: $", "bob")], [(r"ready> ", STAY)]),
+    "login": lambda: OnTerminal(["login"], "root", "bob", [(r"ready> ", STAY)]),
 }
 
 
@@ -140,20 +147,55 @@ def one_host(out, world, what, host, secret):
     out.result(entered and secret not in text, f"{name}: enters", text)
 
 
-def passphrase_files(world):
-    """Files of bob's, each with its own passphrase: {what: (name, secret)}"""
-    made = {}
-    for what, ending in (("a PEM file", "pem"), ("a PKCS#12 file", "p12")):
-        secret, name = memory.new_secret(), f"memory.{ending}"
-        path = world.pki.at(name)
-        if ending == "p12":
-            pki.person_p12(path, world.pki.leaf["good"], world.pki.key, secret)
-        else:
-            protected = pki.protect(world.pki.key, world.pki.at("memory.enc"), secret)
-            pki.person_pem(path, [world.pki.leaf["good"]], protected)
-        world.pki.file[name] = path
-        made[what] = (name, secret)
-    return made
+def has_file(world, ending):
+    """Bob's key is in a file with a new passphrase, which is returned."""
+    secret = memory.new_secret()
+    path = world.pki.at("memory." + ending)
+    if ending == "p12":
+        pki.person_p12(path, world.pki.leaf["good"], world.pki.key, secret)
+    else:
+        protected = pki.protect(world.pki.key, world.pki.at("memory.enc"), secret)
+        pki.person_pem(path, [world.pki.leaf["good"]], protected)
+    world.pki.file["memory"] = path
+    settings(world)
+    world.give("bob", "memory")
+    return secret
+
+
+def has_card(world):
+    """Bob's key is on a card with a new PIN."""
+    secret = memory.new_secret()
+    cards.card(world, "good", pin=secret)
+    settings(world, sources=["pkcs11"], pkcs11_modules=[world.readers.path])
+    return secret
+
+
+def has_tpm(world):
+    """The same in a TPM."""
+    secret = memory.new_secret()
+    world.give("bob", None)
+    tpm = Tpm()
+    world.undo(tpm.stop)
+    tpm.insert("chip", secret).new_key(world.pki.user_ca, world.pki.at("chip.crt"), "/O=Example/CN=bob")
+    world.pki.leaf["chip"] = world.pki.at("chip.crt")
+    world.bind("bob", "chip")
+    settings(world, sources=["pkcs11"], pkcs11_modules=[tpm.path])
+    return secret
+
+
+KINDS = {
+    "a PEM file": lambda world: has_file(world, "pem"),
+    "a PKCS#12 file": lambda world: has_file(world, "p12"),
+    "a card": has_card,
+    "a TPM": has_tpm,
+}
+
+
+def settings(world, **changes):
+    """The gate is the server, and everybody has patience."""
+    world.change_settings("pam_mtls.conf", {
+        **world.pam_settings(), "servers": ["unix:" + GATE], "exchange_timeout": "60s",
+        "signer_timeout": "60s", **changes})
 
 
 def search_logs(out, secrets):
@@ -174,18 +216,15 @@ def search_logs(out, secrets):
 
 def test(out):
     world = World()
-    patience = {"exchange_timeout": "60s", "signer_timeout": "60s"}
-    world.change_settings("pam_mtls.conf", {**world.pam_settings(), "servers": ["unix:" + GATE],
-                                            **patience})
-    world.change_settings("authd.conf", {**world.authd_settings(), "handshake_timeout": "60s",
-                                         "request_timeout": "60s"})
-    world.restart()
     secrets = []
-    for what, (name, secret) in passphrase_files(world).items():
-        world.give("bob", name)
-        secrets.append(secret)
+    for what, has in KINDS.items():
+        world.passing()
+        world.change_settings("authd.conf", {**world.authd_settings(), "handshake_timeout": "60s",
+                                             "request_timeout": "60s"})
+        world.restart()
+        secrets.append(has(world))
         for host in HOSTS:
-            one_host(out, world, what, host, secret)
+            one_host(out, world, what, host, secrets[-1])
     search_logs(out, secrets)
     world.passing()
     world.close()

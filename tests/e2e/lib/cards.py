@@ -32,13 +32,13 @@ def settings(world, **changes):
         **changes})
 
 
-def card(world, *certificates, key=None, label=CARD, **attributes):
+def card(world, *certificates, key=None, label=CARD, pin=PIN, **attributes):
     """Bob has no file but a card with these certificates (names of the test PKI) and his key."""
     world.give("bob", None)
     world.undo(readers(world).clear)
     paths = [world.pki.leaf[name] for name in certificates]
     path = world.pki.key if key is None else key
-    return readers(world).insert(label).put(path, *paths, **attributes)
+    return readers(world).insert(label, pin).put(path, *paths, **attributes)
 
 
 def passing(world, *certificates, **changes):

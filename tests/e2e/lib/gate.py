@@ -52,14 +52,18 @@ class Gate:
 
     def finish(self):
         """Passes on until one side ends."""
-        self._pass_on()
-        while True:
-            for source in self._readable():
-                data = source.recv(65536)
-                if not data:
-                    self.drop()
-                    return
-                (self.client if source is self.server else self.server).sendall(data)
+        try:
+            self._pass_on()
+            while True:
+                for source in self._readable():
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    (self.client if source is self.server else self.server).sendall(data)
+        except OSError:
+            pass  # the other side has heard enough
+        finally:
+            self.drop()
 
     def drop(self):
         """Ends the connection."""

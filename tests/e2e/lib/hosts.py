@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
 Programs that a person enters by: real login, su, sudo, and the small PAM host. What is typed may be a
-function, which is called when its prompt stands there; `more` are further prompts with their replies.
+function of what was shown, which is called when its prompt stands there; `more` are further prompts with their replies.
 """
 import os
 import pwd
@@ -121,17 +121,17 @@ class PamHost(Host):
                 line = line.decode("utf-8", "replace")
                 text += line
                 if line.startswith("prompt-"):
-                    self._reply(writer, line, answers)
+                    self._reply(writer, text, line, answers)
             timer.cancel()
             os.close(writer)
             return self.outcome(text, process.wait())
 
     @staticmethod
-    def _reply(writer, line, answers):
+    def _reply(writer, shown, line, answers):
         for answer in answers:
             if re.search(answer[0].rstrip("$"), line):
                 answers.remove(answer)
-                reply = answer[1]() if callable(answer[1]) else answer[1]
+                reply = answer[1](shown) if callable(answer[1]) else answer[1]
                 os.write(writer, reply.encode() + b"\n")
                 return
         raise RuntimeError(f"no answer to {line!r}")

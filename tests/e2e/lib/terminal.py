@@ -123,7 +123,7 @@ class Terminal:
 def converse(argv, answers, user="root", environment=None, deadline=DEADLINE):
     """
     Runs argv; whenever one of the patterns of answers [(pattern, reply, hidden)] appears, its reply is
-    typed (a function: what it returns). Each answer is used once, in any order. Returns the finished
+    typed (a function of all that was shown: what it returns). Each answer is used once, in any order. Returns the finished
     terminal.
     """
     terminal = Terminal(argv, user, environment)
@@ -136,6 +136,6 @@ def converse(argv, answers, user="root", environment=None, deadline=DEADLINE):
         _, reply, hidden = left.pop(index)
         if hidden:
             terminal.wait_hidden()
-        terminal.send(reply() if callable(reply) else reply)
+        terminal.send(reply(terminal.text) if callable(reply) else reply)
     terminal.finish(max(1.0, until - time.monotonic()))
     return terminal

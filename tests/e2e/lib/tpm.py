@@ -24,7 +24,6 @@ BUS_CONF = f"""<busconfig>
 <allow receive_sender="*"/><allow send_type="*"/></policy>
 </busconfig>
 """
-QUIET = {"TPM2_PKCS11_LOG_LEVEL": "0", "TSS2_LOG": "all+NONE"}
 
 
 def module():
@@ -95,8 +94,34 @@ class Tpm:
             if os.path.exists(path):
                 os.unlink(path)
 
+    def discard(self):
+        """Nothing is left; the next one is another."""
+        self.stop()
+        for folder in (FOLDER, STORE):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def freeze(self):
+        """It takes commands, and answers none."""
+        self.processes[1].send_signal(signal.SIGSTOP)
+
+    def forget(self):
+        """The chip is there, and no token of ours on it."""
+        shutil.rmtree(STORE)
+        os.makedirs(STORE)
+        os.chmod(STORE, 0o777)
+
+    def guess(self, label, pin, times):
+        """Somebody types wrong PINs."""
+        def work(module):
+            for _ in range(times):
+                try:
+                    module.session(module.slot(label), pin)
+                except p11.P11Error:
+                    pass
+        self.change(work)
+
     def change(self, work):
-        p11.do_with(self.path, work, QUIET)
+        p11.do_with(self.path, work)
         for base, _, files in os.walk(STORE):
             os.chmod(base, 0o777)
             for name in files:
@@ -129,11 +154,3 @@ class Card:
         authority.sign_public(out, self.public, subject)
         self.change(lambda m, s: p11.put_certificate(m, s, p11.of_pem(out), ident, label))
         return self
-
-    def pull(self):
-        os.rename(STORE, STORE + ".away")
-
-    def push(self):
-        if os.path.exists(STORE + ".away"):
-            shutil.rmtree(STORE, ignore_errors=True)
-            os.rename(STORE + ".away", STORE)
