@@ -49,6 +49,7 @@ E2E_TESTS = \
 	%D%/forwarded_token.py \
 	%D%/lockers.py \
 	%D%/operate.py \
+	%D%/over_ssh.py \
 	%D%/phases.py \
 	%D%/pin.py \
 	%D%/pin_memory.py \

@@ -18,19 +18,23 @@ from lib.world import PASSPHRASE, pwd_entry, write
 class Locked(Host):
     """
     What both have in common. @shot: the name of the pictures that are taken of each window that asks or tells,
-    and when the answer is there. @during(): called when the locker takes keys, before anything is typed.
+    and when the answer is there.
     """
 
     def __init__(self, screen):
         self.screen = screen
         self.process = None
+        self.environment = {}  # what the locker is started with, besides the usual
 
     def lock(self):
         """Returns when the locker takes keys."""
         raise NotImplementedError
 
     def answer(self, text, picture):
-        """Types at the prompt; returns the Outcome when the locker has decided. picture(name) takes one."""
+        """
+        Types at the prompt, where @text may be a function that gives what is typed; returns the Outcome when
+        the locker has decided. picture(name) takes one.
+        """
         raise NotImplementedError
 
     def release(self):
@@ -41,7 +45,7 @@ class Locked(Host):
             self.process.wait()
         self.process = None
 
-    def enter(self, person, passphrase=PASSPHRASE, target=None, shot=None, during=None):
+    def enter(self, person, passphrase=PASSPHRASE, target=None, shot=None):
         if person != self.screen.person or target:
             raise RuntimeError("a locker is for the person whose screen it is")
         def picture(moment):
@@ -49,8 +53,6 @@ class Locked(Host):
                 self.screen.shot(f"{self.name}-{shot}-{moment}")
         self.lock()
         try:
-            if during:
-                during()
             outcome = self.answer(passphrase, picture)
             picture("end")
         finally:
@@ -74,7 +76,7 @@ class I3lock(Locked):
     def lock(self):
         self.process = self.screen.popen("i3lock", "--nofork", "--color",
                                          "".join(f"{part:02x}" for part in self.COLOUR),
-                                         stdout=subprocess.DEVNULL)
+                                         environment=self.environment, stdout=subprocess.DEVNULL)
 
         def takes_keys():
             self.screen.key("BackSpace")
@@ -131,7 +133,8 @@ class Xscreensaver(Locked):
         self.log.mark()
         with open(self.log.path, "ab") as log:
             self.process = self.screen.popen("xscreensaver", "--no-splash", "--verbose",
-                                             stdout=log, stderr=log)
+                                             environment=self.environment, stdout=log,
+                                             stderr=log)
         self._wait("xscreensaver-auth exited normally")
         with self.screen.popen("xscreensaver-command", "--lock", stdout=subprocess.DEVNULL):
             pass
@@ -166,7 +169,8 @@ class Xscreensaver(Locked):
                 handled += 1
                 self._wait_reading()
                 picture(handled)
-                self.screen.enter(text if kind.startswith("ECHO") else "")
+                typed = text if kind.startswith("ECHO") else ""
+                self.screen.enter(typed() if callable(typed) else typed)
                 continue
             break
         decided = self._logged(self.CODE.pattern)

@@ -117,10 +117,10 @@ class Remote(Host):
         self.command, self.options, self.environment = command, options, environment
 
     def enter(self, person, passphrase=PASSPHRASE, target=None, answers=None, command=None,
-              options=None, during=None):
+              options=None):
         """
-        @answers: [(pattern, reply, hidden)] in any order, instead of the secret's; @during(terminal) is
-        called before what it returned is answered.
+        @answers: [(pattern, reply, hidden)] in any order, instead of the secret's; a reply may be a function
+        that gives it.
         """
         script = 'before=$(stty -g)\n' + (command or self.command) + AFTER
         shown = terminal.Terminal(
