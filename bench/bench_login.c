@@ -8,6 +8,8 @@
  *
  * prints "SERVICE MEDIAN LOWER UPPER" a line: microseconds, and the quartiles. The services take
  * turns within each round, so that drift of the machine hits all alike; one round is not counted.
+ *Their order is another one in each round: who comes behind a service that empties the processor's
+ *caches (yescrypt does) shall not always be the same one.
  */
 #include <config.h>
 
@@ -94,6 +96,19 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* The same orders in each run: a generator of ours, not the machine's. */
+static void shuffle(size_t *order, size_t count)
+{
+	static uint32_t state = 1;
+
+	for (size_t i = count; i > 1; i--) {
+		state = state * 1664525 + 1013904223;
+		const size_t k = (state >> 8) % i, moved = order[k];
+		order[k] = order[i - 1];
+		order[i - 1] = moved;
+	}
+}
+
 static int become_setuid(const char *name)
 {
 	const struct passwd *user = getpwnam(name);
@@ -118,11 +133,18 @@ int main(int argc, char **argv)
 	_cleanup_free_ double *times = calloc(services * rounds, sizeof(*times));
 	if (!times)
 		return 1;
-	for (size_t s = 0; s < services; s++)
+	size_t order[SERVICES_MAX];
+	for (size_t s = 0; s < services; s++) {
+		order[s] = s;
 		(void)login_us(argv[1], argv[5 + s], argv[2], argv[3]);
-	for (uint32_t i = 0; i < rounds; i++)
-		for (size_t s = 0; s < services; s++)
+	}
+	for (uint32_t i = 0; i < rounds; i++) {
+		shuffle(order, services);
+		for (size_t k = 0; k < services; k++) {
+			const size_t s = order[k];
 			times[s * rounds + i] = login_us(argv[1], argv[5 + s], argv[2], argv[3]);
+		}
+	}
 	for (size_t s = 0; s < services; s++) {
 		const double *sorted = times + s * rounds;
 		qsort(times + s * rounds, rounds, sizeof(*times), compare);
