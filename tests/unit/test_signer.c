@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -26,6 +27,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -742,6 +744,30 @@ static long try_read_write(void)
 	return open("/dev/null", O_RDWR | O_CLOEXEC);
 }
 
+/* Linux empties a file even if it is opened for reading. */
+static long try_truncate(void)
+{
+	return open(path_of("nothing"), O_RDONLY | O_TRUNC | O_CLOEXEC);
+}
+
+static long try_remove_attribute(void)
+{
+	return removexattr("/nonexistent", "user.test");
+}
+
+static long try_chmod_anew(void)
+{
+	return syscall(452, AT_FDCWD, "/nonexistent", 0777, 0); /* fchmodat2 */
+}
+
+static long try_scheduler_of_others(void)
+{
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	return sched_setaffinity(getppid(), sizeof(set), &set);
+}
+
 static long try_unlink(void)
 {
 	return unlink(path_of("nothing"));
@@ -845,6 +871,10 @@ static void sandbox_refuses(void **state)
 		{ "open to create", try_create, false },
 		{ "open to write", try_write, false },
 		{ "open to read and write", try_read_write, false },
+		{ "open to empty", try_truncate, false },
+		{ "removexattr", try_remove_attribute, false },
+		{ "fchmodat2", try_chmod_anew, false },
+		{ "the processor of another", try_scheduler_of_others, false },
 		{ "unlink", try_unlink, false },
 		{ "chmod", try_chmod, false },
 		{ "ptrace", try_ptrace, false },
