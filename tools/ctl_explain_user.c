@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A person explained: the account, its bindings, the certificates in its own folder. These are
- * listed by mtls-signer, which becomes the person before it looks: root follows nobody into his
- * folder. Owns the signer while it runs; one thread.
+ * A person explained: the account, its bindings, the certificates in its own folder and on
+ * cards. These are listed by signers, which become the person before they look. One thread.
  */
 #include <config.h>
 
 #include <errno.h>
-#include <grp.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,16 +14,14 @@
 #include <unistd.h>
 
 #include "lib/base/str.h"
-#include "signer/client.h"
-#include "signer/start.h"
 #include "tools/ctl_accounts.h"
 #include "tools/ctl_common.h"
 #include "tools/ctl_explain.h"
+#include "tools/ctl_explain_keys.h"
 
 #define CMD         "explain"
-#define GROUPS_MAX  4096
-#define HOME_SUFFIX "/.config/mtls"
 #define LIST_MS     10000
+#define HOME_SUFFIX "/.config/mtls"
 
 /* --------------------------------------------------------------------------------- account */
 
@@ -178,44 +173,13 @@ static void show_left_out(struct explain_report *report, const char *name)
 
 /* ---------------------------------------------------------------------------- certificates */
 
-struct keyring {
-	struct signer_process process;
-	struct signer_client *client;
-	struct mtls_diag detail; /* which files were skipped, and why */
-};
-
-static void keyring_done(struct keyring *keyring)
+/* What opens a key, in words. */
+static const char *secret_words(const struct mtls_signer_credential *c)
 {
-	signer_client_free(keyring->client);
-	signer_stop(&keyring->process);
-}
-
-static int start_signer(const struct passwd *pw, struct keyring *keyring, struct mtls_diag *diag)
-{
-	_cleanup_free_ gid_t *groups = calloc(GROUPS_MAX, sizeof(*groups));
-	int count = GROUPS_MAX;
-	char folder[PATH_MAX];
-	const char *const argv[] = { "mtls-signer", "--source", "file", "--dir", folder, NULL };
-
-	const int n = snprintf(folder, sizeof(folder), "%s" HOME_SUFFIX, pw->pw_dir);
-	if (!groups || n < 0 || (size_t)n >= sizeof(folder))
-		return mtls_diag_set(diag, -ENOMEM,
-				     "out of memory, or the folder's name is too long");
-	if (getgrouplist(pw->pw_name, pw->pw_gid, groups, &count) < 0)
-		return mtls_diag_set(diag, MTLS_E_LIMIT, "'%s' is in too many groups", pw->pw_name);
-	const struct signer_start start = {
-		.program = MTLS_SIGNER_PATH,
-		.identity = { .uid = pw->pw_uid,
-			      .gid = pw->pw_gid,
-			      .groups = groups,
-			      .group_count = (size_t)count },
-		.argv = argv,
-	};
-	int r = signer_start(&start, &keyring->process, diag);
-	if (r < 0)
-		return r;
-	keyring->client = signer_client_new(MTLS_TAKE_FD(keyring->process.fd));
-	return keyring->client ? 0 : mtls_diag_set(diag, -ENOMEM, "out of memory");
+	if (!c->needs_secret)
+		return c->token ? "without a PIN" : "without a passphrase";
+	return c->secret_kind == MTLS_SECRET_PASSPHRASE ? "protected by a passphrase"
+							: "protected by a PIN";
 }
 
 /* One certificate of the person, as a program of the person would offer it. */
@@ -224,11 +188,13 @@ static void judge_credential(const struct explain *e, const struct mtls_signer_c
 {
 	_cleanup_(explain_chain_done) struct explain_chain chain = { .count = 0 };
 
-	explain_add(report, EXPLAIN_FACT, "key", 0, "%s, %s", c->label,
-		    c->needs_secret ? "protected by a passphrase" : "without a passphrase");
+	explain_add(report, EXPLAIN_FACT, "key", 0, "%s%s%s%s, %s", c->label,
+		    c->token ? " on '" : "", c->token ? c->token : "", c->token ? "'" : "",
+		    secret_words(c));
 	if (!c->needs_secret && e->pam && e->pam->presence != MTLS_PRESENCE_NOT_REQUIRED)
 		explain_add(report, EXPLAIN_FAILED, "presence", MTLS_REASON_KEY_UNPROTECTED,
-			    "the key has no passphrase, and presence = required");
+			    "the key has no %s, and presence = required",
+			    c->token ? "PIN" : "passphrase");
 	if (c->chain_count == 0) {
 		explain_add(report, EXPLAIN_UNKNOWN, "certificate", 0,
 			    "hidden until the passphrase is given: mtlsctl try, as the person");
@@ -245,11 +211,28 @@ static bool may_look(const struct passwd *pw)
 	return pw->pw_uid != 0 && (geteuid() == 0 || geteuid() == pw->pw_uid);
 }
 
+static void show_sources(const struct explain_keys *keys, struct explain_report *report)
+{
+	for (size_t i = 0; i < keys->sources; i++) {
+		const bool listed = keys->source[i].reason == MTLS_REASON_ALLOWED;
+		const char *detail = keys->source[i].detail.text;
+		const char *word = mtls_source_word(keys->source[i].kind);
+		if (*detail && listed)
+			explain_add(report, EXPLAIN_FACT, "certificates", 0, "not used: %s",
+				    detail);
+		else if (*detail || (!listed && keys->source[i].kind != MTLS_SOURCE_FILE))
+			explain_add(report, EXPLAIN_FACT, "certificates", 0, "%s: %s%s%s", word,
+				    mtls_reason_text(keys->source[i].reason), *detail ? " " : "",
+				    detail);
+	}
+}
+
 /* False: said in @report why there is no list. */
-static bool list_keys(const struct passwd *pw, struct keyring *keyring,
+static bool list_keys(const struct explain *e, const struct passwd *pw, struct explain_keys *keys,
 		      struct explain_report *report)
 {
 	struct mtls_diag diag = { 0 };
+	bool cards = false;
 
 	if (!may_look(pw)) {
 		explain_add(report, EXPLAIN_UNKNOWN, "certificates", 0,
@@ -258,20 +241,23 @@ static bool list_keys(const struct passwd *pw, struct keyring *keyring,
 			    pw->pw_dir);
 		return false;
 	}
-	if (start_signer(pw, keyring, &diag) < 0) {
+	if (explain_keys_open(keys, pw, e->pam, &diag) < 0) {
 		explain_add(report, EXPLAIN_UNKNOWN, "certificates", 0, "%s", diag.text);
 		return false;
 	}
-	const enum mtls_reason reason =
-		signer_client_list(keyring->client, LIST_MS, &keyring->detail);
-	if (keyring->detail.text[0])
-		explain_add(report, EXPLAIN_FACT, "certificates", 0, "not used: %s",
-			    keyring->detail.text);
-	if (reason == MTLS_REASON_ALLOWED && signer_client_count(keyring->client))
+	show_sources(keys, report);
+	if (explain_keys_count(keys))
 		return true;
-	explain_add(report, EXPLAIN_FAILED, "certificates",
-		    reason == MTLS_REASON_ALLOWED ? MTLS_REASON_NO_CREDENTIAL : reason,
-		    "there is none in %s" HOME_SUFFIX, pw->pw_dir);
+	enum mtls_reason worst = MTLS_REASON_NO_CREDENTIAL;
+	for (size_t i = 0; i < keys->sources; i++) {
+		cards = cards || keys->source[i].kind == MTLS_SOURCE_PKCS11;
+		if (keys->source[i].kind == MTLS_SOURCE_FILE &&
+		    keys->source[i].reason != MTLS_REASON_ALLOWED)
+			worst = keys->source[i].reason;
+	}
+	explain_add(report, EXPLAIN_FAILED, "certificates", worst,
+		    "there is none in %s" HOME_SUFFIX "%s", pw->pw_dir,
+		    cards ? ", and none on a card" : "");
 	explain_hint(report, "mtlsctl issue %s", pw->pw_name);
 	return false;
 }
@@ -311,19 +297,19 @@ static int verdict_of(const struct outcome *out, const struct explain_report *pe
 static int show_person(struct explain *e, const char *name, const struct passwd *pw,
 		       struct outcome *out)
 {
-	_cleanup_(keyring_done) struct keyring keyring = { .process = SIGNER_PROCESS_NONE };
+	_cleanup_(explain_keys_done) struct explain_keys keys = { .sources = 0 };
 	_cleanup_(explain_report_done) struct explain_report person = { 0 };
 
 	show_account(e, &person, name, pw);
 	(void)show_published(e, &person, name);
 	show_left_out(&person, name);
-	const bool listed = pw && list_keys(pw, &keyring, &person);
+	const bool listed = pw && list_keys(e, pw, &keys, &person);
 	if (!out->json)
 		explain_print(&person, false);
-	const size_t count = listed ? signer_client_count(keyring.client) : 0;
+	const size_t count = listed ? explain_keys_count(&keys) : 0;
 	for (size_t i = 0; i < count; i++) {
 		_cleanup_(explain_report_done) struct explain_report own = { 0 };
-		judge_credential(e, signer_client_credential(keyring.client, i), &own);
+		judge_credential(e, explain_keys_at(&keys, i), &own);
 		show_credential(out, &own, i + 1, count);
 	}
 	const int code = verdict_of(out, &person);

@@ -39,6 +39,7 @@ mtlsctl_SOURCES = \
 	%D%/ctl_explain_account.c \
 	%D%/ctl_explain_audit.c \
 	%D%/ctl_explain_cert.c \
+	%D%/ctl_explain_keys.c %D%/ctl_explain_keys.h \
 	%D%/ctl_explain_mapping.c \
 	%D%/ctl_explain_report.c \
 	%D%/ctl_explain_user.c \

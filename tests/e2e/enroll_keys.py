@@ -84,6 +84,12 @@ def cards(t):
     t.out.result(done.status == 0 and [i["kind"] for i in done.json["items"]] == ["certs.d"] and pki.read(file) != old,
                  "renew: the certificate of the card's key", done)
     t.expect("and it lets bob in", t.tried("bob"), 0, "Access granted.")
+    done = Done(["explain", "bob"], None)
+    t.expect("explain bob: the card is looked at", done, 0, "on 'bob's card', protected by a PIN", "'bob' would enter")
+    card.pull()
+    done = Done(["explain", "bob"], None)
+    t.expect("explain bob, without the card", done, 3, "No card was found.", "and none on a card")
+    card.push()
     wrong(t, card, file)
     several(t)
     t.readers.clear()

@@ -66,9 +66,8 @@ class Watcher:
         return wait_for(lambda: len(done()) >= len(lines), PATIENCE) and done() == list(lines)
 
     def children(self):
-        out = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], check=False,
-                             stdout=subprocess.PIPE, encoding="utf-8").stdout
-        return [int(pid) for pid in out.split()]
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="utf-8") as file:
+            return [int(pid) for pid in file.read().split()]
 
     def end(self):
         """Asked to end: its status."""
