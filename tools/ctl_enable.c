@@ -150,7 +150,7 @@ static int read_passphrase(struct ctl_enable_all *e, const char *fd_text, uint32
 	char prompt[128];
 
 	(void)snprintf(prompt, sizeof(prompt),
-		       "Passphrase of the key of '%s': ", e->prove.person.name);
+		       "Passphrase or PIN of the key of '%s': ", e->prove.person.name);
 	int r = fd_text ? ctl_read_secret((int)fd, &e->prove.secret)
 			: ctl_ask_secret(prompt, &e->prove.secret);
 	if (r < 0)

@@ -89,9 +89,8 @@ int explain_keys_open(struct explain_keys *keys, const struct passwd *pw,
 		      const struct mtls_settings_pam *settings, struct mtls_diag *diag)
 {
 	const char *const files[] = { "file", NULL };
-	const char *const *words = settings && settings->sources
-					   ? (const char *const *)settings->sources
-					   : files;
+	const char *const *words =
+		settings && settings->sources ? (const char *const *)settings->sources : files;
 	int r = 0;
 
 	for (; *words && r >= 0 && keys->sources < EXPLAIN_KEYS_SOURCES; words++) {

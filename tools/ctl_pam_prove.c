@@ -233,7 +233,8 @@ int ctl_prove_stack(const struct ctl_prove *prove, const struct ctl_prove_stack 
 	const struct expectation always[] = {
 		{ "as it is now: a password is asked for", stack->before, user, NULL, NULL,
 		  CTL_PAM_TRIAL_ASKED },
-		{ "with the certificate", stack->now, user, NULL, &prove->secret,
+		/* A card counts for who sits in front of the machine. */
+		{ "with the certificate", stack->now, user, CONSOLE, &prove->secret,
 		  CTL_PAM_TRIAL_ENTERED },
 	};
 	const struct expectation sufficient[] = {

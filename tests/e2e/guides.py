@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-doc/setup-sudo.md and doc/setup-workstation.md, typed literally on a machine as Debian leaves it, and every
+doc/setup-sudo.md, doc/setup-workstation.md and doc/setup-card.md (with a card of SoftHSM2), typed literally on a machine as Debian leaves it, and every
 way back that they promise: sudo by certificate, a change that was not confirmed, `disable`, a rescue code,
 mtls=off.
 """
@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 
-from lib import private, tap
+from lib import private, softhsm, tap
 from lib.accountd import Accountd
 from lib.authd import Daemon
 from lib.guide import PASSWORD, PHRASE, Guide, Walk, apart, fresh_machine, typed
@@ -168,6 +168,44 @@ def guide_for_a_workstation(out):
     walk.stop()
 
 
+def guide_for_a_card(out):
+    walk = Set(out, "doc/setup-card.md")
+    readers = softhsm.Readers()
+    readers.insert("bob's card", "123456")
+    driver = "/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so"
+    walk.guide.steps[4] = [line.replace(driver, readers.path) for line in walk.guide.steps[4]]
+    out.result(driver in walk.guide.text and readers.path in walk.guide.steps[4][0], "the driver is that of the test's card")
+    walk.step(1, "users and CAs")
+    walk.start(2)
+    walk.good("step 3", typed(walk.guide.steps[3][0]))
+    walk.step(4, "the driver")
+    walk.step(5, "a PIN of his own", "bob", [(r"Old PIN: $", "123456", True), (r"New PIN[^\n]*: $", softhsm.PIN, True),
+                                            (r"The same again: $", softhsm.PIN, True)])
+    readers.change(lambda module: None)
+    pin = [(r"PIN (of|for) [^\n]*: ?$", softhsm.PIN, True)]
+    done = walk.step(6, "a key on the card", answers=pin)
+    readers.change(lambda module: None)
+    out.result("the key 'bob' on 'bob's card'" in done.text and "tried      Access granted." in done.text, "it is tried", done.text)
+    done = walk.step(7, "as bob", "bob", pin)
+    out.result("Access granted." in done.text, "the exchange", done.text)
+    walk.make_codes(8)
+    walk.step(9, "what would be written")
+    walk.step(10, "written", answers=pin)
+    # The test's console is a pseudo-terminal, as which sudo sees it: on a real one this is not needed.
+    with open("/etc/mtls/pam_mtls.conf", encoding="utf-8") as file:
+        conf = file.read()
+    write("/etc/mtls/pam_mtls.conf", 'local_ttys = { "tty[1-9]", "pts/*" }\n' + conf)
+    confirm = walk.guide.steps[11][0]
+    done = console("bob", pin + pin, confirm)
+    walk.asked(f"step 11, at the console: {confirm}", "(bob)" not in done.text and
+               len(re.findall(r"PIN for", done.text)) == 2, done)
+    confirmed(walk)
+    readers.clear()
+    done = console("bob", [(ASK_PASSWORD, PASSWORD, True)])
+    walk.asked("without the card the console asks for the password", "(bob)" in done.text, done)
+    walk.stop()
+
+
 def confirmed(walk):
     done = typed("mtlsctl enable --list")
     walk.asked("both are confirmed", len(re.findall(r"\tconfirmed\t", done.text)) == 2, done)
@@ -190,7 +228,7 @@ def certificates_only(walk):
 
 
 def test(out):
-    for guide in (guide_for_sudo, guide_for_a_workstation):
+    for guide in (guide_for_sudo, guide_for_a_workstation, guide_for_a_card):
         fresh_machine()
         subprocess.run(["chpasswd"], input=f"root:{PASSWORD}\n".encode(), check=True)
         for name in ("login", "sudo"):
