@@ -9,6 +9,8 @@ import rows
 from lib import private, reasons, tap
 
 TOP = private.environment("top_srcdir")
+# The ways back are not the daemon's business, and these of the conversation refuse nobody.
+WITHOUT_REASON = ("rescue-", "bootword-", "failed-question", "greeter-pause", "only-token")
 sys.path.insert(0, os.path.join(TOP, "tests/mutants"))
 import run as mutants  # noqa: E402 pylint: disable=wrong-import-position
 
@@ -41,8 +43,7 @@ def why_mutant_wrong(mutant, denials):
     unknown = [token for token in mutant.reasons if token not in denials]
     if unknown:
         return f"reasons that do not exist: {unknown}"
-    # The ways back have no reasons: they are not the daemon's business.
-    if not mutant.reasons and not mutant.name.startswith(("rescue-", "bootword-")):
+    if not mutant.reasons and not mutant.name.startswith(WITHOUT_REASON):
         return "names no reason"
     if mutant.row and mutant.row not in {row.name for row in rows.ROWS}:
         return f"'{mutant.row}' is no row"
