@@ -417,7 +417,7 @@ static void refuses(void **state)
 		{ "certificate without a key",
 		  { { "home/a.crt", CERT_ALICE } },
 		  0,
-		  MTLS_REASON_KEY_UNUSABLE,
+		  MTLS_REASON_NO_CREDENTIAL,
 		  0,
 		  "no private key in it, and none" },
 		{ "certificate without a key, beside a good credential",
