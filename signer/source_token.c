@@ -25,6 +25,7 @@ static void source_close(void *arg)
 	beside_free(source->beside);
 	mtls_buf_done(&source->opened);
 	mtls_buf_done(&source->detail);
+	mtls_buf_done(&source->failed);
 	free(source);
 }
 
@@ -89,6 +90,7 @@ static int new_source(const char *name, const struct source_args *args, struct t
 	source->args = *args;
 	mtls_buf_init(&source->opened, SOURCE_DETAIL_MAX, false);
 	mtls_buf_init(&source->detail, SOURCE_DETAIL_MAX, false);
+	mtls_buf_init(&source->failed, SOURCE_DETAIL_MAX, false);
 	int r = add_filters(source, diag);
 	if (r >= 0)
 		r = beside_new(args->certs, args->certs_owner, say_later, source, &source->beside);
@@ -198,27 +200,36 @@ static void lock_token(struct token_source *source, const struct mtls_token *tok
 			token_entry_lock(&source->entries[i]);
 }
 
+static void remember(struct token_source *source, const struct token_entry *entry,
+		     const struct mtls_diag *diag)
+{
+	mtls_buf_reset(&source->failed);
+	if (diag->text[0])
+		say_to(&source->failed, mtls_token_info(entry->token)->label, diag->text);
+}
+
 static enum mtls_reason unlock_entry(struct token_source *source, struct token_entry *entry,
 				     const struct mtls_bytes *secret)
 {
 	const struct mtls_token_info *info = mtls_token_info(entry->token);
 	const char *pin = secret->len ? (const char *)secret->data : NULL;
+	struct mtls_diag diag = { 0 };
 
 	if (info->login_required && info->tries_left == 0)
 		return MTLS_REASON_PIN_LOCKED;
 	if (info->pin_pad && pin) /* it was asked for where it could be read */
 		return MTLS_REASON_PIN_WRONG;
 	lock_token(source, entry->token);
-	enum mtls_reason reason = mtls_token_login(entry->token, pin, secret->len, NULL);
-	if (reason != MTLS_REASON_ALLOWED)
-		return reason;
-	reason = token_find_key(entry, NULL);
+	enum mtls_reason reason = mtls_token_login(entry->token, pin, secret->len, &diag);
+	if (reason == MTLS_REASON_ALLOWED)
+		reason = token_find_key(entry, &diag);
 	if (reason == MTLS_REASON_ALLOWED && entry->always_authenticate && pin &&
 	    mtls_buf_append(&entry->pin, pin, secret->len) < 0)
 		reason = MTLS_REASON_SIGNER_FAILED;
 	if (reason != MTLS_REASON_ALLOWED) {
 		token_entry_lock(entry);
 		mtls_token_logout(entry->token);
+		remember(source, entry, &diag);
 	}
 	return reason;
 }
@@ -249,9 +260,10 @@ static void source_unlock(void *arg, const struct mtls_signer_unlock *unlock,
 	ret->presence = info->pin_pad ? MTLS_PRESENCE_PIN_PAD : MTLS_PRESENCE_SECRET;
 }
 
-static enum mtls_reason sign_entry(struct token_entry *entry, const struct mtls_signer_sign *sign,
-				   struct mtls_bytes *ret)
+static enum mtls_reason sign_entry(struct token_source *source, struct token_entry *entry,
+				   const struct mtls_signer_sign *sign, struct mtls_bytes *ret)
 {
+	struct mtls_diag diag = { 0 };
 	struct mtls_token_sign job = {
 		.type = entry->key_type,
 		.scheme = sign->scheme,
@@ -264,16 +276,20 @@ static enum mtls_reason sign_entry(struct token_entry *entry, const struct mtls_
 		return MTLS_REASON_BAD_REQUEST;
 	if (entry->needs_secret && !entry->unlocked)
 		return MTLS_REASON_SECRET_EMPTY;
-	enum mtls_reason reason = token_find_key(entry, NULL);
-	if (reason != MTLS_REASON_ALLOWED)
+	enum mtls_reason reason = token_find_key(entry, &diag);
+	if (reason != MTLS_REASON_ALLOWED) {
+		remember(source, entry, &diag);
 		return reason;
+	}
 	job.handle = entry->key;
 	job.always_authenticate = entry->always_authenticate;
 	if (entry->pin.len) {
 		job.pin = (const char *)entry->pin.data;
 		job.pin_len = entry->pin.len;
 	}
-	reason = mtls_token_sign(entry->token, &job, ret, NULL);
+	reason = mtls_token_sign(entry->token, &job, ret, &diag);
+	if (reason != MTLS_REASON_ALLOWED)
+		remember(source, entry, &diag);
 	/* The PIN was for one signature, whatever became of it. */
 	if (entry->always_authenticate || reason != MTLS_REASON_ALLOWED)
 		token_entry_lock(entry);
@@ -287,7 +303,7 @@ static void source_sign(void *arg, const struct mtls_signer_sign *sign,
 
 	*ret = (struct mtls_signer_signature){ .reason = MTLS_REASON_NO_CREDENTIAL };
 	if (entry)
-		ret->reason = sign_entry(entry, sign, &ret->signature);
+		ret->reason = sign_entry(arg, entry, sign, &ret->signature);
 }
 
 static const char *pkcs11_missing(const struct source_args *args)

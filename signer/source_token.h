@@ -47,8 +47,9 @@ struct token_source {
 	size_t listed;
 	enum mtls_reason refused; /* why nothing may be opened; ALLOWED: it is open */
 	bool readers;             /* ask pcscd whether it refuses us, when there is no token */
-	struct mtls_buf opened;   /* remarks from the opening, for each end mark */
-	struct mtls_buf detail;   /* opened, and those of the last list */
+	struct mtls_buf failed; /* what an unlocking or a signature failed at, for the next list */
+	struct mtls_buf opened; /* remarks from the opening, for each end mark */
+	struct mtls_buf detail; /* opened, and those of the last list */
 };
 
 /* One more sentence: "'WHAT': TEXT". */

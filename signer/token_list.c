@@ -367,6 +367,9 @@ enum mtls_reason token_list(struct token_source *source)
 {
 	mtls_buf_reset(&source->detail);
 	(void)mtls_buf_append(&source->detail, source->opened.data, source->opened.len);
+	if (source->failed.len)
+		token_say(source, NULL, mtls_buf_cstr(&source->failed));
+	mtls_buf_reset(&source->failed);
 	source->listed = 0;
 	for (size_t i = 0; i < source->count; i++)
 		source->entries[i].listed = false;

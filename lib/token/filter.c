@@ -44,6 +44,9 @@ static int parse(const char *text, struct mtls_token_filter *filter, struct mtls
 				     MTLS_TOKEN_URI_MAX);
 	if (mtls_has_control((const uint8_t *)text, len))
 		return mtls_diag_set(diag, MTLS_E_SYNTAX, "a control character in it");
+	/* libp11-kit passes over blanks wherever they are. */
+	if (strncmp(text, "pkcs11:", 7) != 0 || strchr(text, ' '))
+		return mtls_diag_set(diag, MTLS_E_SYNTAX, "it is no pkcs11: URI of RFC 7512");
 	filter->uri = p11_kit_uri_new();
 	if (!filter->uri)
 		return -ENOMEM;

@@ -282,6 +282,8 @@ static void uris(void **state)
 		{ "pkcs11:colour=red", MTLS_REASON_SIGNER_FAILED, "not known" },
 		{ "pkcs11:id=%4", MTLS_REASON_SIGNER_FAILED, "RFC 7512" },
 		{ "token=fake%20card", MTLS_REASON_SIGNER_FAILED, "RFC 7512" },
+		{ "pkcs11:token=fake card", MTLS_REASON_SIGNER_FAILED, "RFC 7512" },
+		{ "PKCS11:", MTLS_REASON_SIGNER_FAILED, "RFC 7512" },
 	};
 	(void)state;
 	module_says(ALICE KEY);
@@ -439,6 +441,9 @@ static void pins(void **state)
 				 (int)presence, calls("C_Login"), calls("C_Logout"));
 		if (reason == MTLS_REASON_PIN_WRONG)
 			assert_int_equal(talk.tries, tries);
+		/* the log says what it was: for that the client asks for a list */
+		if (reason == MTLS_REASON_KEY_UNUSABLE && !strstr(talk.diag.text, "'fake card': "))
+			fail_msg("%s: '%s'", row->name, talk.diag.text);
 		talk_stop(&talk);
 	}
 }
