@@ -52,6 +52,24 @@ def pins(out, rows):
     rows.enters("the right PIN again")
 
 
+def elsewhere(out, scene, rows):
+    """A socket in bob's home, which he names in his environment; sudo's own is clean."""
+    path = scene.bob.pw_dir + "/.card"
+    options = ("-R", f"{path}:{scene.token.path}")
+    named = f"P11_KIT_SERVER_ADDRESS=unix:path={path} " + sudo_command()
+    rows.enters("P11_KIT_SERVER_ADDRESS names the socket", options=options, command=named)
+    rows.refused("nobody names the socket", "no-token", options=options)
+    os.chown(path, 0, 0)
+    rows.refused("root's socket", "socket-untrusted", options=(), command=named)
+    os.unlink(path)
+    os.symlink(f"{scene.runtime}/p11-kit/pkcs11", path)
+    rows.refused("a link to his socket", "socket-untrusted", command=named)
+    os.unlink(path)
+    missing = rows.refused("the folder for the socket is missing", "no-token", options=(
+        "-R", f"{scene.runtime}/missing/pkcs11:{scene.token.path}"))
+    out.result("remote port forwarding failed" in missing.shown, "ssh says so", missing)
+
+
 def gone(scene, rows):
     """The card, its server, the socket."""
     token = scene.token
@@ -123,6 +141,7 @@ def test(out):
     scene = Scene("p11-kit")
     rows = Rows(out, scene)
     pins(out, rows)
+    elsewhere(out, scene, rows)
     gone(scene, rows)
     hostile(out, scene, rows)
     rules(out, scene, rows)
