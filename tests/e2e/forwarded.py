@@ -114,7 +114,7 @@ def other_agents(scene, rows):
     """Agents that are as they should be, but do not help."""
     near = scene.near
     for name, prepare, token in (
-            ("without a key", lambda agent: None, "agent-refused"),
+            ("without a key", lambda agent: None, "no-credential"),
             ("with another key", lambda agent: agent.new_key("ed25519", name="other"),
              "no-credential"),
             ("with an RSA key", lambda agent: agent.new_key("rsa"), "key-unusable"),
@@ -145,7 +145,7 @@ def asking_agent(scene, rows):
 
 def bound_agent(scene, rows):
     """Keys that may be used for some machines only (ssh-add -h): none of them is ours."""
-    for what, hop, token in (("here", f"[127.0.0.1]:{PORT}", "agent-refused"),
+    for what, hop, token in (("here", f"[127.0.0.1]:{PORT}", "no-credential"),
                              ("from here", f"[127.0.0.1]:{PORT}>other.test", "agent-refused")):
         agent = Agent(scene.near, name="second")
         scene.near.run("sh", "-c", f"sed 's/^[^ ]*/other.test/' {scene.sshd.known} "
