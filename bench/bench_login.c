@@ -13,6 +13,7 @@
  */
 #include <config.h>
 
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,19 @@ static int answer(int count, const struct pam_message **messages, struct pam_res
 	return PAM_SUCCESS;
 }
 
+/*
+ * As sudo has done before it asks PAM: it knows whose user and groups it is for, so the services of
+ * nsswitch.conf are loaded.
+ */
+static int know_groups(const char *name)
+{
+	const struct passwd *user = getpwnam(name);
+	gid_t groups[64];
+	int count = MTLS_COUNT(groups);
+
+	return user ? getgrouplist(name, user->pw_gid, groups, &count) : -1;
+}
+
 /* In the child. */
 static double login_once(const char *confdir, const char *service, const char *user, char *secret)
 {
@@ -49,6 +63,8 @@ static double login_once(const char *confdir, const char *service, const char *u
 	struct timespec a, b;
 	pam_handle_t *pamh = NULL;
 
+	if (know_groups(user) < 0)
+		exit(1);
 	(void)clock_gettime(CLOCK_MONOTONIC, &a);
 	int r = pam_start_confdir(service, user, &conv, confdir, &pamh);
 	/* As sudo does it: modules that look for the person's agent want to know whose it is. */
