@@ -395,6 +395,34 @@ static void says_who_it_is(void **state)
 	stop(&talk, &agent);
 }
 
+static bool status_has(pid_t pid, const char *line)
+{
+	char path[64], text[4096];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	FILE *file = fopen(path, "re");
+	assert_non_null(file);
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	(void)fclose(file);
+	return strstr(text, line) != NULL;
+}
+
+/* With an agent and without one: from the first list on nothing can be opened that is none of its.
+ */
+static void closes_the_door(void **state)
+{
+	struct fake_agent agent = { .keys = { alice }, .key_count = 1 };
+	struct talk talk;
+	(void)state;
+	start(&talk, &agent);
+	assert_true(status_has(talk.process.pid, "Seccomp:\t2\n"));
+	stop(&talk, &agent);
+	(void)unlink(socket_path);
+	start_at(&talk, socket_path);
+	assert_true(status_has(talk.process.pid, "Seccomp:\t2\n"));
+	talk_stop(&talk);
+}
+
 static void finds_the_administrators(void **state)
 {
 	struct fake_agent agent = { .keys = { alice, ed25519 }, .key_count = 2 };
@@ -647,6 +675,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(lists),
 		TEST(says_who_it_is),
+		TEST(closes_the_door),
 		TEST(finds_the_administrators),
 		TEST(keeps_the_good_one),
 		TEST(signs),
