@@ -18,18 +18,24 @@
  *	found NUMBER                 how many objects C_FindObjects claims to have written
  *	signature NUMBER             the length that C_Sign claims; 64
  *	bare no                      only mechanisms that hash themselves
- *	do CALL hang|crash|fork|noise|NUMBER
+ *	do CALL hang|crash|fork|noise|out|NUMBER
  *
  * Signatures are bytes of 0x11: whether they are right is not this module's business.
  */
 #include <config.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <p11-kit/pkcs11.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -91,6 +97,30 @@ static void note(const char *text)
 	(void)close(fd);
 }
 
+/* What a module has no business with; "escaped" in the log for each that works. */
+static void get_out(void)
+{
+	char name[] = "true";
+	char *const argv[] = { name, NULL };
+
+	if (socket(AF_INET, SOCK_STREAM, 0) >= 0)
+		note("escaped: socket of the network");
+	if (socket(AF_NETLINK, SOCK_RAW, 0) >= 0)
+		note("escaped: socket of the kernel");
+	if (kill(getppid(), 0) == 0 || errno != EPERM)
+		note("escaped: signal");
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0)
+		note("escaped: ptrace");
+	if (syscall(SYS_keyctl, 0, -3, 0) >= 0)
+		note("escaped: keyctl");
+	if (unshare(CLONE_NEWUSER) == 0)
+		note("escaped: unshare");
+	if (socket(AF_UNIX, SOCK_STREAM, 0) < 0)
+		note("unix sockets refused");
+	(void)execv("/bin/true", argv);
+	note("did not get out");
+}
+
 static void misbehave(const char *how)
 {
 	if (strcmp(how, "hang") == 0)
@@ -102,6 +132,8 @@ static void misbehave(const char *how)
 		(void)!write(1, "NOISE\n", 6);
 		(void)!write(2, "NOISE\n", 6);
 	}
+	if (strcmp(how, "out") == 0)
+		get_out();
 	if (strcmp(how, "fork") == 0) {
 		pid_t pid = fork();
 		if (pid == 0)

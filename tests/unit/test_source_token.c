@@ -631,6 +631,18 @@ static void cannot_fork(void **state)
 	talk_stop(&talk);
 }
 
+static void cannot_get_out(void **state)
+{
+	struct talk talk;
+	(void)state;
+	start(&talk, "do C_Initialize out\n" ALICE KEY);
+	assert_int_equal(talk.reason, MTLS_REASON_ALLOWED);
+	assert_int_equal(calls("did not get out"), 1);
+	if (strstr(log_text(), "escaped") || strstr(log_text(), "refused"))
+		fail_msg("%s", log_text());
+	talk_stop(&talk);
+}
+
 /* --- --- */
 
 static int copy_module(void)
@@ -715,6 +727,7 @@ int main(void)
 		cmocka_unit_test(hangs),
 		cmocka_unit_test(hangs_later),
 		cmocka_unit_test(cannot_fork),
+		cmocka_unit_test(cannot_get_out),
 	};
 	return cmocka_run_group_tests(tests, set_up, talk_tear_down);
 }
