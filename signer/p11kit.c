@@ -7,9 +7,13 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "signer/source_token.h"
+
+#define DESCRIPTORS_MAX 64 /* as signer/start.c limits them */
 
 static const char prefix[] = "unix:path=";
 
@@ -42,4 +46,30 @@ enum mtls_reason p11kit_address(const char *address, uid_t owner, struct mtls_di
 			    S_ISSOCK(st.st_mode) ? "the socket is another user's"
 						 : "it is not a socket");
 	return MTLS_REASON_SOCKET_UNTRUSTED;
+}
+
+/* Of a connected stream socket of this machine; false: it is something else. */
+static bool peer_of(int fd, uid_t *ret_uid)
+{
+	struct sockaddr_storage name;
+	struct ucred peer = { .uid = (uid_t)-1 };
+	socklen_t name_len = sizeof(name), type_len = sizeof(int), peer_len = sizeof(peer);
+	int type = 0;
+
+	if (getpeername(fd, (struct sockaddr *)&name, &name_len) < 0 || name.ss_family != AF_UNIX ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) < 0 || type != SOCK_STREAM ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len) < 0)
+		return false;
+	*ret_uid = peer.uid;
+	return true;
+}
+
+bool p11kit_stranger(uid_t owner)
+{
+	for (int fd = STDERR_FILENO + 1; fd < DESCRIPTORS_MAX; fd++) {
+		uid_t uid = 0;
+		if (peer_of(fd, &uid) && uid != owner && uid != 0)
+			return true;
+	}
+	return false;
 }

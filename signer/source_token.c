@@ -139,6 +139,10 @@ static int p11kit_open(const struct source_args *args, void **ret, struct mtls_d
 	int r = new_source("p11-kit", &allowed, &source, diag);
 	if (r < 0)
 		return r;
+	if (reason == MTLS_REASON_ALLOWED && p11kit_stranger(args->owner)) {
+		(void)mtls_diag_set(&why, 0, "at '%.200s' listens another user", args->socket);
+		reason = MTLS_REASON_SOCKET_UNTRUSTED;
+	}
 	source->refused = reason;
 	if (reason != MTLS_REASON_ALLOWED)
 		say_to(&source->opened, NULL, why.text);

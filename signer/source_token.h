@@ -78,4 +78,10 @@ bool pcscd_refuses(const char *socket);
  */
 enum mtls_reason p11kit_address(const char *address, uid_t owner, struct mtls_diag *diag);
 
+/*
+ * True if somebody else than @owner or root listens at a socket that this process is connected to:
+ * the path may have been exchanged between the look at it and the connection, which is p11-kit's.
+ */
+bool p11kit_stranger(uid_t owner);
+
 #endif

@@ -36,6 +36,7 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -168,10 +169,25 @@ static CK_RV enter(const char *call)
 
 /* --- module and slots --- */
 
+/* As p11-kit's client does, which keeps the connection. */
+static void connect_as_client(void)
+{
+	static const char prefix[] = "unix:path=";
+	const char *text = getenv("P11_KIT_SERVER_ADDRESS");
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	if (!text || strncmp(text, prefix, sizeof(prefix) - 1) != 0)
+		return;
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", text + sizeof(prefix) - 1);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	(void)connect(fd, (const struct sockaddr *)&address, sizeof(address));
+}
+
 CK_RV C_Initialize(void *args)
 {
 	(void)args;
 	ENTER("C_Initialize");
+	connect_as_client();
 	logged_in = is("logged", "yes");
 	return rv;
 }

@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -379,6 +381,48 @@ static void forwarded_sockets(void **state)
 	}
 }
 
+/*
+ * The person's own by its inode, but somebody else listens: as after an exchange of the path. That
+ * of a person's own server is the passing case.
+ */
+static void forwarded_socket_of_a_stranger(void **state)
+{
+	static const struct {
+		const char *name;
+		uid_t more;
+		enum mtls_reason reason;
+	} rows[] = {
+		{ "own", 0, MTLS_REASON_NO_CREDENTIAL },
+		{ "stranger", 1, MTLS_REASON_SOCKET_UNTRUSTED },
+	};
+	(void)state;
+	if (getuid() != 0)
+		skip();
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		char address[160];
+		struct talk talk;
+		(void)snprintf(address, sizeof(address), "unix:path=%s/%s-listens", folder,
+			       rows[i].name);
+		int fd = talk_socket(address + strlen("unix:path="), talk_person);
+		/* Who calls listen(2) is whom the other end sees. */
+		assert_int_equal(syscall(SYS_setresuid, -1, talk_person + rows[i].more, -1), 0);
+		assert_int_equal(listen(fd, 8), 0);
+		assert_int_equal(syscall(SYS_setresuid, -1, 0, -1), 0);
+		const char *argv[] = {
+			"mtls-signer-token", "--source", "p11-kit", "--module", module,
+			"--address",         address,    NULL
+		};
+		talk_start(&talk, argv);
+		if (talk.reason != rows[i].reason)
+			fail_msg("%s: %s, '%s'", rows[i].name, mtls_reason_token(talk.reason),
+				 talk.diag.text);
+		if (rows[i].more)
+			assert_non_null(strstr(talk.diag.text, "listens another user"));
+		talk_stop(&talk);
+		(void)close(fd);
+	}
+}
+
 /* --- PINs --- */
 
 struct pin_row {
@@ -719,6 +763,7 @@ int main(void)
 		cmocka_unit_test(uris),
 		cmocka_unit_test(is_looked_at_anew),
 		cmocka_unit_test(forwarded_sockets),
+		cmocka_unit_test(forwarded_socket_of_a_stranger),
 		cmocka_unit_test(pins),
 		cmocka_unit_test(tries_are_read_again),
 		cmocka_unit_test(signs),
