@@ -8,7 +8,9 @@ from what `prepare` makes of it, which must pass as well), changes one thing, an
 import os
 import signal
 
+from lib import cards
 from lib.hosts import Locker, Login, PamHost, Su, Sudo
+from lib.p11server import TokenServer, client_module
 
 ALL = ("pam_host", "login", "su", "sudo", "locker")
 HOSTS = {host.name: host for host in (PamHost(), Login(), Su(), Sudo(), Locker())}
@@ -129,6 +131,24 @@ def frozen_lookup(world):
     world.restart()
 
 
+def has_card(world):
+    cards.passing(world)
+
+
+def card_does(*orders):
+    return lambda world: cards.evil(world, *orders)
+
+
+def has_forwarded_token(world):
+    """Bob's card is served at the place where p11-kit looks by itself."""
+    has_card(world)
+    world.token_server = TokenServer("bob", world.readers.path, cards.CARD).start()
+    world.undo(world.token_server.stop)
+    cards.settings(world, sources=["p11-kit"], pkcs11_modules=None, p11_kit_client=client_module())
+
+
+PIN = {"passphrase": cards.PIN}
+
 ROWS = [
     # The certificate.
     Row("another key for that certificate", "key-unusable", holds("other-key"),
@@ -218,6 +238,23 @@ ROWS = [
     Row("signer that ends", "signer-failed", signer_is("exit 1\n"), code=UNAVAILABLE),
     Row("signer that hangs", "signer-timeout", signer_is("exec sleep 100\n"), code=UNAVAILABLE,
         prepare=short_patience),
+    # Cards.
+    Row("no card", "no-token", lambda world: world.readers.cards[cards.CARD].pull(),
+        code=UNAVAILABLE, prepare=has_card, first=PIN),
+    Row("card gone at login", "token-gone", card_does("fail C_Login 32"), code=UNAVAILABLE,
+        prepare=has_card, first=PIN),
+    Row("wrong PIN", "pin-wrong", prepare=has_card, first=PIN, second={"passphrase": "000000"}),
+    Row("PIN locked", "pin-locked", card_does("flags 40000"), code=UNAVAILABLE, prepare=has_card,
+        first=PIN),
+    Row("driver of cards that does not start", "module-failed", card_does("fail C_Initialize 5"),
+        code=UNAVAILABLE, prepare=has_card, first=PIN),
+    Row("card at a terminal that is not local", "not-local",
+        lambda world: cards.settings(world, local_ttys=["tty1"]), code=UNAVAILABLE,
+        prepare=has_card, first=PIN),
+    Row("another's socket for a forwarded token", "socket-untrusted",
+        lambda world: world.token_server.give_to("carol"), code=UNAVAILABLE,
+        prepare=has_forwarded_token, first=PIN, hosts=("pam_host", "su", "sudo"),
+        empty="uses no forwarded token"),
     Row("unprivileged program asks for another", "not-person", second={"target": "carol"},
         hosts=("locker",), empty="runs as root"),
     Row("remote host", "no-source", code=UNAVAILABLE,
@@ -261,14 +298,7 @@ UNIT = {
                        "needs a minute's wait; tests/e2e/tls_outside.py shows the daemon's part"),
     "certificate-refused": ("tests/unit/test_exchange.c",
                             "the signer refuses to show what cannot be decoded"),
-    "not-local": ("tests/unit/test_result.c", "no source of this version is a device"),
-    "no-token": ("tests/unit/test_source_token.c", "needs a card"),
-    "token-gone": ("tests/unit/test_source_token.c", "needs a card"),
-    "pin-wrong": ("tests/unit/test_source_token.c", "needs a card"),
-    "pin-locked": ("tests/unit/test_source_token.c", "needs a card"),
     "reader-refused": ("tests/unit/test_result.c", "needs pcscd; tests/unit/test_pcscd.c"),
     "agent-missing": ("tests/unit/test_result.c", "an agent's: tests/unit/test_source_agent.c"),
     "agent-refused": ("tests/unit/test_result.c", "an agent's: tests/unit/test_source_agent.c"),
-    "socket-untrusted": ("tests/unit/test_result.c", "an agent's: tests/unit/test_source_agent.c"),
-    "module-failed": ("tests/unit/test_source_token.c", "needs a card"),
 }
