@@ -101,6 +101,7 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	%D%/lib/memory.py \
 	%D%/lib/p11.py \
 	%D%/lib/p11server.py \
+	%D%/lib/pcscd.py \
 	%D%/lib/private.py \
 	%D%/lib/reasons.py \
 	%D%/lib/records.py \

@@ -6,11 +6,14 @@ from what `prepare` makes of it, which must pass as well), changes one thing, an
 `UNIT` lists the reasons that no host program can show, with the test that covers them.
 """
 import os
+import shutil
 import signal
 
 from lib import cards
 from lib.hosts import Locker, Login, PamHost, Su, Sudo
+from lib.local_agent import LocalAgent
 from lib.p11server import TokenServer, client_module
+from lib.pcscd import Refusing
 
 ALL = ("pam_host", "login", "su", "sudo", "locker")
 HOSTS = {host.name: host for host in (PamHost(), Login(), Su(), Sudo(), Locker())}
@@ -147,7 +150,28 @@ def has_forwarded_token(world):
     cards.settings(world, sources=["p11-kit"], pkcs11_modules=None, p11_kit_client=client_module())
 
 
+def readers_refused(world):
+    """No card can be seen, because nobody may use a reader."""
+    world.readers.cards[cards.CARD].pull()
+    world.undo(Refusing().stop)
+
+
+def has_agent(*options):
+    """Bob's key is in his ssh-agent, his certificate in his folder."""
+    def prepare(world):
+        shutil.copy(world.pki.leaf["good"], world.credential("bob"))
+        world.agent = LocalAgent()
+        world.undo(world.agent.stop)
+        world.agent.add(world.pki.key, options=options)
+        world.agent.answer("yes")
+        no_presence = {"presence": "not-required"}
+        pam_has(sources=["agent"], **{"service su": no_presence,
+                                      "service mtls-test": no_presence})(world)
+    return prepare
+
+
 PIN = {"passphrase": cards.PIN}
+AGENT = {"environment": {"SSH_AUTH_SOCK": "/run/mtls-test/agents/bob/agent.sock"}}
 
 ROWS = [
     # The certificate.
@@ -255,6 +279,14 @@ ROWS = [
         lambda world: world.token_server.give_to("carol"), code=UNAVAILABLE,
         prepare=has_forwarded_token, first=PIN, hosts=("pam_host", "su", "sudo"),
         empty="uses no forwarded token"),
+    Row("service for readers that refuses", "reader-refused", readers_refused, code=UNAVAILABLE,
+        prepare=has_card, first=PIN),
+    # Agents.
+    Row("agent that has gone", "agent-missing", lambda world: world.agent.stop(), code=UNAVAILABLE,
+        prepare=has_agent(), first=AGENT, hosts=("pam_host", "su", "sudo"), empty="asks no agent"),
+    Row("use of the agent's key not confirmed", "agent-refused",
+        lambda world: world.agent.answer("no"), prepare=has_agent("-c"), first=AGENT,
+        hosts=("pam_host", "su", "sudo"), empty="asks no agent"),
     Row("unprivileged program asks for another", "not-person", second={"target": "carol"},
         hosts=("locker",), empty="runs as root"),
     Row("remote host", "no-source", code=UNAVAILABLE,
@@ -298,7 +330,4 @@ UNIT = {
                        "needs a minute's wait; tests/e2e/tls_outside.py shows the daemon's part"),
     "certificate-refused": ("tests/unit/test_exchange.c",
                             "the signer refuses to show what cannot be decoded"),
-    "reader-refused": ("tests/unit/test_result.c", "needs pcscd; tests/unit/test_pcscd.c"),
-    "agent-missing": ("tests/unit/test_result.c", "an agent's: tests/unit/test_source_agent.c"),
-    "agent-refused": ("tests/unit/test_result.c", "an agent's: tests/unit/test_source_agent.c"),
 }
