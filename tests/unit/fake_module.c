@@ -7,6 +7,7 @@
  *	slots N                      readers with a card in them; 1
  *	label TEXT, serial TEXT      of the token
  *	flags NUMBER                 of the token; 0x40c: initialised, login required, PIN set
+ *	flags-SLOT NUMBER            of the one in this slot, 7 and up
  *	pin TEXT                     the right one; 1234
  *	cert PATH ID                 a certificate, ID one character
  *	certs N                      shows the first one N times
@@ -245,9 +246,12 @@ CK_RV C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 	char serial[] = "0\0";
 	char *text = line("label", 0);
 
+	char own[32];
+
+	(void)snprintf(own, sizeof(own), "flags-%lu", slot);
 	*info = (CK_TOKEN_INFO){
-		.flags = number("flags", CKF_TOKEN_INITIALIZED | CKF_LOGIN_REQUIRED |
-						 CKF_USER_PIN_INITIALIZED),
+		.flags = number(own, number("flags", CKF_TOKEN_INITIALIZED | CKF_LOGIN_REQUIRED |
+							     CKF_USER_PIN_INITIALIZED)),
 		.ulMaxPinLen = CK_UNAVAILABLE_INFORMATION,
 		.ulMinPinLen = CK_UNAVAILABLE_INFORMATION,
 	};

@@ -153,6 +153,8 @@ static const struct list_row list_rows[] = {
 	{ "twice", ALICE ALICE, MTLS_REASON_ALLOWED, 1, "Alice", PIN, NULL },
 	{ "two keys", ALICE "cert %s/bob B\n", MTLS_REASON_ALLOWED, 2, "Alice", PIN, NULL },
 	{ "the same card twice", "slots 2\n" ALICE, MTLS_REASON_ALLOWED, 1, "Alice", PIN, NULL },
+	{ "the same key, one card locked", "slots 2\nflags-7 0x4040c\n" ALICE, MTLS_REASON_ALLOWED, 1, "Alice", PIN, NULL },
+	{ "the same key, the other locked", "slots 2\nflags-8 0x4040c\n" ALICE, MTLS_REASON_ALLOWED, 1, "Alice", PIN, NULL },
 	{ "10000 certificates", "certs 10000\n" ALICE, MTLS_REASON_ALLOWED, 1, "Alice", PIN, "not all of its certificates" },
 	{ "unavailable lengths", "length 0xffffffffffffffff\n" ALICE, MTLS_REASON_NO_CREDENTIAL, NOTHING, "not all" },
 	{ "lengths over the room", "length 70000\n" ALICE, MTLS_REASON_NO_CREDENTIAL, NOTHING, "not all" },
@@ -675,6 +677,29 @@ static void cannot_fork(void **state)
 	talk_stop(&talk);
 }
 
+/* It ends at once, and says why to nobody. */
+static void wrong_command_lines(void **state)
+{
+	static const char *const rows[][8] = {
+		{ "mtls-signer-token" },
+		{ "mtls-signer-token", "--source", "pkcs11" },
+		{ "mtls-signer-token", "--source", "file", "--dir", "/tmp" },
+		{ "mtls-signer-token", "--source", "p11-kit", "--module", "/x.so" },
+		{ "mtls-signer-token", "--source", "pkcs11", "--module", "/x.so", "--env", "x" },
+		{ "mtls-signer-token", "--source", "pkcs11", "--module", "/x.so", "--env", "=" },
+		{ "mtls-signer-token", "--source", "pkcs11", "--module", "" },
+	};
+	(void)state;
+	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+		struct talk talk;
+		talk_start(&talk, rows[i]);
+		if (talk.reason != MTLS_REASON_SIGNER_FAILED ||
+		    !strstr(talk.diag.text, "closed the connection"))
+			fail_msg("row %zu: %s", i, talk.diag.text);
+		talk_stop(&talk);
+	}
+}
+
 static void cannot_get_out(void **state)
 {
 	struct talk talk;
@@ -773,6 +798,7 @@ int main(void)
 		cmocka_unit_test(hangs_later),
 		cmocka_unit_test(cannot_fork),
 		cmocka_unit_test(cannot_get_out),
+		cmocka_unit_test(wrong_command_lines),
 	};
 	return cmocka_run_group_tests(tests, set_up, talk_tear_down);
 }
