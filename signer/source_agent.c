@@ -222,7 +222,9 @@ static void load(struct agent_source *source)
 
 static const char *agent_missing(const struct source_args *args)
 {
-	return args->socket ? NULL : "--socket is needed, see --help";
+	if (!args->socket)
+		return "--socket is needed, see --help";
+	return args->socket[0] == '/' ? NULL : "--socket takes an absolute path";
 }
 
 /* While the agent looks for its answer, the certificates are read. */

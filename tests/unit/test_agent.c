@@ -430,12 +430,16 @@ static void lists_or_says_why_not(void **state)
 	(void)state;
 	build_list(&body, 300, 300);
 	with_length(&answer, &body);
-	for (size_t i = 0; i < MTLS_COUNT(rows); i++) {
+	for (size_t n = 0; n < 2 * MTLS_COUNT(rows); n++) {
+		const size_t i = n / 2;
 		struct player player = { .manner = rows[i].manner, .answer = &answer };
 		_cleanup_(mtls_agent_keys_done) struct mtls_agent_keys keys = { .count = 0 };
 		pthread_t thread;
 		struct mtls_diag diag = { 0 };
 		struct mtls_agent *agent = start(&player, &thread);
+		if (n % 2) /* the same, asked ahead */
+			assert_int_equal(
+				mtls_agent_ask_ahead(agent, mtls_deadline_in_ms(rows[i].ms)), 0);
 		int r = mtls_agent_list(agent, mtls_deadline_in_ms(rows[i].ms), &keys, &diag);
 		int again =
 			r < 0 ? mtls_agent_list(agent, mtls_deadline_in_ms(PATIENT_MS), &keys, NULL)

@@ -598,6 +598,9 @@ static void takes_own_sockets_only(void **state)
 	assert_int_equal(talk.reason, MTLS_REASON_AGENT_MISSING);
 	assert_non_null(strstr(talk.diag.text, socket_path));
 	talk_stop(&talk);
+	start_at(&talk, "agent");
+	assert_int_equal(talk.reason, MTLS_REASON_SIGNER_FAILED); /* the path has to be absolute */
+	talk_stop(&talk);
 	start_at(&talk, home);
 	assert_int_equal(talk.reason, MTLS_REASON_SOCKET_UNTRUSTED);
 	talk_stop(&talk);
