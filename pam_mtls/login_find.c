@@ -40,7 +40,8 @@ static int look_up_users(struct login *login)
 		rc = login_found_or_not(user_by_uid(getuid(), &login->caller));
 	if (rc == 0 && !login->claimed && login->items.user)
 		rc = login_found_or_not(user_by_name(login->items.user, &login->claimed));
-	if (rc == 0 && !login->signer_user && settings->signer_user &&
+	/* Only root's programs have keys of the machine. */
+	if (rc == 0 && getuid() == 0 && !login->signer_user && settings->signer_user &&
 	    (settings->key_files || settings->pkcs11_modules))
 		rc = login_found_or_not(user_by_name(settings->signer_user, &login->signer_user));
 	if (rc < 0)
