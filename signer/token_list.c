@@ -340,14 +340,28 @@ static enum mtls_reason make_entries(struct listing *listing)
 	return source->listed ? MTLS_REASON_ALLOWED : MTLS_REASON_NO_CREDENTIAL;
 }
 
+/* What will refuse the right PIN too. */
+static void say_pin_state(struct token_source *source, const struct mtls_token *token)
+{
+	const struct mtls_token_info *info = mtls_token_info(token);
+
+	if (info->login_required && !info->pin_set)
+		token_say(source, name_of(token), "no PIN is set on it");
+	else if (info->pin_to_be_changed)
+		token_say(source, name_of(token), "its PIN has to be changed: mtlsctl pin change");
+}
+
 static enum mtls_reason read_tokens(struct listing *listing)
 {
 	struct token_source *source = listing->source;
 	size_t count = mtls_tokens_count(source->tokens);
 
-	for (size_t i = 0; i < count; i++)
-		if (read_certificates(listing, mtls_tokens_at(source->tokens, i)) < 0)
+	for (size_t i = 0; i < count; i++) {
+		struct mtls_token *token = mtls_tokens_at(source->tokens, i);
+		say_pin_state(source, token);
+		if (read_certificates(listing, token) < 0)
 			return MTLS_REASON_SIGNER_FAILED;
+	}
 	offer_certificates(listing);
 	for (size_t i = 0; i < count && beside_any(source->beside); i++)
 		offer_keys(listing, mtls_tokens_at(source->tokens, i), &listing->keys[i]);

@@ -135,6 +135,8 @@ static const struct list_row list_rows[] = {
 	{ "low", LOW ALICE, MTLS_REASON_ALLOWED, 1, "Alice", true, MTLS_SECRET_PIN, 2, NULL },
 	{ "final try", FINAL ALICE, MTLS_REASON_ALLOWED, 1, "Alice", true, MTLS_SECRET_PIN, 1, NULL },
 	{ "locked", LOCKED ALICE, MTLS_REASON_ALLOWED, 1, "Alice", true, MTLS_SECRET_PIN, 0, NULL },
+	{ "no PIN", "flags 0x404\n" ALICE, MTLS_REASON_ALLOWED, 1, "Alice", PIN, "no PIN is set" },
+	{ "PIN to be changed", "flags 0x8040c\n" ALICE, MTLS_REASON_ALLOWED, 1, "Alice", PIN, "mtlsctl pin change" },
 	{ "PIN pad", PAD ALICE, MTLS_REASON_ALLOWED, 1, "Alice", true, MTLS_SECRET_PIN_PAD, UNKNOWN, NULL },
 	{ "no login", FREE ALICE KEY, MTLS_REASON_ALLOWED, 1, "Alice", false, MTLS_SECRET_PASSPHRASE, UNKNOWN, NULL },
 	{ "no login, PIN per use", FREE "always yes\n" ALICE KEY, MTLS_REASON_ALLOWED, 1, "Alice", PIN, NULL },
