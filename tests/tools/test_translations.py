@@ -100,6 +100,8 @@ def test(out):
         out.result(not bad, f"{name} has each of them, with its places", "\n".join(bad))
         differing = [i for i, (ids, _) in have.items() if i in texts and ids != texts[i][0]]
         out.result(not differing, f"{name}: plurals are those of the sources", differing)
+        leftover = sorted(set(have) - set(texts))
+        out.result(not leftover, f"{name} has no others", "\n".join(leftover))
         checked = subprocess.run(["msgfmt", "--check-format", "--check-domain", "-o", "/dev/null", path],
                                  check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                  encoding="utf-8")
