@@ -251,6 +251,20 @@ def presence(scene):
     scene.settings()
 
 
+def nobody_to_ask(scene):
+    """An agent's key needs nobody, and nothing is said to nobody."""
+    for option in ("--silent", "--noconv"):
+        attempt = Attempt(scene.world, scene.hosts["pam_host"], "bob", extra=[option],
+                          environment=scene.agent.environment)
+        expect_entered(scene.out, option, attempt)
+        lines = [line for line in attempt.outcome.text.splitlines() if not line.endswith("PAM_SUCCESS")]
+        scene.out.result(not [line for line in lines if "assphrase" in line or "ertificate" in line],
+                         f"and no word, {option}", attempt)
+    attempt = Attempt(scene.world, scene.hosts["pam_host"], "bob", extra=["--noconv"], environment={})
+    why = attempt.why_not_refused("agent-missing", told=False)
+    scene.out.result(not why and "agent" not in attempt.shown, "nor without an agent, --noconv", why or attempt)
+
+
 def sources(scene):
     """One after the other."""
     scene.settings(sources=["agent", "file"])
@@ -273,7 +287,7 @@ def daemon(scene):
 def test(out):
     scene = Scene(out)
     for part in (right_keys, certificates, what_agents_hold, locked, confirming, constrained, not_an_agent,
-                 sockets, presence, sources, daemon):
+                 sockets, presence, nobody_to_ask, sources, daemon):
         part(scene)
     scene.close()
     problems = scene.world.problems()
