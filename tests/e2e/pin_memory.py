@@ -13,6 +13,7 @@ import sys
 from lib import cards, memory, private, tap, terminal
 from lib.gate import Gate
 from lib.hosts import SECRET
+from lib.p11server import TokenServer, client_module
 from lib.private import PROGRAMS
 from lib.tpm import Tpm
 from lib.world import World, pki
@@ -183,11 +184,22 @@ def has_tpm(world):
     return secret
 
 
+def has_forwarded(world):
+    """The card is elsewhere; p11-kit brings it here."""
+    secret = memory.new_secret()
+    cards.card(world, "good", pin=secret)
+    server = TokenServer("bob", world.readers.path, cards.CARD).start()
+    world.undo(server.stop)
+    settings(world, sources=["p11-kit"], p11_kit_client=client_module())
+    return secret
+
+
 KINDS = {
     "a PEM file": lambda world: has_file(world, "pem"),
     "a PKCS#12 file": lambda world: has_file(world, "p12"),
     "a card": has_card,
     "a TPM": has_tpm,
+    "a forwarded token": has_forwarded,
 }
 
 
@@ -224,6 +236,8 @@ def test(out):
         world.restart()
         secrets.append(has(world))
         for host in HOSTS:
+            if (host, what) == ("login", "a forwarded token"):
+                continue  # nothing is forwarded to a console
             one_host(out, world, what, host, secrets[-1])
     search_logs(out, secrets)
     world.passing()

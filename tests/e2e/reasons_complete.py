@@ -9,8 +9,9 @@ import rows
 from lib import private, reasons, tap
 
 TOP = private.environment("top_srcdir")
-# The ways back are not the daemon's business, and these of the conversation refuse nobody.
-WITHOUT_REASON = ("rescue-", "bootword-", "failed-question", "greeter-pause", "only-token")
+# The ways back are not the daemon's business; these of the conversation and of memory refuse nobody.
+WITHOUT_REASON = ("rescue-", "bootword-", "failed-question", "greeter-pause", "only-token",
+                  "memory-")
 sys.path.insert(0, os.path.join(TOP, "tests/mutants"))
 import run as mutants  # noqa: E402 pylint: disable=wrong-import-position
 

@@ -208,6 +208,10 @@ CARD_ROWS = [
     Row("last try, not taken", evil("flags 20000"), "secret-empty", UNAVAILABLE,
         more=[(LAST_TRY[0], "no")], unsaid=("PIN for",)),
     Row("few tries left", evil("flags 10000"), audit="allowed"),
+    Row("few tries left, and one less", evil("flags 10000"), "pin-wrong", passphrase="000000",
+        told=("Only a few tries are left.",), hosts=SETUID[:2]),
+    Row("last try, wrong", evil("flags 20000"), "pin-wrong", passphrase="000000", more=[LAST_TRY],
+        told=("1 try left.",), hosts=SETUID[:2]),
     Row("PIN on the reader's keypad", evil("pad " + PIN), audit="allowed", told=("keypad",)),
     Row("wrong PIN on the reader's keypad", evil("pad 000000"), "pin-wrong",
         hosts=SETUID[:1]),
@@ -325,13 +329,14 @@ TPM_ROWS = [
 ]
 
 
-def served(change=None, **settings):
+def served(change=None, orders=(), attributes=None, **settings):
     """Bob's card is served by `p11-kit server`, as if his ssh had forwarded it."""
     def prepare(world):
         cards.settings(world, sources=["p11-kit"], pkcs11_modules=None,
                        p11_kit_client=client_module(), **settings)
-        cards.card(world, "good")
-        world.server = TokenServer("bob", world.readers.path, CARD).start()
+        cards.card(world, "good", **(attributes or {}))
+        module = cards.ordered(world, *orders) if orders else world.readers.path
+        world.server = TokenServer("bob", module, CARD).start()
         world.undo(world.server.stop)
         if change:
             change(world)
@@ -360,8 +365,11 @@ def served_card_pulled(world):
 
 
 def served_row(name, prepare, *reason, **options):
-    return Row("p11-kit, " + name, prepare, *reason, hosts=SETUID,
-               **{"environment": address, **options})
+    return Row("p11-kit, " + name, prepare, *reason,
+               **{"environment": address, "hosts": SETUID, **options})
+
+
+FREE_KEY = served(orders=["unflag 4"], attributes={"private": False})
 
 
 P11_KIT_ROWS = [
@@ -379,6 +387,14 @@ P11_KIT_ROWS = [
                "signer-timeout", UNAVAILABLE),
     served_row("another's socket", served(lambda world: world.server.give_to("carol")),
                "socket-untrusted", UNAVAILABLE),
+    served_row("PIN locked", served(orders=["flags 40000"]), "pin-locked", UNAVAILABLE),
+    served_row("module hangs at login", served(orders=["hang C_Login"], **SHORT), "signer-timeout",
+               UNAVAILABLE),
+    served_row("module crashes at signing", served(orders=["crash C_Sign"]), "token-gone",
+               UNAVAILABLE),
+    served_row("key without PIN in su", FREE_KEY, "key-unprotected", hosts=SETUID[2:]),
+    served_row("key without PIN in sudo", FREE_KEY, audit="allowed", hosts=SETUID[1:2],
+               unsaid=("PIN for",)),
     served_row("a terminal that is not local", served(local_ttys=["tty1"]), audit="allowed"),
 ]
 

@@ -47,11 +47,17 @@ def passing(world, *certificates, **changes):
     return card(world, *(certificates or ("good",)))
 
 
-def evil(world, *orders, alone=True, **changes):
-    """Another module stands before that of the cards, and does what @orders say."""
+def ordered(world, *orders):
+    """The path of a module that stands before that of the cards, and does what @orders say."""
     write(ORDERS, f"real {readers(world).path}\n" + "".join(order + "\n" for order in orders))
+    return EVIL
+
+
+def evil(world, *orders, alone=True, **changes):
+    """That one is the module of this machine."""
+    ordered(world, *orders)
     modules = [EVIL] if alone else [EVIL, readers(world).path]
     settings(world, pkcs11_modules=modules, **changes)
 
 
-__all__ = ["CARD", "PIN", "card", "evil", "passing", "readers", "settings"]
+__all__ = ["CARD", "PIN", "card", "evil", "ordered", "passing", "readers", "settings"]
