@@ -187,6 +187,8 @@ static const struct argument_rule argument_rules[] = {
 	{ SCMP_SYS(pkey_mprotect), CLOSED, 2, PROT_EXEC, PROT_EXEC, false },
 	/* a card service, a TPM's resource manager listen on this machine */
 	{ SCMP_SYS(socket), TOKENS, 0, UINT32_MAX, AF_UNIX, true },
+	/* its own limits, as getrlimit(3) asks, and nobody else's */
+	{ SCMP_SYS(prlimit64), TOKENS, 0, UINT32_MAX, 0, true },
 	/* threads of a module, and no process */
 	{ SCMP_SYS(clone), TOKENS, 0, CLONE_THREAD, CLONE_THREAD, true },
 };
