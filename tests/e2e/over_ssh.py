@@ -3,6 +3,7 @@
 Who comes by ssh does not sit in front of this machine: sshd itself finds no key here, and cards in its readers
 are for nobody behind a pseudo-terminal of it, whatever program asks. Files and what is forwarded are.
 """
+import os
 import sys
 
 from lib import cards, private, tap, terminal
@@ -13,6 +14,7 @@ from lib.hosts import Host, Outcome, READY
 from lib.sshd import Remote, sudo_command
 from lib.world import PASSPHRASE, PROGRAMS
 
+SANITIZED = os.environ.get("MTLS_SANITIZERS", "no") not in ("", "no")
 DEVICES = {"local_ttys": None, "sources": ["pkcs11", "file"]}
 
 
@@ -33,6 +35,10 @@ class Ssh(Host):
 
 
 def sshd_itself(out, scene):
+    if SANITIZED:
+        # The listener's own lock of translations is held before it has started anything.
+        out.skip("sshd itself", "sshd hangs in bindtextdomain(3) with AddressSanitizer")
+        return
     world, ssh = scene.world, Ssh(scene.sshd)
     world.give("bob", "good")
     for name, settings in (

@@ -3,6 +3,7 @@
 A screen without a monitor (Xvfb), its keyboard (xdotool) and pictures of it. The screen is a mapped file, so
 a picture needs no program. Pictures go to the folder $MTLS_SHOTS if that is set, else to /run/mtls-test/shots.
 """
+import ctypes
 import os
 import struct
 import subprocess
@@ -14,6 +15,11 @@ from lib.world import pwd_entry
 DISPLAY = ":42"
 WIDTH, HEIGHT = 800, 600
 HEADER = struct.Struct(">25I")  # XWDFileHeader
+
+
+# The sanitizer's runtime makes the start of a program slow, and xdotool is started for each key.
+PLAIN = "mount --bind /dev/null /etc/ld.so.preload && echo ready && exec sleep infinity"
+CLONE_NEWNS = 0x00020000
 
 
 def open_folder():
@@ -76,9 +82,15 @@ class Xvfb:
         os.chown(self.folder, entry.pw_uid, entry.pw_gid)
         os.makedirs("/tmp/.X11-unix", exist_ok=True)
         os.chmod("/tmp/.X11-unix", 0o1777)
+        self.holder = subprocess.Popen(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", PLAIN],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        if self.holder.stdout.readline() != b"ready\n":
+            raise RuntimeError("no name space for programs of the screen")
+        self.plain = os.open(f"/proc/{self.holder.pid}/ns/mnt", os.O_RDONLY)
         self.process = self.popen(
             "Xvfb", DISPLAY, "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-fbdir", self.folder,
-            "-displayfd", "1", "-nolisten", "tcp", stdout=subprocess.PIPE,
+            "-displayfd", "1", "-nolisten", "tcp", plain=True, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL)
         if self.process.stdout.readline().strip() != DISPLAY[1:].encode():
             raise RuntimeError("Xvfb does not start")
@@ -86,15 +98,20 @@ class Xvfb:
     def environment(self):
         return {**terminal.clean_environment(self.person), "DISPLAY": DISPLAY}
 
-    def popen(self, *command, environment=None, **options):
-        """The person starts a program on this screen."""
+    def popen(self, *command, environment=None, plain=False, **options):
+        """The person starts a program on this screen; @plain: one that loads nothing of ours."""
         return subprocess.Popen(
             command, env={**self.environment(), **(environment or {})}, cwd="/",
             stdin=subprocess.DEVNULL, start_new_session=True,
-            preexec_fn=lambda: terminal.become(self.person), **options)
+            preexec_fn=lambda: self._become(plain), **options)
+
+    def _become(self, plain):
+        if plain and ctypes.CDLL(None).setns(self.plain, CLONE_NEWNS):
+            raise OSError("setns")
+        terminal.become(self.person)
 
     def _xdotool(self, *arguments):
-        with self.popen("xdotool", *arguments, stdout=subprocess.DEVNULL) as process:
+        with self.popen("xdotool", *arguments, plain=True, stdout=subprocess.DEVNULL) as process:
             if process.wait(terminal.DEADLINE):
                 raise RuntimeError(f"xdotool {arguments[0]} failed")
 
@@ -116,6 +133,8 @@ class Xvfb:
         return self.look().save(f"{folder()}/{name}.png")
 
     def close(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
+        for process in (self.process, self.holder):
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        os.close(self.plain)
