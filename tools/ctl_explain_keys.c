@@ -28,8 +28,9 @@ static int build_argv(const char *home, const struct mtls_settings_pam *settings
 {
 	const bool is_card = kind == MTLS_SOURCE_PKCS11;
 	_cleanup_(mtls_strv_freep) char **argv = NULL;
-	char folder[PATH_MAX];
+	char folder[PATH_MAX], env[PATH_MAX];
 
+	(void)snprintf(env, sizeof(env), "HOME=%s", home); /* is shorter than folder */
 	const int n = snprintf(folder, sizeof(folder), "%s" HOME_SUFFIX, home);
 	int r = n < 0 || (size_t)n >= sizeof(folder) ? -ENAMETOOLONG : 0;
 	if (r >= 0)
@@ -40,6 +41,11 @@ static int build_argv(const char *home, const struct mtls_settings_pam *settings
 		r = add(&argv, "--dir", folder);
 	if (r >= 0)
 		r = add(&argv, "--certs", MTLS_SIGNER_CERTS);
+	if (r >= 0 && is_card)
+		r = add(&argv, "--env", env);
+	for (char **text = settings ? settings->pkcs11_environment : NULL; is_card && text && *text;
+	     text++)
+		r = r < 0 ? r : add(&argv, "--env", *text);
 	for (char **path = settings ? settings->pkcs11_modules : NULL; is_card && path && *path;
 	     path++)
 		r = r < 0 ? r : add(&argv, "--module", *path);

@@ -21,6 +21,19 @@
 
 /* --- which drivers, and who --- */
 
+/* What they find in mtls-signer-token too; the rest of the environment is the person's own. */
+static int set_environment(const struct mtls_settings_pam *settings)
+{
+	for (char **text = settings->pkcs11_environment; text && *text; text++) {
+		const char *equals = strchr(*text, '=');
+		_cleanup_free_ char *name =
+			equals ? strndup(*text, (size_t)(equals - *text)) : NULL;
+		if (!name || setenv(name, equals + 1, 1) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 int ctl_tokens_modules(const char *module, const char *conf, char ***ret, struct mtls_diag *diag)
 {
 	_cleanup_(mtls_settings_pam_freep) struct mtls_settings_pam *settings = NULL;
@@ -33,6 +46,8 @@ int ctl_tokens_modules(const char *module, const char *conf, char ***ret, struct
 	for (char **path = settings ? settings->pkcs11_modules : NULL; path && *path && r >= 0;
 	     path++)
 		r = mtls_strv_add(&list, *path);
+	if (r >= 0 && settings)
+		r = set_environment(settings);
 	if (r < 0)
 		return mtls_diag_set(diag, r, "out of memory");
 	if (!list)

@@ -62,6 +62,19 @@ static void add_uris(struct args *args, const struct try *t)
 		add_list(args, "--uri", t->settings->pkcs11_uri);
 }
 
+/* As pam_mtls does: modules look for their files below HOME, and where root says. */
+static void add_environment(struct args *args, const struct try *t)
+{
+	char home[PATH_MAX];
+	int n = snprintf(home, sizeof(home), "HOME=%s", t->home);
+
+	if (n < 0 || (size_t)n >= sizeof(home))
+		args->rc = args->rc ? args->rc : -ENAMETOOLONG;
+	else
+		add(args, "--env", home);
+	add_list(args, "--env", t->settings->pkcs11_environment);
+}
+
 static void add_files(struct args *args, const struct try *t, enum mtls_source_kind kind)
 {
 	char path[PATH_MAX];
@@ -108,8 +121,10 @@ static int build_argv(const struct try *t, enum mtls_source_kind kind, char ***r
 	add(&args, "--lifetime", LIFETIME);
 	add(&args, "--certs", MTLS_SIGNER_CERTS);
 	add_files(&args, t, kind);
-	if (kind == MTLS_SOURCE_PKCS11)
+	if (kind == MTLS_SOURCE_PKCS11) {
 		add_list(&args, "--module", settings->pkcs11_modules);
+		add_environment(&args, t);
+	}
 	if (kind == MTLS_SOURCE_P11_KIT) {
 		add(&args, "--module",
 		    settings->p11_kit_client ? settings->p11_kit_client : MTLS_P11_KIT_CLIENT);
