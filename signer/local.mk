@@ -14,7 +14,8 @@ noinst_LTLIBRARIES += libmtls_signer_serve.la
 libmtls_signer_serve_la_SOURCES = \
 	%D%/serve.c %D%/serve.h \
 	%D%/source.c %D%/source.h
-SIGNER_PROGRAM = %D%/program.c %D%/program.h %D%/sandbox.c %D%/sandbox.h
+SANDBOX = %D%/sandbox.c %D%/sandbox.h %D%/domain.c %D%/domain.h
+SIGNER_PROGRAM = %D%/program.c %D%/program.h $(SANDBOX)
 if WIPING_FREE
 SIGNER_PROGRAM += %D%/wiping_free.c
 endif
@@ -61,7 +62,7 @@ mtls_signer_token_LDADD = $(LIBMTLS_SIGNER_TOKEN)
 # it, so it has no use for wiping_free.c.
 pkglibexec_PROGRAMS += mtls-signer-agent
 mtls_signer_agent_SOURCES = %D%/mtls-signer-agent.c %D%/source_agent.c \
-	%D%/program.c %D%/program.h %D%/sandbox.c %D%/sandbox.h
+	%D%/program.c %D%/program.h $(SANDBOX)
 mtls_signer_agent_LDADD = $(LIBMTLS_AGENT) $(LIBMTLS_SIGNER_LEAF) libmtls_signer_serve.la \
 	$(LIBMTLS_TLS_CONTENT) $(LIBMTLS_WIRE) $(LIBMTLS_BASE)
 
@@ -89,7 +90,7 @@ tests_unit_test_signer_leaf_LDADD = libmtls_signer_leaf.la libmtls_signer_serve.
 	$(NETTLE_LIBS) $(GNUTLS_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_signer_beside_SOURCES = tests/unit/test_signer_beside.c $(KEYFILES)
 tests_unit_test_signer_beside_LDADD = $(LIBMTLS_SIGNER_CORE) $(CMOCKA_LIBS)
-tests_unit_test_signer_SOURCES = tests/unit/test_signer.c %D%/sandbox.c %D%/sandbox.h $(KEYFILES)
+tests_unit_test_signer_SOURCES = tests/unit/test_signer.c $(SANDBOX) $(KEYFILES)
 tests_unit_test_signer_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) \
 	$(GNUTLS_LIBS) $(CMOCKA_LIBS)
 endif
@@ -110,6 +111,13 @@ TOKEN_TALK = tests/unit/token_talk.c tests/unit/token_talk.h tests/unit/certgen.
 tests_unit_test_source_token_SOURCES = tests/unit/test_source_token.c $(TOKEN_TALK)
 tests_unit_test_source_token_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_SIGNER_START) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) \
 	$(GNUTLS_LIBS) $(CMOCKA_LIBS)
+endif
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_sandbox
+TESTS += tests/unit/test_sandbox
+tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c $(SANDBOX)
+tests_unit_test_sandbox_CFLAGS = $(AM_CFLAGS) -pthread
+tests_unit_test_sandbox_LDADD = $(LIBMTLS_BASE) $(CMOCKA_LIBS) -lpthread
 endif
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_source_agent

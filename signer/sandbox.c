@@ -16,11 +16,14 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/net.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -30,6 +33,7 @@
 #include <seccomp.h>
 
 #include "lib/base/cleanup.h"
+#include "signer/domain.h"
 #include "signer/sandbox.h"
 
 #define LOCK_LIMIT (64UL << 20) /* as signer/start.c sets it */
@@ -90,6 +94,7 @@ static const struct call_rule refused[] = {
 	/* files, but for reading; a token may be one */
 	{ SCMP_SYS(creat), CLOSED },
 	{ SCMP_SYS(truncate), CLOSED },
+	{ SCMP_SYS(truncate64), CLOSED },
 	{ SCMP_SYS(rename), CLOSED },
 	{ SCMP_SYS(renameat), CLOSED },
 	{ SCMP_SYS(renameat2), CLOSED },
@@ -111,6 +116,9 @@ static const struct call_rule refused[] = {
 	{ SCMP_SYS(fchown), CLOSED },
 	{ SCMP_SYS(lchown), CLOSED },
 	{ SCMP_SYS(fchownat), CLOSED },
+	{ SCMP_SYS(chown32), CLOSED },
+	{ SCMP_SYS(fchown32), CLOSED },
+	{ SCMP_SYS(lchown32), CLOSED },
 	{ SCMP_SYS(setxattr), ALL },
 	{ SCMP_SYS(lsetxattr), ALL },
 	{ SCMP_SYS(fsetxattr), ALL },
@@ -124,6 +132,7 @@ static const struct call_rule refused[] = {
 	{ SCMP_SYS(utime), CLOSED },
 	{ SCMP_SYS(utimes), CLOSED },
 	{ SCMP_SYS(utimensat), CLOSED },
+	{ SCMP_SYS(utimensat_time64), CLOSED },
 	{ SCMP_SYS(futimesat), CLOSED },
 	{ SCMP_SYS(openat2), ALL },
 	/* ways around the above, and a wide kernel surface that a signer has no use for */
@@ -147,8 +156,21 @@ static const struct call_rule refused[] = {
 	{ SCMP_SYS(chroot), ALL },
 	{ SCMP_SYS(pivot_root), ALL },
 	{ SCMP_SYS(memfd_create), CLOSED }, /* libffi's closures, in p11-kit's client */
+	{ SCMP_SYS(personality), ALL }, /* READ_IMPLIES_EXEC: every mapping would be code */
+	/* what programs of the person share; some modules have semaphores of their own */
+	{ SCMP_SYS(ipc), CLOSED },
 	{ SCMP_SYS(shmat), ALL },
+	{ SCMP_SYS(shmctl), ALL },
+	{ SCMP_SYS(msgget), ALL },
+	{ SCMP_SYS(msgsnd), ALL },
+	{ SCMP_SYS(msgrcv), ALL },
+	{ SCMP_SYS(msgctl), ALL },
+	{ SCMP_SYS(semget), CLOSED },
+	{ SCMP_SYS(semop), CLOSED },
+	{ SCMP_SYS(semtimedop), CLOSED },
+	{ SCMP_SYS(semctl), CLOSED },
 	{ SCMP_SYS(mq_open), ALL },
+	{ SCMP_SYS(mq_unlink), ALL },
 };
 /* clang-format on */
 
@@ -168,6 +190,12 @@ struct argument_rule {
 
 #define SELF UINT32_MAX /* stands for the own pid in `value` */
 
+#ifdef __s390x__
+#define CLONE_FLAGS 1 /* the stack comes first there */
+#else
+#define CLONE_FLAGS 0
+#endif
+
 /* clang-format off */
 static const struct argument_rule argument_rules[] = {
 	{ SCMP_SYS(open),   CLOSED, 1, O_WRONLY, O_WRONLY, false },
@@ -181,8 +209,21 @@ static const struct argument_rule argument_rules[] = {
 	/* abort() signals its own process */
 	{ SCMP_SYS(kill),   ALL, 0, UINT32_MAX, SELF, true },
 	{ SCMP_SYS(tgkill), ALL, 0, UINT32_MAX, SELF, true },
+	/* nor does a descriptor send a signal, of any number, to whom it is made to belong */
+	{ SCMP_SYS(fcntl),   ALL, 1, UINT32_MAX, F_SETOWN,    false },
+	{ SCMP_SYS(fcntl),   ALL, 1, UINT32_MAX, F_SETOWN_EX, false },
+	{ SCMP_SYS(fcntl),   ALL, 1, UINT32_MAX, F_SETSIG,    false },
+	{ SCMP_SYS(fcntl64), ALL, 1, UINT32_MAX, F_SETOWN,    false },
+	{ SCMP_SYS(fcntl64), ALL, 1, UINT32_MAX, F_SETOWN_EX, false },
+	{ SCMP_SYS(fcntl64), ALL, 1, UINT32_MAX, F_SETSIG,    false },
+	{ SCMP_SYS(ioctl),   ALL, 1, UINT32_MAX, FIOSETOWN,   false },
+	{ SCMP_SYS(ioctl),   ALL, 1, UINT32_MAX, SIOCSPGRP,   false },
+	/* words typed into a terminal, pasted on a console */
+	{ SCMP_SYS(ioctl),   ALL, 1, UINT32_MAX, TIOCSTI,     false },
+	{ SCMP_SYS(ioctl),   ALL, 1, UINT32_MAX, TIOCLINUX,   false },
 	/* no new code */
 	{ SCMP_SYS(mmap),          CLOSED, 2, PROT_EXEC, PROT_EXEC, false },
+	{ SCMP_SYS(mmap2),         CLOSED, 2, PROT_EXEC, PROT_EXEC, false },
 	{ SCMP_SYS(mprotect),      CLOSED, 2, PROT_EXEC, PROT_EXEC, false },
 	{ SCMP_SYS(pkey_mprotect), CLOSED, 2, PROT_EXEC, PROT_EXEC, false },
 	/* a card service, a TPM's resource manager listen on this machine */
@@ -190,7 +231,17 @@ static const struct argument_rule argument_rules[] = {
 	/* its own limits, as getrlimit(3) asks, and nobody else's */
 	{ SCMP_SYS(prlimit64), TOKENS, 0, UINT32_MAX, 0, true },
 	/* threads of a module, and no process */
-	{ SCMP_SYS(clone), TOKENS, 0, CLONE_THREAD, CLONE_THREAD, true },
+	{ SCMP_SYS(clone), TOKENS, CLONE_FLAGS, CLONE_THREAD, CLONE_THREAD, true },
+	/* libraries ask for the limits of their own process */
+	{ SCMP_SYS(prlimit64), TOKENS, 0, UINT32_MAX, 0, true },
+	/* the one call of some machines for all that sockets do, by the numbers of linux/net.h */
+	{ SCMP_SYS(socketcall), FILES,  0, UINT32_MAX, SYS_SOCKET,     false },
+	{ SCMP_SYS(socketcall), FILES,  0, UINT32_MAX, SYS_CONNECT,    false },
+	{ SCMP_SYS(socketcall), CLOSED, 0, UINT32_MAX, SYS_SOCKETPAIR, false },
+	{ SCMP_SYS(socketcall), CLOSED, 0, UINT32_MAX, SYS_BIND,       false },
+	{ SCMP_SYS(socketcall), ALL,    0, UINT32_MAX, SYS_LISTEN,     false },
+	{ SCMP_SYS(socketcall), ALL,    0, UINT32_MAX, SYS_ACCEPT,     false },
+	{ SCMP_SYS(socketcall), ALL,    0, UINT32_MAX, SYS_ACCEPT4,    false },
 };
 /* clang-format on */
 
@@ -383,10 +434,7 @@ static int load_filter(enum sandbox_profile profile)
 	if (filter.full)
 		return -E2BIG;
 	const struct sock_fprog program = { .len = filter.count, .filter = filter.code };
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) < 0)
-		return -errno;
-	return 0;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) < 0 ? -errno : 0;
 }
 
 /*
@@ -408,7 +456,13 @@ int sandbox_enter(enum sandbox_profile profile, struct mtls_diag *diag)
 	/* A filter costs 0.2 ms, and another one follows. */
 	if (profile == SANDBOX_AGENT)
 		return 0;
-	int r = load_filter(profile);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return mtls_diag_set(diag, -errno, "no_new_privs");
+	int r = domain_enter();
+	if (r < 0)
+		return mtls_diag_set(diag, r, "mtls-signer's Landlock domain: %s",
+				     mtls_strerror(r));
+	r = load_filter(profile);
 	if (r < 0)
 		return mtls_diag_set(diag, r, "mtls-signer's system call filter: %s",
 				     mtls_strerror(r));

@@ -22,10 +22,11 @@ enum sandbox_profile {
 };
 
 /*
- * Not dumpable, memory out of swap where the limits allow it, and but for SANDBOX_AGENT a system
- * call filter: with SANDBOX_FILES no exec, no new process, no socket, no look at or signal to
- * another process, no change of any file, no further code. 0 or -errno with @diag; then no key may
- * be read. May be called again, for a narrower profile.
+ * Not dumpable, memory out of swap where the limits allow it, and but for SANDBOX_AGENT a Landlock
+ * domain that ends at this process, and a system call filter: with SANDBOX_FILES no exec, no new
+ * process, no socket, no look at or signal to another process, no change of any file, no further
+ * code. 0 or -errno with @diag; then no key may be read. May be called again, for a narrower
+ * profile.
  */
 int sandbox_enter(enum sandbox_profile profile, struct mtls_diag *diag);
 
