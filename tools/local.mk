@@ -126,6 +126,13 @@ TESTS += tests/unit/test_ctl_person
 tests_unit_test_ctl_person_SOURCES = tests/unit/test_ctl_person.c tools/ctl_person.c tools/ctl_person.h
 tests_unit_test_ctl_person_LDADD = $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_ctl_tokens
+TESTS += tests/unit/test_ctl_tokens
+tests_unit_test_ctl_tokens_SOURCES = tests/unit/test_ctl_tokens.c \
+	tools/ctl_tokens.c tools/ctl_tokens.h tools/ctl_watch_scan.c tools/ctl_watch_scan.h \
+	tools/ctl_common.c tools/ctl_common.h tools/ctl_person.c tools/ctl_person.h tools/ctl_term.c tools/ctl_term.h
+tests_unit_test_ctl_tokens_LDADD = $(LIBMTLS_TOKEN) $(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_WIRE) $(JANSSON_LIBS) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_ctl_watch
 TESTS += tests/unit/test_ctl_watch
 tests_unit_test_ctl_watch_SOURCES = tests/unit/test_ctl_watch.c tools/ctl_watch.c tools/ctl_watch.h

@@ -11,10 +11,13 @@ import sys
 
 from lib import private, softhsm, tap, tpm
 from lib.initiated import Done, Initiated
+from lib.private import environment
 from lib.records import wait_for
 from lib.softhsm import PIN
 from lib.terminal import become, clean_environment, converse
 from lib.world import PROGRAMS, pki, pwd_entry, run, write
+
+EVIL = PROGRAMS + "/libevil_p11.so"
 
 
 class Test:
@@ -94,6 +97,39 @@ def cards(t):
     several(t)
     t.readers.clear()
     t.world.forget("bob")
+    shutil.rmtree(t.world.at("certs.d"))
+
+
+def outside(t):
+    """A certificate of another CA for a key on a card; and a reader with a keypad."""
+    card = t.readers.insert("erin's card").put(t.world.pki.key).put_public(t.world.pki.key)
+    t.share()
+    cert = "/root/erin.crt"
+    t.world.pki.user_ca.sign(cert, t.world.pki.key, "/O=Example/CN=erin")
+    t.world.append("authd.conf", {"ca corp": {"files": [t.world.pki.user_ca.pem]}})
+    t.world.restart()
+    done = Done(["enroll", "erin", "--pkcs11", "erin's card", "--cert", "/root/other.crt"], PIN)
+    t.expect("no such file", done, 1, "/root/other.crt")
+    t.world.pki.user_ca.sign("/root/other.crt", t.world.authority("server").key, "/O=Example/CN=erin")
+    done = Done(["enroll", "erin", "--pkcs11", "erin's card", "--cert", "/root/other.crt"], PIN)
+    t.expect("the certificate of another key", done, 1, "is not the certificate of the key 'login' on 'erin's card'")
+    done = Done(["enroll", "erin", "--pkcs11", "erin's card", "--cert", cert, "--json"], PIN)
+    t.share()
+    t.out.result(done.status == 0 and done.json.get("proven") is True and done.json["issuer"] != done.json["subject"],
+                 "another CA's certificate for the key on the card", done)
+    shutil.copy(os.path.join(environment("top_builddir"), "tests/e2e/.libs/libevil_p11.so"), EVIL)
+    write("/run/mtls-test/evil-p11", f"real {t.readers.path}\npad {PIN}\n")
+    t.modules = [EVIL]
+    t.settings()
+    done = Done(["enroll", "erin", "--pkcs11", "erin's card", "--cert", cert, "--json"], None)
+    t.share()
+    t.out.result(done.status == 0 and done.json.get("proven") is True and "Type the PIN at the reader" in done.err,
+                 "a PIN that is typed at the reader", done)
+    t.modules = [t.readers.path]
+    t.settings()
+    card.discard()
+    t.readers.cards.pop("erin's card")
+    t.world.forget("erin")
     shutil.rmtree(t.world.at("certs.d"))
 
 
@@ -318,8 +354,7 @@ def tpms(t):
 def test(out):
     os.makedirs(PROGRAMS, exist_ok=True)
     t = Test(out)
-    parts = [cards, agents]
-    for part in parts:
+    for part in (cards, outside, agents):
         part(t)
     if shutil.which("swtpm") and shutil.which("tpm2-abrmd"):
         tpms(t)
