@@ -95,7 +95,8 @@ mtlsctl_LDADD = \
 	$(LIBMTLS_CONTROL) $(LIBMTLS_PAMSTACK) $(LIBMTLS_RESCUE) $(LIBMTLS_ROSTER) $(LIBMTLS_WIRE) \
 	$(LIBMTLS_NAME) $(LIBMTLS_SERVICE) $(LIBMTLS_TOKEN) $(LIBMTLS_AGENT) $(GNUTLS_LIBS) $(NETTLE_LIBS) $(JANSSON_LIBS) $(PAM_LIBS) $(LIBMTLS_BASE)
 
-TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_units.sh tests/tools/test_manpages.py
+TESTS += tests/tools/test_documents.sh tests/tools/test_mtlsctl.sh tests/tools/test_issue_home.sh tests/tools/test_units.sh tests/tools/test_manpages.py \
+	tests/tools/test_polkit.sh
 EXTRA_DIST += tests/tools/accountd.sh tests/tools/rename_in_snapshot.py
 EXTRA_DIST += \
 	tests/tools/ask.py \
@@ -111,6 +112,7 @@ EXTRA_DIST += \
 	tests/tools/test_issue_home.sh \
 	tests/tools/test_manpages.py \
 	tests/tools/test_mtlsctl.sh \
+	tests/tools/test_polkit.sh \
 	tests/tools/test_status.py \
 	tests/tools/test_try.sh \
 	tests/tools/test_units.sh
