@@ -81,6 +81,7 @@ EXTRA_DIST += $(E2E_TESTS) tests/private_root.sh tests/skips.expected tests/clea
 	%D%/demo.py \
 	%D%/transcripts \
 	%D%/rows.py \
+	%D%/token_rows.py \
 	%D%/lib/__init__.py \
 	%D%/lib/accountd.py \
 	%D%/lib/attempt.py \
