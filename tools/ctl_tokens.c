@@ -21,17 +21,29 @@
 
 /* --- which drivers, and who --- */
 
-/* What they find in mtls-signer-token too; the rest of the environment is the person's own. */
-static int set_environment(const struct mtls_settings_pam *settings)
+/* Of this process, which runs one command: pkcs11_environment, for the children that load drivers.
+ */
+static char **environment;
+
+/* What drivers find in mtls-signer-token too. Behind the change of user, which clears what was. */
+static void set_environment(void)
 {
-	for (char **text = settings->pkcs11_environment; text && *text; text++) {
+	for (char **text = environment; text && *text; text++) {
 		const char *equals = strchr(*text, '=');
 		_cleanup_free_ char *name =
 			equals ? strndup(*text, (size_t)(equals - *text)) : NULL;
 		if (!name || setenv(name, equals + 1, 1) < 0)
-			return -ENOMEM;
+			_exit(1);
 	}
-	return 0;
+}
+
+static int keep_environment(const struct mtls_settings_pam *settings)
+{
+	int r = 0;
+
+	for (char **text = settings->pkcs11_environment; text && *text && r >= 0; text++)
+		r = mtls_strv_add(&environment, *text);
+	return r;
 }
 
 int ctl_tokens_modules(const char *module, const char *conf, char ***ret, struct mtls_diag *diag)
@@ -47,7 +59,7 @@ int ctl_tokens_modules(const char *module, const char *conf, char ***ret, struct
 	     path++)
 		r = mtls_strv_add(&list, *path);
 	if (r >= 0 && settings)
-		r = set_environment(settings);
+		r = keep_environment(settings);
 	if (r < 0)
 		return mtls_diag_set(diag, r, "out of memory");
 	if (!list)
@@ -171,6 +183,7 @@ void ctl_token_quiet(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+	set_environment();
 	if (null < 0)
 		_exit(1);
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
