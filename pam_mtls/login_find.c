@@ -63,13 +63,18 @@ static const char *hint_or_null(const char *hint)
 	return *hint ? hint : NULL;
 }
 
-/* logind is asked where its answer counts: for cards, of somebody whose terminal proves nothing. */
+/*
+ * logind is asked where its answer counts: for cards, of somebody whose terminal proves nothing. In
+ * a program that is setuid none does by itself: su calls the terminal that its caller made its
+ * input the caller's, and whose console it is can open it from elsewhere too.
+ */
 static enum person_seat ask_seat(const struct login *login)
 {
 	const struct mtls_settings_pam *settings = login->settings;
 	bool cards = wants(login, MTLS_SOURCE_PKCS11) && settings->pkcs11_modules &&
 		     settings->pkcs11_modules[0];
-	if (!cards || login->items.has_rhost || console_has(login->items.tty, settings->local_ttys))
+	bool proven = getuid() == geteuid() && console_has(login->items.tty, settings->local_ttys);
+	if (!cards || login->items.has_rhost || proven)
 		return PERSON_SEAT_UNKNOWN;
 	return seat_ask(getuid() == 0 ? login->items.tty : NULL);
 }

@@ -76,6 +76,14 @@ def greeter():
     return host
 
 
+def console():
+    """A setuid program that was given a console as its terminal, as su is by `su </dev/tty3`."""
+    host = PamHost()
+    plain = host.command
+    host.command = lambda person, target, extra: plain(person, target, ["--tty", "tty3", *extra])
+    return host
+
+
 def rows(bob):
     """(what, group, session, user's display, seat's session, host, local)"""
     window, uid = PamHost(), bob.pw_uid
@@ -95,6 +103,13 @@ def rows(bob):
         ("the user manager, nobody at a screen", manager, {}, None, None, window, False),
         ("the user manager, person at the other end", manager, {"REMOTE": 1}, 7, None, window, False),
         ("somebody else's user manager", stranger, {}, 7, None, window, False),
+        ("a console", scope, {"SEAT": "seat0"}, None, None, console(), True),
+        ("a console, in no session", SERVICE, None, None, None, console(), True),
+        ("a serial line, whose session has no seat", scope, {"SEAT": None}, None, None, console(), True),
+        ("one's own console, opened by ssh", scope, {"REMOTE": 1, "SEAT": None}, None, None, console(),
+         False),
+        ("one's own console, behind another session", scope, {"ACTIVE": 0, "STATE": "online"}, None, None,
+         console(), False),
         ("a service", SERVICE, {}, 7, 7, window, False),
         ("a greeter on the seat's display", SERVICE, {}, None, 7, greeter(), True),
         ("a greeter on another display", SERVICE, {"DISPLAY": ":1"}, None, 7, greeter(), False),
