@@ -266,6 +266,8 @@ def nobody(stage):
 
 def german(stage):
     env = {"LC_ALL": "de_DE.UTF-8"}
+    stage.certificate("wrong-ca")
+    yield "german-issuer", "An issuer that is not accepted.", briefly([secret(PASSPHRASE)], env=env)
     stage.card(("tries", "2"))
     yield "german", "The same in German: another PIN.", briefly([secret("1")], env=env)
     stage.card(("tries", "1"))
