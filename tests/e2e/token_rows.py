@@ -6,7 +6,7 @@ it. tests/e2e/tokens.py runs it.
 import os
 import re
 
-from lib import cards
+from lib import cards, softhsm
 from lib.cards import CARD, PIN
 from lib.hosts import Login, PamHost, Su, Sudo
 from lib.p11 import spki_sha256
@@ -101,6 +101,15 @@ def pulled_at_prompt(world):
 def on(change):
     """FromCard's change that needs the world only."""
     return lambda world, card: change(world)
+
+
+ELSEWHERE = "/etc/softhsm/elsewhere.conf"
+
+
+def conf_elsewhere(world, _):
+    """SoftHSM does not find its settings by itself."""
+    os.rename(softhsm.CONF, ELSEWHERE)
+    world.undo(lambda: os.rename(ELSEWHERE, softhsm.CONF))
 
 
 def other_server(world, card):
@@ -234,6 +243,11 @@ CARD_ROWS = [
         audit="allowed", unsaid=("Which", "carol")),
     Row("no token that a URI picks",
         FromCard(settings={"pkcs11_uri": ["pkcs11:token=another"]}), "no-token", UNAVAILABLE),
+    Row("module whose settings lie elsewhere", FromCard(change=conf_elsewhere), "module-failed",
+        UNAVAILABLE, hosts=SETUID[:1]),
+    Row("module whose settings lie elsewhere, and root says where",
+        FromCard(change=conf_elsewhere, settings={"pkcs11_environment": ["SOFTHSM2_CONF=" + ELSEWHERE]}),
+        audit="allowed", hosts=SETUID[:2]),
     # The server.
     Row("wrong server", FromCard(change=other_server), "server-name", UNAVAILABLE),
     Row("dead daemon", FromCard(change=on(lambda world: world.daemon.kill())), "unreachable",
