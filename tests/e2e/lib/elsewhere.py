@@ -29,6 +29,26 @@ exec sleep infinity
 ED25519 = bytes.fromhex("302a300506032b6570032100")  # the public key's DER up to its 32 bytes
 
 
+class Mounts:
+    """The mount name space of a process, and its root folder: tests may run in a chroot."""
+
+    def __init__(self, pid):
+        self.space = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY)
+        self.root = os.open(f"/proc/{pid}/root", os.O_RDONLY | os.O_DIRECTORY)
+
+    def enter(self):
+        """In a child of one thread."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.setns(self.space, CLONE_NEWNS):
+            raise OSError(ctypes.get_errno(), "setns")
+        os.fchdir(self.root)
+        os.chroot(".")
+
+    def close(self):
+        os.close(self.space)
+        os.close(self.root)
+
+
 class Elsewhere:
     """Its only person is henry, whose keys are made there and stay there."""
 
@@ -41,19 +61,18 @@ class Elsewhere:
             encoding="utf-8")
         if self.holder.stdout.readline() != "ready\n":
             raise RuntimeError("the person's own machine could not be made")
-        self.mounts = os.open(f"/proc/{self.holder.pid}/ns/mnt", os.O_RDONLY)
+        self.mounts = Mounts(self.holder.pid)
 
     def enter(self):
         """In a child: becomes henry, there."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.setns(self.mounts, CLONE_NEWNS):
-            raise OSError(ctypes.get_errno(), "setns")
+        self.mounts.enter()
         terminal.become("henry")
         os.chdir(HOME)
 
     def argv(self, *command):
         """The command for a program that starts as root, here: it will be henry's, there."""
-        return ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", "--setgid",
+        return ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt",
+                f"--root=/proc/{self.holder.pid}/root", "--setgid",
                 str(self.entry.pw_gid), "--setuid", str(self.entry.pw_uid), "--", *command]
 
     @staticmethod
@@ -126,7 +145,7 @@ class Elsewhere:
         self.holder.kill()
         self.holder.wait()
         self.holder.stdout.close()
-        os.close(self.mounts)
+        self.mounts.close()
 
 
 def public_pem(elsewhere, public):

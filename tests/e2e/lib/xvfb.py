@@ -3,13 +3,13 @@
 A screen without a monitor (Xvfb), its keyboard (xdotool) and pictures of it. The screen is a mapped file, so
 a picture needs no program. Pictures go to the folder $MTLS_SHOTS if that is set, else to /run/mtls-test/shots.
 """
-import ctypes
 import os
 import struct
 import subprocess
 import zlib
 
 from lib import terminal
+from lib.elsewhere import Mounts
 from lib.world import pwd_entry
 
 DISPLAY = ":42"
@@ -19,7 +19,6 @@ HEADER = struct.Struct(">25I")  # XWDFileHeader
 
 # The sanitizer's runtime makes the start of a program slow, and xdotool is started for each key.
 PLAIN = "mount --bind /dev/null /etc/ld.so.preload && echo ready && exec sleep infinity"
-CLONE_NEWNS = 0x00020000
 
 
 def open_folder():
@@ -87,7 +86,7 @@ class Xvfb:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         if self.holder.stdout.readline() != b"ready\n":
             raise RuntimeError("no name space for programs of the screen")
-        self.plain = os.open(f"/proc/{self.holder.pid}/ns/mnt", os.O_RDONLY)
+        self.plain = Mounts(self.holder.pid)
         self.process = self.popen(
             "Xvfb", DISPLAY, "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-fbdir", self.folder,
             "-displayfd", "1", "-nolisten", "tcp", plain=True, stdout=subprocess.PIPE,
@@ -106,8 +105,9 @@ class Xvfb:
             preexec_fn=lambda: self._become(plain), **options)
 
     def _become(self, plain):
-        if plain and ctypes.CDLL(None).setns(self.plain, CLONE_NEWNS):
-            raise OSError("setns")
+        if plain:
+            self.plain.enter()
+            os.chdir("/")
         terminal.become(self.person)
 
     def _xdotool(self, *arguments):
@@ -137,4 +137,4 @@ class Xvfb:
             process.kill()
             process.wait()
             process.stdout.close()
-        os.close(self.plain)
+        self.plain.close()
