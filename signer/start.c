@@ -4,12 +4,15 @@
  * until execve (as posix_spawn does it: forking a large host costs more than the signer's start),
  * so it may only make raw system calls: glibc's set*id() wrappers would signal the parent's other
  * threads, and whatever else it wrote would be seen by the host. It runs on a stack of its own; the
- * calling thread stands still meanwhile. Holds no state.
+ * calling thread waits meanwhile. Not by CLONE_VFORK, which waits for ever and uninterruptibly:
+ * from the change of ids on the child is the person's, whose other programs may stop it. Holds no
+ * state.
  */
 #include <config.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -20,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
@@ -37,7 +41,15 @@
 #define NR_SETGROUPS SYS_setgroups
 #endif
 
+/* 32-bit systems with 64-bit times only have another call. */
+#ifdef SYS_futex
+#define NR_FUTEX SYS_futex
+#else
+#define NR_FUTEX SYS_futex_time64
+#endif
+
 #define STACK_SIZE    (64 * 1024)
+#define START_MS      5000 /* from the clone to the exec: a few are usual, but machines are busy */
 #define KILL_WAIT_MS  100
 #define FIRST_FREE_FD 3
 #define SIGNAL_LAST   64
@@ -55,6 +67,8 @@ struct child {
 	gid_t old_gid[3];
 	volatile int err;
 	const char *volatile step;
+	/* 1 until the child has let go of our memory, by exec or exit: the kernel clears it. */
+	volatile uint32_t here;
 };
 
 /* clang-format off */
@@ -247,6 +261,43 @@ static void restore_signals(const uint64_t *old)
 	(void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, old, NULL, SIGSET_BYTES);
 }
 
+/* 0, or -ETIMEDOUT: then the child still runs on our memory. Signals are blocked. */
+static int wait_gone(const struct child *child, uint32_t timeout_ms)
+{
+	const mtls_deadline deadline = mtls_deadline_in_ms(timeout_ms);
+
+	while (child->here) {
+		const int left = mtls_deadline_left_ms(deadline);
+		const struct timespec time = { .tv_sec = left / 1000,
+					       .tv_nsec = left % 1000 * 1000000L };
+		if (left == 0)
+			return -ETIMEDOUT;
+		(void)syscall(NR_FUTEX, &child->here, FUTEX_WAIT, 1, &time, NULL, 0);
+	}
+	return 0;
+}
+
+/*
+ * The child on @stack, until it is away. One that does not get to its exec is killed; after that it
+ * runs no further instruction of ours, but the kernel may still write to its memory, which is left
+ * to it then.
+ */
+static pid_t spawn_on(void *stack, struct child *child, int *ret_pidfd, bool *ret_lost)
+{
+	pid_t pid = clone(child_main, (char *)stack + STACK_SIZE,
+			  CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_PIDFD | SIGCHLD, child, ret_pidfd,
+			  NULL, &child->here);
+	if (pid < 0)
+		return -errno;
+	if (wait_gone(child, START_MS) < 0) {
+		child->step = "exec";
+		child->err = ETIMEDOUT;
+		(void)syscall(SYS_pidfd_send_signal, *ret_pidfd, SIGKILL, NULL, 0);
+		*ret_lost = wait_gone(child, KILL_WAIT_MS) < 0;
+	}
+	return pid;
+}
+
 /* Returns the pid, or -errno. The pidfd comes with the child: its pid may be reused at once in a
  * host that reaps everything. */
 static pid_t spawn(struct child *child, int *ret_pidfd)
@@ -255,17 +306,22 @@ static pid_t spawn(struct child *child, int *ret_pidfd)
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	if (stack == MAP_FAILED)
 		return -errno;
+	struct child *shared =
+		stack; /* at its far end; a stack frame of ours may be gone before it */
 	int pidfd = -1;
+	bool lost = false;
 	uint64_t old;
+	*shared = *child;
+	shared->here = 1;
 	block_signals(&old);
-	pid_t pid = clone(child_main, (char *)stack + STACK_SIZE,
-			  CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, child, &pidfd);
-	int err = errno;
+	pid_t pid = spawn_on(stack, shared, &pidfd, &lost);
 	restore_signals(&old);
-	(void)munmap(stack, STACK_SIZE);
-	if (pid < 0)
-		return -err;
-	*ret_pidfd = pidfd;
+	child->step = shared->step;
+	child->err = shared->err;
+	if (!lost)
+		(void)munmap(stack, STACK_SIZE);
+	if (pid >= 0)
+		*ret_pidfd = pidfd;
 	return pid;
 }
 

@@ -46,11 +46,12 @@ struct signer_process {
 	}
 
 /*
- * socketpair, vfork-like child with signals blocked and only raw system calls: groups, gid, uid,
+ * socketpair, child in our memory with signals blocked and only raw system calls: groups, gid, uid,
  * no_new_privs, rlimits, close_range, empty environment, execve. In the signer descriptor 0 is the
  * socket, 1 and 2 are /dev/null, others do not exist; its folder is "/", it leads a session of its
  * own. @ret is set on success only: the program runs, under the identity asked for and with no way
- * back. Returns 0 or -errno, of the failed exec too; @diag names the step.
+ * back. Returns 0 or -errno, of the failed exec too; -ETIMEDOUT if it does not come to its exec in
+ * five seconds, since somebody holds it up. @diag names the step.
  */
 int signer_start(const struct signer_start *start, struct signer_process *ret,
 		 struct mtls_diag *diag);

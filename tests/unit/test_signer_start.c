@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -21,6 +23,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -440,6 +443,55 @@ static void failures_are_named(void **state)
 	run_in_child("failures", NULL, check_failures);
 }
 
+static int listener = -1;
+
+/* Ends the wait of execve, with ENOSYS, should signer_start() wait for it without end. */
+static void *end_exec(void *arg)
+{
+	(void)poll(NULL, 0, 15000);
+	(void)close(listener);
+	return arg;
+}
+
+/* From here on execve hangs in this thread and its children: whoever could answer does not. */
+static void hang_exec(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execve, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { .len = MTLS_COUNT(code), .filter = code };
+	pthread_t thread;
+
+	CHECK(pthread_create(&thread, NULL, end_exec, NULL) == 0);
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+				SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+	CHECK(listener >= 0);
+}
+
+/* As if the person had stopped it in the moment when it was theirs already. */
+static void check_hung_exec(void)
+{
+	struct signer_process process = SIGNER_PROCESS_NONE;
+	struct mtls_diag diag = { 0 };
+	uid_t uid = getuid() ? getuid() : OTHER_UID;
+	struct signer_start start = start_as(uid, getuid() ? getgid() : OTHER_GID, "report");
+
+	CHECK(signer_start(&start, &process, &diag) == -ETIMEDOUT);
+	CHECK(strstr(diag.text, "exec"));
+	CHECK(process.fd == -1 && process.pidfd == -1 && process.pid == 0);
+	CHECK(waitpid(-1, NULL, 0) == -1 && errno == ECHILD);
+}
+
+static void does_not_wait_for_ever(void **state)
+{
+	(void)state;
+	run_in_child("exec that hangs", hang_exec, check_hung_exec);
+}
+
 static void stop_hung(void)
 {
 	struct signer_process process = SIGNER_PROCESS_NONE;
@@ -540,6 +592,7 @@ int main(void)
 		cmocka_unit_test(drops_to_the_person),
 		cmocka_unit_test(cannot_become_another_without_right),
 		cmocka_unit_test(failures_are_named),
+		cmocka_unit_test(does_not_wait_for_ever),
 		cmocka_unit_test(stops_whatever_it_does),
 		cmocka_unit_test(starts_from_threads),
 	};
