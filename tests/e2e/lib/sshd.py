@@ -12,6 +12,7 @@ import subprocess
 from lib import terminal
 from lib.elsewhere import HOME
 from lib.hosts import Host, Outcome
+from lib.private import environment
 from lib.records import Tail, wait_for
 from lib.world import PASSPHRASE, PROGRAMS, pki, pwd_entry, run, write
 
@@ -164,10 +165,12 @@ PLACES = ("/home", "/root", "/tmp", "/run/user", "/run/mtls-test", "/etc", "/var
 
 
 def private_keys(places=PLACES):
-    """Files that hold a private key in any form that a test makes."""
+    """Files that hold a private key in any form that a test makes, but for this project's own tree."""
+    trees = {os.path.realpath(environment(name)) for name in ("top_srcdir", "top_builddir")}
     found = []
     for place in places:
-        for base, _, names in os.walk(place):
+        for base, folders, names in os.walk(place):
+            folders[:] = [name for name in folders if os.path.join(base, name) not in trees]
             paths = [os.path.join(base, name) for name in names]
             found += [path for path in paths if os.path.isfile(path) and holds_key(path)]
     return found
