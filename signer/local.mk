@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 noinst_LTLIBRARIES += libmtls_signer_start.la
-# For the thin module: libc and lib/base only.
+# For the thin module: libc, lib/base and the words of lib/settings only.
 libmtls_signer_start_la_SOURCES = \
-	%D%/start.c %D%/start.h
+	%D%/start.c %D%/start.h \
+	%D%/command.c %D%/command.h
 
 # The host program's side of the protocol: the TLS half of pam_mtls, mtlsctl.
 noinst_LTLIBRARIES += libmtls_signer_client.la
@@ -73,7 +74,7 @@ install-signer-mode:
 	chmod 0711 $(DESTDIR)$(pkglibexecdir)/mtls-signer $(DESTDIR)$(pkglibexecdir)/mtls-signer-token $(DESTDIR)$(pkglibexecdir)/mtls-signer-agent
 
 if HAVE_CMOCKA
-UNIT_SIGNER = tests/unit/test_signer_start tests/unit/test_signer_client \
+UNIT_SIGNER = tests/unit/test_signer_start tests/unit/test_signer_command tests/unit/test_signer_client \
 	tests/unit/test_signer_intake tests/unit/test_signer_leaf tests/unit/test_signer_beside tests/unit/test_signer
 check_PROGRAMS += tests/unit/fake_signer $(UNIT_SIGNER)
 TESTS += $(UNIT_SIGNER)
@@ -81,6 +82,8 @@ tests_unit_fake_signer_SOURCES = tests/unit/fake_signer.c
 tests_unit_test_signer_start_SOURCES = tests/unit/test_signer_start.c
 tests_unit_test_signer_start_CFLAGS = $(AM_CFLAGS) -pthread
 tests_unit_test_signer_start_LDADD = $(LIBMTLS_SIGNER_START) $(LIBMTLS_BASE) $(CMOCKA_LIBS) -lpthread
+tests_unit_test_signer_command_SOURCES = tests/unit/test_signer_command.c
+tests_unit_test_signer_command_LDADD = $(LIBMTLS_SIGNER_START) $(LIBMTLS_CONF) $(LIBMTLS_NAME) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_signer_client_SOURCES = tests/unit/test_signer_client.c
 tests_unit_test_signer_client_LDADD = $(LIBMTLS_SIGNER_CLIENT) $(LIBMTLS_WIRE) $(LIBMTLS_BASE) $(CMOCKA_LIBS)
 tests_unit_test_signer_intake_SOURCES = tests/unit/test_signer_intake.c $(KEYFILES)

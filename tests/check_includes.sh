@@ -26,7 +26,7 @@ lib/trust:lib/base lib/settings lib/verify lib/wire
 lib/token:lib/base lib/wire
 lib/agent:lib/base lib/wire
 lib/client:lib/base lib/name lib/wire lib/tls lib/cert lib/settings signer
-signer:lib/base lib/name lib/wire lib/tls lib/conf lib/cert lib/token lib/agent
+signer:lib/base lib/name lib/wire lib/tls lib/conf lib/settings lib/cert lib/token lib/agent
 pam_mtls:lib/base lib/name lib/settings lib/wire lib/client signer
 pam_mtls_rescue:lib/base lib/rescue pam_mtls
 nss_mtls:lib/base lib/name lib/acctdb

@@ -10,51 +10,11 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/str.h"
+#include "signer/command.h"
 #include "tools/ctl_explain_keys.h"
 
-#define GROUPS_MAX  4096
-#define HOME_SUFFIX "/.config/mtls"
-#define LIST_MS     10000
-
-static int add(char ***argv, const char *option, const char *value)
-{
-	int r = mtls_strv_add(argv, option);
-
-	return r < 0 || !value ? r : mtls_strv_add(argv, value);
-}
-
-static int build_argv(const char *home, const struct mtls_settings_pam *settings,
-		      enum mtls_source_kind kind, char ***ret)
-{
-	const bool is_card = kind == MTLS_SOURCE_PKCS11;
-	_cleanup_(mtls_strv_freep) char **argv = NULL;
-	char folder[PATH_MAX], env[PATH_MAX];
-
-	(void)snprintf(env, sizeof(env), "HOME=%s", home); /* is shorter than folder */
-	const int n = snprintf(folder, sizeof(folder), "%s" HOME_SUFFIX, home);
-	int r = n < 0 || (size_t)n >= sizeof(folder) ? -ENAMETOOLONG : 0;
-	if (r >= 0)
-		r = add(&argv, is_card ? "mtls-signer-token" : "mtls-signer", NULL);
-	if (r >= 0)
-		r = add(&argv, "--source", mtls_source_word(kind));
-	if (r >= 0)
-		r = add(&argv, "--dir", folder);
-	if (r >= 0)
-		r = add(&argv, "--certs", MTLS_SIGNER_CERTS);
-	if (r >= 0 && is_card)
-		r = add(&argv, "--env", env);
-	for (char **text = settings ? settings->pkcs11_environment : NULL; is_card && text && *text;
-	     text++)
-		r = r < 0 ? r : add(&argv, "--env", *text);
-	for (char **path = settings ? settings->pkcs11_modules : NULL; is_card && path && *path;
-	     path++)
-		r = r < 0 ? r : add(&argv, "--module", *path);
-	for (char **uri = settings ? settings->pkcs11_uri : NULL; is_card && uri && *uri; uri++)
-		r = r < 0 ? r : add(&argv, "--uri", *uri);
-	if (r >= 0)
-		*ret = MTLS_TAKE(argv);
-	return r;
-}
+#define GROUPS_MAX 4096
+#define LIST_MS    10000
 
 static int open_source(struct explain_keys *keys, const struct passwd *pw,
 		       const struct mtls_settings_pam *settings, enum mtls_source_kind kind,
@@ -64,13 +24,20 @@ static int open_source(struct explain_keys *keys, const struct passwd *pw,
 	_cleanup_(mtls_strv_freep) char **argv = NULL;
 	int count = GROUPS_MAX;
 
-	int r = groups ? build_argv(pw->pw_dir, settings, kind, &argv) : -ENOMEM;
+	const struct signer_command command = {
+		.kind = kind,
+		.settings = settings,
+		.uid = pw->pw_uid,
+		.home = pw->pw_dir,
+		.folder = true,
+	};
+	int r = groups ? signer_command_argv(&command, &argv) : -ENOMEM;
 	if (r < 0)
 		return mtls_diag_set(diag, r, "%s", mtls_strerror(r));
 	if (getgrouplist(pw->pw_name, pw->pw_gid, groups, &count) < 0)
 		return mtls_diag_set(diag, MTLS_E_LIMIT, "'%s' is in too many groups", pw->pw_name);
 	const struct signer_start start = {
-		.program = kind == MTLS_SOURCE_PKCS11 ? MTLS_SIGNER_TOKEN : MTLS_SIGNER_PATH,
+		.program = signer_command_program(kind),
 		.identity = { .uid = pw->pw_uid,
 			      .gid = pw->pw_gid,
 			      .groups = groups,

@@ -14,95 +14,16 @@
 #include <unistd.h>
 
 #include "lib/base/str.h"
+#include "signer/command.h"
 #include "tools/ctl_common.h"
 #include "tools/ctl_term.h"
 #include "tools/ctl_text.h"
 #include "tools/ctl_try.h"
 
-#define LIFETIME    "600"
 #define SOURCES_MAX MTLS_SOURCES
+#define ADDRESS_MAX (PATH_MAX + 16)
 #define KEYS_MAX    64
 #define WORDS_MAX   (4 * MTLS_DIAG_MAX)
-
-static const struct {
-	const char *program, *name;
-} programs[MTLS_SOURCES] = {
-	[MTLS_SOURCE_FILE] = { MTLS_SIGNER_PATH, "mtls-signer" },
-	[MTLS_SOURCE_PKCS11] = { MTLS_SIGNER_TOKEN, "mtls-signer-token" },
-	[MTLS_SOURCE_P11_KIT] = { MTLS_SIGNER_TOKEN, "mtls-signer-token" },
-	[MTLS_SOURCE_AGENT] = { MTLS_SIGNER_AGENT, "mtls-signer-agent" },
-};
-
-/* --- the signer's command line --- */
-
-struct args {
-	char **argv; /* owned */
-	int rc;
-};
-
-static void add(struct args *args, const char *option, const char *value)
-{
-	if (args->rc == 0)
-		args->rc = mtls_strv_add(&args->argv, option);
-	if (args->rc == 0 && value)
-		args->rc = mtls_strv_add(&args->argv, value);
-}
-
-static void add_list(struct args *args, const char *option, char *const *values)
-{
-	for (; values && *values; values++)
-		add(args, option, *values);
-}
-
-static void add_uris(struct args *args, const struct try *t)
-{
-	if (t->uri)
-		add(args, "--uri", t->uri);
-	else
-		add_list(args, "--uri", t->settings->pkcs11_uri);
-}
-
-/* As pam_mtls does: modules look for their files below HOME, and where root says. */
-static void add_environment(struct args *args, const struct try *t)
-{
-	char home[PATH_MAX];
-	int n = snprintf(home, sizeof(home), "HOME=%s", t->home);
-
-	if (n < 0 || (size_t)n >= sizeof(home))
-		args->rc = args->rc ? args->rc : -ENAMETOOLONG;
-	else
-		add(args, "--env", home);
-	add_list(args, "--env", t->settings->pkcs11_environment);
-}
-
-static void add_files(struct args *args, const struct try *t, enum mtls_source_kind kind)
-{
-	char path[PATH_MAX];
-
-	if (t->key_file && kind == MTLS_SOURCE_FILE) {
-		add(args, "--file", t->key_file);
-		return;
-	}
-	int n = snprintf(path, sizeof(path), "%s/.config/mtls", t->home);
-	if (n < 0 || (size_t)n >= sizeof(path))
-		args->rc = args->rc ? args->rc : -ENAMETOOLONG;
-	else
-		add(args, "--dir", path);
-}
-
-/* Where p11-kit(8) listens by itself, unless something else is said. */
-static void add_address(struct args *args, const struct try *t)
-{
-	const char *address = getenv("P11_KIT_SERVER_ADDRESS");
-	char own[PATH_MAX];
-
-	if (t->socket)
-		(void)snprintf(own, sizeof(own), "unix:path=%s", t->socket);
-	else
-		(void)snprintf(own, sizeof(own), "unix:path=/run/user/%u/p11-kit/pkcs11",
-			       (unsigned int)getuid());
-	add(args, "--address", t->socket || !address || !*address ? own : address);
-}
 
 static const char *agent_socket(const struct try *t)
 {
@@ -111,53 +32,43 @@ static const char *agent_socket(const struct try *t)
 	return given && *given ? given : NULL;
 }
 
+/* Where the agent or the forwarded token is, as the command line and the environment say. */
+static const char *address_of(const struct try *t, enum mtls_source_kind kind,
+			      char own[ADDRESS_MAX])
+{
+	const char *address = getenv("P11_KIT_SERVER_ADDRESS");
+
+	if (kind == MTLS_SOURCE_AGENT)
+		return agent_socket(t);
+	if (t->socket) {
+		(void)snprintf(own, ADDRESS_MAX, "unix:path=%s", t->socket);
+		return own;
+	}
+	return address && *address ? address : NULL;
+}
+
 static int build_argv(const struct try *t, enum mtls_source_kind kind, char ***ret)
 {
-	const struct mtls_settings_pam *settings = t->settings;
-	struct args args = { NULL, 0 };
+	char own[ADDRESS_MAX];
+	char key_file[PATH_MAX], *files[] = { key_file, NULL };
+	const bool one = t->key_file && kind == MTLS_SOURCE_FILE;
 
-	add(&args, programs[kind].name, NULL);
-	add(&args, "--source", mtls_source_word(kind));
-	add(&args, "--lifetime", LIFETIME);
-	add(&args, "--certs", MTLS_SIGNER_CERTS);
-	add_files(&args, t, kind);
-	if (kind == MTLS_SOURCE_PKCS11) {
-		add_list(&args, "--module", settings->pkcs11_modules);
-		add_environment(&args, t);
-	}
-	if (kind == MTLS_SOURCE_P11_KIT) {
-		add(&args, "--module",
-		    settings->p11_kit_client ? settings->p11_kit_client : MTLS_P11_KIT_CLIENT);
-		add_address(&args, t);
-	}
-	if (kind == MTLS_SOURCE_PKCS11 || kind == MTLS_SOURCE_P11_KIT)
-		add_uris(&args, t);
-	if (kind == MTLS_SOURCE_AGENT)
-		add(&args, "--socket", agent_socket(t));
-	if (args.rc < 0)
-		mtls_strv_free(args.argv);
-	else
-		*ret = args.argv;
-	return args.rc;
+	if (one && mtls_strcopy(key_file, sizeof(key_file), t->key_file) < 0)
+		return -ENAMETOOLONG;
+	const struct signer_command command = {
+		.kind = kind,
+		.settings = t->settings,
+		.uid = getuid(),
+		.home = t->home,
+		.folder = !one,
+		.files = one ? files : NULL,
+		.uri = t->uri,
+		.address = address_of(t, kind, own),
+	};
+	return signer_command_argv(&command, ret);
 }
 
 /* --- a source --- */
-
-static bool is_secret_required(const struct try *t, enum mtls_source_kind kind)
-{
-	const bool forwarded = kind == MTLS_SOURCE_AGENT || kind == MTLS_SOURCE_P11_KIT;
-	const bool sudo = mtls_streq(t->service, "sudo") || mtls_streq(t->service, "sudo-i");
-
-	switch (t->settings->presence) {
-	case MTLS_PRESENCE_NOT_REQUIRED:
-		return false;
-	case MTLS_PRESENCE_DEFAULT:
-		return !(forwarded && sudo);
-	case MTLS_PRESENCE_REQUIRED:
-	default:
-		return true;
-	}
-}
 
 void try_keys_done(struct try *t)
 {
@@ -171,14 +82,16 @@ static enum mtls_reason start(struct try *t, enum mtls_source_kind kind)
 	_cleanup_(mtls_strv_freep) char **argv = NULL;
 
 	t->keys.kind = kind;
-	t->keys.secret_required = is_secret_required(t, kind);
+	t->keys.secret_required =
+		mtls_settings_presence_required(t->settings->presence, t->service, kind);
 	int r = build_argv(t, kind, &argv);
 	if (r < 0) {
-		(void)mtls_diag_set(&t->diag, r, "%s: %s", programs[kind].name, mtls_strerror(r));
+		(void)mtls_diag_set(&t->diag, r, "%s: %s", signer_command_name(kind),
+				    mtls_strerror(r));
 		return MTLS_REASON_SIGNER_FAILED;
 	}
 	const struct signer_start start = {
-		.program = programs[kind].program,
+		.program = signer_command_program(kind),
 		.identity = { .uid = getuid(), .gid = getgid() },
 		.argv = (const char *const *)argv,
 	};
