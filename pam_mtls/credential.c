@@ -53,14 +53,38 @@ void credential_forget(struct credential_set *set, const struct signer_client *s
 	set->count = kept;
 }
 
+/* Whether the person would read the same of both. */
+static bool look_alike(const struct mtls_signer_credential *a,
+		       const struct mtls_signer_credential *b)
+{
+	_cleanup_buf_ struct mtls_buf one = MTLS_BUF(WORDS_LINE_MAX);
+	_cleanup_buf_ struct mtls_buf two = MTLS_BUF(WORDS_LINE_MAX);
+
+	return mtls_streq(describe_credential(&one, DESCRIBE_CHOICE, a, 0),
+			  describe_credential(&two, DESCRIBE_CHOICE, b, 0));
+}
+
+/* One line of a choice; what looks like another is told apart by its key. */
+static void show_one(const struct credential *const *usable, size_t count, size_t index,
+		     const struct prompt *prompt)
+{
+	_cleanup_buf_ struct mtls_buf text = MTLS_BUF(WORDS_LINE_MAX + 16);
+	const struct mtls_signer_credential *info = usable[index]->info;
+	const char *line = describe_credential(&text, DESCRIBE_CHOICE, info, index + 1);
+	bool twice = false;
+
+	for (size_t i = 0; i < count && !twice; i++)
+		twice = i != index && look_alike(info, usable[i]->info);
+	if (twice && mtls_buf_printf(&text, " [%s]", describe_key(info)) >= 0)
+		line = mtls_buf_cstr(&text);
+	prompt_info(prompt, line ? line : "?");
+}
+
 static enum mtls_reason ask_which(const struct credential *const *usable, size_t count,
 				  const struct prompt *prompt, size_t *ret_index)
 {
-	for (size_t i = 0; i < count; i++) {
-		_cleanup_buf_ struct mtls_buf text = MTLS_BUF(WORDS_LINE_MAX);
-		prompt_info(prompt,
-			    describe_credential(&text, DESCRIBE_CHOICE, usable[i]->info, i + 1));
-	}
+	for (size_t i = 0; i < count; i++)
+		show_one(usable, count, i, prompt);
 	return prompt_reason(
 		choice_ask(prompt, N_("Which certificate (1-{count})? "), count, ret_index));
 }

@@ -74,6 +74,26 @@ bool describe_is_expired(const struct mtls_signer_credential *info)
 	return info->chain_count >= 1 && info->not_after < time(NULL);
 }
 
+/* Names of algorithms: the same in every language. */
+const char *describe_key(const struct mtls_signer_credential *info)
+{
+	switch (info->key_type) {
+	case MTLS_KEY_TYPE_RSA:
+		return "RSA";
+	case MTLS_KEY_TYPE_ECDSA_P256:
+		return "P-256";
+	case MTLS_KEY_TYPE_ECDSA_P384:
+		return "P-384";
+	case MTLS_KEY_TYPE_ECDSA_P521:
+		return "P-521";
+	case MTLS_KEY_TYPE_ED25519:
+		return "Ed25519";
+	case MTLS_KEY_TYPE_HIDDEN:
+	default:
+		return "?";
+	}
+}
+
 const char *describe_credential(struct mtls_buf *out, enum describe_as as,
 				const struct mtls_signer_credential *info, size_t number)
 {

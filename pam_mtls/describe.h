@@ -25,4 +25,7 @@ const char *describe_credential(struct mtls_buf *out, enum describe_as as,
 /* Its end has passed; false where the end is not known yet. */
 bool describe_is_expired(const struct mtls_signer_credential *info);
 
+/* The type of its key. */
+const char *describe_key(const struct mtls_signer_credential *info);
+
 #endif

@@ -91,7 +91,9 @@ def passing(out, scene, rows):
     scene.have("ecdsa")
     rows.enters("the agent's ECDSA key")
     scene.have("ed25519", "ecdsa")
-    rows.enters("two keys, a choice", asked=1, answers=[(r"\(1-2\)\? $", "2", False)])
+    attempt = rows.enters("two keys, a choice", asked=1, answers=[(r"\(1-2\)\? $", "2", False)])
+    out.result("[Ed25519]" in attempt.shown and "[P-256]" in attempt.shown,
+               "one person's two certificates are told apart by their keys", attempt)
     scene.passing()
 
 

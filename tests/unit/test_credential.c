@@ -198,6 +198,32 @@ static void two_signers_one_list(void **state)
 	assert_ptr_equal(choice.signer, &good);
 }
 
+/* One person's certificates may differ in nothing that is shown but their keys. */
+static void twins_are_told_apart(void **state)
+{
+	(void)state;
+	struct signer_client client = { .count = 3,
+					.credentials = { credential(3, true), credential(6, true),
+							 credential(1, true) } };
+	struct talk talk = { .answers = { "2" }, .seen = "" };
+	const struct pam_conv conv = { converse, &talk };
+	const struct prompt prompt = { .conv = &conv };
+	struct credential_set set = CREDENTIAL_SET_EMPTY;
+	struct credential choice = { .info = NULL };
+	struct mtls_diag diag = { "" };
+
+	client.credentials[0].key_type = MTLS_KEY_TYPE_ED25519;
+	client.credentials[1].key_type = MTLS_KEY_TYPE_ECDSA_P256;
+	client.credentials[2].key_type = MTLS_KEY_TYPE_ECDSA_P256;
+	credential_collect(&set, &half, &client, true, 1000, &diag);
+	assert_int_equal(credential_choose(&set, &prompt, &choice), MTLS_REASON_ALLOWED);
+	assert_int_equal(choice.info->id, 6);
+	assert_string_equal(talk.seen, "1: Alice (from CA, until 2100-01-01) [Ed25519]|"
+				       "2: Alice (from CA, until 2100-01-01) [P-256]|"
+				       "3: Bob (from CA, until 2100-01-01)|"
+				       "Which certificate (1-3)? |");
+}
+
 static const struct credential_times times = { .machine_ms = 1000, .person_ms = 60000 };
 
 struct unlock_row {
@@ -526,6 +552,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(choosing),
 		cmocka_unit_test(two_signers_one_list),
+		cmocka_unit_test(twins_are_told_apart),
 		cmocka_unit_test(unlocking),
 		cmocka_unit_test(pins),
 		cmocka_unit_test(a_pin_over_the_limit),
