@@ -282,7 +282,10 @@ static int try_sources(struct login *login, struct credential *ret)
 		}
 	}
 	login->diag = diag;
-	if (person->not_local && !*login->diag.text)
+	/* That there is no file either explains less than why no card was looked for. */
+	if (person->not_local && worst == MTLS_REASON_NO_CREDENTIAL)
+		worst = MTLS_REASON_NOT_LOCAL;
+	if (worst == MTLS_REASON_NOT_LOCAL || (person->not_local && !*login->diag.text))
 		(void)mtls_diag_set(
 			&login->diag, 0,
 			"source pkcs11 was left out: nobody is known to sit in front of "

@@ -80,6 +80,9 @@ def devices(out, scene):
         expect_refused(out, f"{name} over ssh, a card in this machine's reader", attempt,
                        "not-local")
         out.result(attempt.outcome.asked == 0, f"{name} over ssh: no PIN is asked for", attempt)
+        cards.settings(world, **{**DEVICES, "sources": ["pkcs11", "file"]})
+        attempt = Attempt(world, host, account, answers=pin)
+        expect_refused(out, f"{name} over ssh, the same, and no file either", attempt, "not-local")
         cards.settings(world, **{**DEVICES, "local_ttys": ["pts/*"]})
         attempt = Attempt(world, host, account, answers=pin + secret[1:])
         expect_entered(out, f"{name} over ssh, if its terminal is said to be local", attempt)
