@@ -75,6 +75,17 @@ static bool path_is_roots(struct check *check, const char *module, const char *p
 	return owned_by_root(check, module, path);
 }
 
+/* By its first bytes: loading it would run it. */
+static bool is_library(const char *path)
+{
+	static const char magic[] = { 0x7f, 'E', 'L', 'F' };
+	char head[sizeof(magic)] = "";
+	_cleanup_fclose_ FILE *file = fopen(path, "re");
+
+	return file && fread(head, 1, sizeof(head), file) == sizeof(head) &&
+	       memcmp(head, magic, sizeof(magic)) == 0;
+}
+
 static void check_module_file(struct check *check, const char *path, const char *advice)
 {
 	_cleanup_free_ char *real = realpath(path, NULL);
@@ -89,7 +100,11 @@ static void check_module_file(struct check *check, const char *path, const char 
 		return;
 	if (!mtls_streq(path, real) && !path_is_roots(check, path, real))
 		return;
-	check_add(check, CHECK_OK, "modules", NULL, "module '%s'", path);
+	if (is_library(real))
+		check_add(check, CHECK_OK, "modules", NULL, "module '%s'", path);
+	else
+		check_add(check, CHECK_ERROR, "modules", advice, "module '%s' is no shared library",
+			  path);
 }
 
 /* --- services --- */

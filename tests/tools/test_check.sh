@@ -176,8 +176,11 @@ echo 'pkcs11_modules = /usr/lib/nowhere.so' >>"$dir/pam_mtls.conf"
 found error "module '/usr/lib/nowhere.so': No such file" 'a PKCS#11 module that is not there'
 keep "$dir/pam_mtls.conf"
 mkdir -p /usr/lib/cards/here
-: >/usr/lib/cards/here/driver.so
+echo 'a text' >/usr/lib/cards/here/driver.so
 echo 'pkcs11_modules = /usr/lib/cards/here/driver.so' >>"$dir/pam_mtls.conf"
+check 3 && said out "module '/usr/lib/cards/here/driver.so' is no shared library"
+ok 'a PKCS#11 module that is a text'
+printf '\177ELF' >/usr/lib/cards/here/driver.so
 check 0 && said out "module '/usr/lib/cards/here/driver.so'" && said out '0 errors, 0 warnings' &&
 	said out "$(dirname "$signer")/mtls-signer-token'"
 ok 'a PKCS#11 module of root'
