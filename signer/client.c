@@ -171,7 +171,7 @@ static enum mtls_reason refused(struct signer_client *client, enum mtls_reason r
 {
 	if (!reason_fits(reason))
 		return give_up(client, MTLS_E_PROTOCOL, diag, "unexpected reason");
-	(void)mtls_diag_set(diag, 0, "mtls-signer: %s", mtls_reason_token(reason));
+	(void)mtls_diag_set(diag, 0, "%s", ""); /* the reason says it all */
 	return reason;
 }
 
@@ -315,8 +315,7 @@ static enum mtls_reason unusable(struct signer_client *client, mtls_deadline dea
 	_cleanup_(mtls_msg_freep) struct mtls_msg *end = NULL;
 	_cleanup_(listing_done) struct listing listing = { 0 };
 
-	(void)mtls_diag_set(diag, 0, "mtls-signer: %s",
-			    mtls_reason_token(MTLS_REASON_KEY_UNUSABLE));
+	(void)mtls_diag_set(diag, 0, "%s", "");
 	int r = read_list(client, deadline, &listing, &end, NULL);
 	if (r < 0)
 		client->broken = true;
