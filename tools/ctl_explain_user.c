@@ -258,7 +258,7 @@ static bool list_keys(const struct explain *e, const struct passwd *pw, struct e
 	explain_add(report, EXPLAIN_FAILED, "certificates", worst,
 		    "there is none in %s" HOME_SUFFIX "%s", pw->pw_dir,
 		    cards ? ", and none on a card" : "");
-	explain_hint(report, "mtlsctl issue %s", pw->pw_name);
+	explain_hint(report, "mtlsctl enroll %s", pw->pw_name);
 	return false;
 }
 

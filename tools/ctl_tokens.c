@@ -64,8 +64,7 @@ int ctl_tokens_modules(const char *module, const char *conf, char ***ret, struct
 		return mtls_diag_set(diag, r, "out of memory");
 	if (!list)
 		return mtls_diag_set(diag, MTLS_E_CONFIG,
-				     "'%s' names no driver: set pkcs11_modules there, or name one "
-				     "with --module",
+				     "'%s' names no driver of cards: set pkcs11_modules there",
 				     conf);
 	if (mtls_strv_count(list) > MTLS_TOKEN_MODULES_MAX)
 		return mtls_diag_set(diag, MTLS_E_LIMIT, "over %d drivers", MTLS_TOKEN_MODULES_MAX);

@@ -214,12 +214,16 @@ enum mtls_reason try_keys_find(struct try *t)
 	enum mtls_source_kind kinds[SOURCES_MAX];
 	const size_t count = kinds_of(t, kinds);
 	enum mtls_reason worst = MTLS_REASON_NO_CREDENTIAL;
+	const char *left_out = NULL;
 	struct mtls_diag diag = { 0 };
+	size_t asked = 0;
 
-	for (size_t i = 0, asked = 0; i < count; i++) {
-		/* Not started by pam_mtls either. */
-		if (kinds[i] == MTLS_SOURCE_PKCS11 && !t->settings->pkcs11_modules && !t->source)
+	for (size_t i = 0; i < count; i++) {
+		/* Not started by pam_mtls either, which says no-source if that was all. */
+		if (kinds[i] == MTLS_SOURCE_PKCS11 && !t->settings->pkcs11_modules && !t->source) {
+			left_out = why_not(t, kinds[i]);
 			continue;
+		}
 		enum mtls_reason reason = ask_source(t, kinds[i]);
 		if (reason == MTLS_REASON_ALLOWED || reason == MTLS_REASON_CONVERSATION)
 			return reason;
@@ -228,6 +232,11 @@ enum mtls_reason try_keys_find(struct try *t)
 			worst = reason;
 			diag = t->diag;
 		}
+	}
+	if (asked == 0 && left_out) {
+		worst = MTLS_REASON_NO_SOURCE;
+		(void)mtls_diag_set(&diag, 0, "%s", left_out);
+		try_step(t, "source", "%s: %s", mtls_source_word(MTLS_SOURCE_PKCS11), left_out);
 	}
 	t->diag = diag;
 	return worst;

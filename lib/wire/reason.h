@@ -64,7 +64,7 @@
 	X(MIN_UID,          105, "min-uid",            "This account cannot be entered with a certificate.", "uid is below min_uid of pam_mtls.conf") \
 	X(ROOT,             106, "root",               "The root account cannot be entered with a certificate.", "uid 0 needs allow_root here and a mapping rule there") \
 	X(USER_CHANGED,     107, "user-changed",       "The account was changed after the login was verified.", "a module in the stack changed PAM_USER") \
-	X(NO_CREDENTIAL,    120, "no-credential",      "No certificate was found.", "see the files and folders that mtlsctl check lists") \
+	X(NO_CREDENTIAL,    120, "no-credential",      "No certificate was found.", "mtlsctl try shows where it is looked for, mtlsctl enroll makes one") \
 	X(KEY_UNPROTECTED,  121, "key-unprotected",    "The key works without a passphrase or PIN, which is not enough here.", "protect the key with a passphrase or PIN, or see presence in pam_mtls.conf") \
 	X(SECRET_WRONG,     122, "secret-wrong",       "Wrong passphrase.", "") \
 	X(SECRET_EMPTY,     123, "secret-empty",       "No passphrase or PIN was given.", "") \

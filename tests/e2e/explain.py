@@ -170,7 +170,7 @@ def people(out, world):
     out.result(done.returncode == 1 and "only root and the person may look" in done.stdout,
                "bob, by carol: nobody can tell", done)
     done = explain("mallory")
-    out.result(done.returncode == 3 and "mtlsctl issue mallory" in done.stdout
+    out.result(done.returncode == 3 and "mtlsctl enroll mallory" in done.stdout
                and "mtlsctl bind add mallory" in done.stdout, "mallory, who has nothing", done)
     done = explain("root")
     out.result(done.returncode == 3
