@@ -355,6 +355,24 @@ static int find_there(struct enroll_key *key, const struct place *at, struct mtl
 	return r;
 }
 
+/* Two keys of one name would be two equal lines where somebody has to choose. */
+static int refuse_same_name(struct enroll_key *key, const struct place *at, struct mtls_diag *diag)
+{
+	_cleanup_buf_ struct mtls_buf list = MTLS_BUF(CTL_PERSON_OUT_MAX);
+	const struct visit v = { .token = at->token };
+
+	int r = ctl_as_person(at->person, visit, (void *)(uintptr_t)&v, &list, diag);
+	for (size_t i = 0; r >= 0 && (i + 1) * sizeof(struct enroll_found) <= list.len; i++) {
+		const struct enroll_found *found = (const void *)(list.data + i * sizeof(*found));
+		if (strncmp(found->label, key->cn, sizeof(found->label)) == 0)
+			r = mtls_diag_set(diag, -EEXIST,
+					  "there is a key '%s' %s: without --generate it is taken; "
+					  "a new one needs another name, by --cn",
+					  key->cn, at->where);
+	}
+	return r;
+}
+
 static int make_there(struct enroll_key *key, const struct place *at, const struct kind *kind,
 		      struct mtls_buf *secret, struct mtls_buf *list, struct mtls_diag *diag)
 {
@@ -381,6 +399,8 @@ static int use_token(struct enroll_key *key, const struct place *at, struct mtls
 	int r = kind ? 0 : find_there(key, at, secret, &list, diag);
 	if (r >= 0 && !kind && !list.len)
 		kind = &kinds[0]; /* a TPM that has none yet */
+	if (r >= 0 && key->words.generate)
+		r = refuse_same_name(key, at, diag);
 	if (r >= 0 && kind && key->dry_run) {
 		(void)snprintf(key->what, sizeof(key->what), "a new key '%s' %s", key->cn,
 			       at->where);

@@ -82,6 +82,10 @@ def cards(t):
     done = Done(["enroll", "bob", "--pkcs11", "pkcs11:token=bob%27s%20card", "--json"], PIN)
     t.out.result(done.status == 0 and done.json["proven"] is True and done.json["replaced"] and done.json["file"] == file,
                  "the key that is there, once more", done)
+    for words in ([], ["--dry-run"]):
+        done = Done(["enroll", "bob", "--pkcs11", "bob's card", "--generate", "p256", *words], PIN)
+        t.expect(f"a second key of that name {words}", done, 1, "there is a key 'bob' on 'bob's card': without --generate it is taken", "--cn")
+    t.out.result(t.state("bob")[0] == [os.path.basename(file)], "and none is made", t.state("bob"))
     old = pki.read(file)
     done = Done(["renew", "bob", "--json"], None)
     t.out.result(done.status == 0 and [i["kind"] for i in done.json["items"]] == ["certs.d"] and pki.read(file) != old,
@@ -172,6 +176,9 @@ def wrong(t, card, file):
     t.expect("no driver is named", done, 1, "pkcs11_modules")
     done = t.tried("bob", "--source", "pkcs11")
     t.expect("try: no driver is named", done, 3, "pkcs11_modules")
+    write(t.world.at("pam_mtls.conf"), "sources = pkcs11\n" + t.base)
+    done = t.tried("bob")
+    t.expect("try: cards are all there is, and no driver is named", done, 3, "no-source", "no driver of cards is named in pkcs11_modules")
     t.modules = [t.readers.path]
     t.settings()
 
