@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "lib/base/str.h"
@@ -183,7 +185,13 @@ void ctl_token_quiet(void)
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	set_environment();
-	if (null < 0)
+	/*
+	 * A driver is told by the person's files what to do, which code to load too (a TPM's store
+	 * names it): in root's mtlsctl it could type into root's terminal. A group of its own hears
+	 * no ^C.
+	 */
+	if (null < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
+	    (setsid() < 0 && getsid(0) != getpid()))
 		_exit(1);
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
 		if (dup2(null, fd) < 0)

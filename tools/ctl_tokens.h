@@ -57,8 +57,9 @@ bool ctl_token_same(const struct mtls_token_info *a, const struct mtls_token_inf
 int ctl_token_uri(const struct mtls_token_info *info, struct mtls_buf *out);
 
 /*
- * In a child, before drivers are loaded: what they print goes nowhere, they read nothing, and find
- * pkcs11_environment of the settings that ctl_tokens_modules() read.
+ * In a child, before drivers are loaded: what they print goes nowhere, they read nothing, have no
+ * terminal, end with this process, and find pkcs11_environment of the settings that
+ * ctl_tokens_modules() read.
  */
 void ctl_token_quiet(void);
 

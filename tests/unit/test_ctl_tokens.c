@@ -2,6 +2,8 @@
 /* Which card is meant: labels and URIs of a command line, URIs that are shown, the usual card. */
 #include <config.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -128,6 +132,40 @@ static void same_tokens(void **state)
 	assert_false(ctl_token_same(&card, &other));
 }
 
+/* As in a shell: a terminal is there, which everybody in the session may open, and type into. */
+static int with_terminal(void)
+{
+	int terminal = posix_openpt(O_RDWR | O_CLOEXEC);
+
+	if (terminal < 0 || grantpt(terminal) < 0 || unlockpt(terminal) < 0 || setsid() < 0 ||
+	    open(ptsname(terminal), O_RDWR | O_CLOEXEC) < 0 ||
+	    open("/dev/tty", O_RDWR | O_CLOEXEC) < 0)
+		return 1;
+	pid_t pid = fork();
+	int status = 0;
+	if (pid == 0) {
+		ctl_token_quiet();
+		_exit(open("/dev/tty", O_RDWR | O_CLOEXEC) < 0 && errno == ENXIO ? 0 : 2);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status)
+									       : 3;
+}
+
+static void drivers_have_no_terminal(void **state)
+{
+	int status;
+
+	(void)state;
+	(void)fflush(NULL);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(with_terminal());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -135,6 +173,7 @@ int main(void)
 		cmocka_unit_test(shown_uris),
 		cmocka_unit_test(usual_card),
 		cmocka_unit_test(same_tokens),
+		cmocka_unit_test(drivers_have_no_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
