@@ -46,6 +46,7 @@ struct token_source {
 	struct token_entry *order[MTLS_CREDENTIALS_MAX]; /* of the last list */
 	size_t listed;
 	enum mtls_reason refused; /* why nothing may be opened; ALLOWED: it is open */
+	bool looked;              /* there was a list before */
 	bool readers;             /* ask pcscd whether it refuses us, when there is no token */
 	struct mtls_buf failed; /* what an unlocking or a signature failed at, for the next list */
 	struct mtls_buf opened; /* remarks from the opening, for each end mark */

@@ -377,6 +377,19 @@ static enum mtls_reason read_tokens(struct listing *listing)
 	return reason;
 }
 
+/* Who asks again waits for a card: what shows none may have to be started anew to see it. */
+static enum mtls_reason look(struct token_source *source)
+{
+	enum mtls_reason reason = mtls_tokens_look(source->tokens, &source->filters);
+
+	if (reason == MTLS_REASON_NO_TOKEN && source->looked) {
+		mtls_tokens_restart(source->tokens);
+		reason = mtls_tokens_look(source->tokens, &source->filters);
+	}
+	source->looked = true;
+	return reason;
+}
+
 enum mtls_reason token_list(struct token_source *source)
 {
 	mtls_buf_reset(&source->detail);
@@ -389,7 +402,7 @@ enum mtls_reason token_list(struct token_source *source)
 		source->entries[i].listed = false;
 	if (source->refused != MTLS_REASON_ALLOWED)
 		return source->refused;
-	enum mtls_reason reason = mtls_tokens_look(source->tokens, &source->filters);
+	enum mtls_reason reason = look(source);
 	for (size_t i = 0; i < source->count; i++)
 		if (!mtls_token_present(source->entries[i].token))
 			token_entry_lock(&source->entries[i]);

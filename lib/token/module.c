@@ -143,6 +143,36 @@ int mtls_tokens_open(const char *const *paths, size_t count, mtls_token_say *say
 	return 0;
 }
 
+static void restart(struct mtls_tokens *tokens, struct module *module)
+{
+	struct mtls_diag diag = { 0 };
+
+	if (module->ended)
+		return;
+	(void)module->api->C_Finalize(NULL);
+	CK_RV rv = initialise(module);
+	if (rv == CKR_OK)
+		return;
+	module->ended = true;
+	module->no_events = true;
+	(void)token_result(rv, "C_Initialize", &diag);
+	if (tokens->say)
+		tokens->say(tokens->say_ctx, module->path, diag.text);
+}
+
+void mtls_tokens_restart(struct mtls_tokens *tokens)
+{
+	for (size_t i = 0; i < tokens->all_count; i++) {
+		struct mtls_token *token = tokens->all[i];
+		mtls_token_logout(token);
+		token_session_close(token);
+		token->present = false;
+	}
+	tokens->now_count = 0;
+	for (size_t i = 0; i < tokens->module_count; i++)
+		restart(tokens, &tokens->modules[i]);
+}
+
 void mtls_tokens_free(struct mtls_tokens *tokens)
 {
 	if (!tokens)
@@ -153,7 +183,8 @@ void mtls_tokens_free(struct mtls_tokens *tokens)
 		free(tokens->all[i]);
 	}
 	for (size_t i = 0; i < tokens->module_count; i++) {
-		(void)tokens->modules[i].api->C_Finalize(NULL);
+		if (!tokens->modules[i].ended)
+			(void)tokens->modules[i].api->C_Finalize(NULL);
 		forget(&tokens->modules[i]);
 	}
 	free(tokens);

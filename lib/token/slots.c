@@ -170,6 +170,8 @@ static enum mtls_reason look_at(struct mtls_tokens *tokens, struct module *modul
 	struct mtls_diag diag = { 0 };
 	enum mtls_reason worst = MTLS_REASON_NO_TOKEN;
 
+	if (module->ended)
+		return MTLS_REASON_MODULE_FAILED;
 	/* New readers are seen by the call without room (PKCS#11 2.40, 5.5). */
 	CK_RV rv = module->api->C_GetSlotList(CK_TRUE, NULL, &count);
 	count = SLOTS_MAX;

@@ -90,6 +90,13 @@ int mtls_tokens_open(const char *const *paths, size_t count, mtls_token_say *say
 void mtls_tokens_free(struct mtls_tokens *tokens);
 MTLS_DEFINE_CLEANUP(struct mtls_tokens *, mtls_tokens_free)
 
+/*
+ * Ends the modules and starts them anew: some (SoftHSM, for one) see a token that was inserted only
+ * so. Every token is gone then, until a look finds it again. One that does not start again is told
+ * to `say`, and counts as failed.
+ */
+void mtls_tokens_restart(struct mtls_tokens *tokens);
+
 /* How many modules work. */
 size_t mtls_tokens_modules(const struct mtls_tokens *tokens);
 

@@ -15,6 +15,7 @@ struct module {
 	void *library;
 	CK_FUNCTION_LIST *api; /* the library's */
 	bool no_events;        /* C_WaitForSlotEvent is not there */
+	bool ended;            /* it did not start again: it is not called any more */
 	CK_INFO info;          /* for filters that name the library; zeros if it does not say */
 };
 

@@ -383,6 +383,46 @@ static void nothing_happens(void **state)
 	mtls_tokens_free(tokens);
 }
 
+/* The folder of SoftHSM2's tokens: away, as if the card were not in its reader, and back. */
+static void move_tokens(bool away)
+{
+	char here[160], there[160];
+	(void)snprintf(here, sizeof(here), "%s/tokens", talk_base);
+	(void)snprintf(there, sizeof(there), "%s/away", talk_base);
+	assert_int_equal(rename(away ? here : there, away ? there : here), 0);
+	if (away)
+		assert_int_equal(mkdir(here, 0755), 0);
+}
+
+static void put_back(void)
+{
+	char here[160];
+	(void)snprintf(here, sizeof(here), "%s/tokens", talk_base);
+	assert_int_equal(rmdir(here), 0);
+	move_tokens(false);
+}
+
+/* SoftHSM2 sees a new token only when it starts. */
+static void restart_finds_what_was_inserted(void **state)
+{
+	struct mtls_diag diag = { 0 };
+	(void)state;
+	move_tokens(true);
+	struct mtls_tokens *tokens = open_tokens();
+	assert_int_equal(mtls_tokens_look(tokens, NULL), MTLS_REASON_NO_TOKEN);
+	put_back();
+	mtls_tokens_restart(tokens);
+	struct mtls_token *token = the_token(tokens);
+	assert_int_equal(mtls_token_login(token, PIN, 6, &diag), MTLS_REASON_ALLOWED);
+	/* All of it ends: nobody is logged in, and a pointer from before is no token. */
+	mtls_tokens_restart(tokens);
+	assert_int_equal(mtls_tokens_count(tokens), 0);
+	assert_false(mtls_token_present(token));
+	assert_int_equal(mtls_token_login(token, PIN, 6, &diag), MTLS_REASON_TOKEN_GONE);
+	assert_ptr_equal(the_token(tokens), token);
+	mtls_tokens_free(tokens);
+}
+
 /* --- the signer on it --- */
 
 static void start(struct talk *talk, const char *id)
@@ -455,6 +495,24 @@ static void signs_with_each(void **state)
 	}
 }
 
+/* Who asks again waits for a card. */
+static void a_later_list_finds_what_was_inserted(void **state)
+{
+	struct talk talk;
+	enum mtls_presence presence;
+	(void)state;
+	move_tokens(true);
+	start(&talk, "1");
+	assert_int_equal(talk.reason, MTLS_REASON_NO_TOKEN);
+	talk_list(&talk);
+	assert_int_equal(talk.reason, MTLS_REASON_NO_TOKEN);
+	put_back();
+	talk_list(&talk);
+	assert_int_equal(talk.reason, MTLS_REASON_ALLOWED);
+	assert_int_equal(talk_unlock(&talk, PIN, &presence, &talk.tries), MTLS_REASON_ALLOWED);
+	talk_stop(&talk);
+}
+
 /* --- --- */
 
 static int write_conf(void)
@@ -507,12 +565,20 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names),        cmocka_unit_test(signatures_in_der),
-		cmocka_unit_test(public_keys),  cmocka_unit_test(results),
-		cmocka_unit_test(token_info),   cmocka_unit_test(key_pairs),
-		cmocka_unit_test(certificates), cmocka_unit_test(logins),
-		cmocka_unit_test(new_pins),     cmocka_unit_test(nothing_happens),
-		cmocka_unit_test(hand_over),    cmocka_unit_test(signs_with_each),
+		cmocka_unit_test(names),
+		cmocka_unit_test(signatures_in_der),
+		cmocka_unit_test(public_keys),
+		cmocka_unit_test(results),
+		cmocka_unit_test(token_info),
+		cmocka_unit_test(key_pairs),
+		cmocka_unit_test(certificates),
+		cmocka_unit_test(logins),
+		cmocka_unit_test(new_pins),
+		cmocka_unit_test(nothing_happens),
+		cmocka_unit_test(restart_finds_what_was_inserted),
+		cmocka_unit_test(hand_over),
+		cmocka_unit_test(signs_with_each),
+		cmocka_unit_test(a_later_list_finds_what_was_inserted),
 	};
 	if (access(module, R_OK) != 0) {
 		(void)printf("1..0 # SKIP no SoftHSM2 (softhsm2)\n");
