@@ -172,7 +172,8 @@ static enum mtls_reason ask_source(struct try *t, enum mtls_source_kind kind)
 	if (why) {
 		(void)mtls_diag_set(&t->diag, 0, "%s", why);
 		try_step(t, "source", "%s: %s", word, why);
-		return MTLS_REASON_NO_CREDENTIAL;
+		return kind == MTLS_SOURCE_AGENT ? MTLS_REASON_AGENT_MISSING
+						 : MTLS_REASON_NO_CREDENTIAL;
 	}
 	if (kind == MTLS_SOURCE_FILE)
 		try_step(t, "source", "%s: looks for keys in '%s%s'", word,
@@ -191,7 +192,9 @@ static enum mtls_reason ask_source(struct try *t, enum mtls_source_kind kind)
 /* How much a reason explains, where several sources had nothing; as in pam_mtls. */
 static int weight_of(enum mtls_reason reason)
 {
-	return reason == MTLS_REASON_NO_TOKEN ? 0 : reason == MTLS_REASON_NO_CREDENTIAL ? 1 : 3;
+	if (reason == MTLS_REASON_NO_TOKEN)
+		return 0;
+	return reason == MTLS_REASON_NO_CREDENTIAL || reason == MTLS_REASON_AGENT_MISSING ? 1 : 3;
 }
 
 static size_t kinds_of(const struct try *t, enum mtls_source_kind out[SOURCES_MAX])

@@ -70,7 +70,7 @@
 	X(SECRET_EMPTY,     123, "secret-empty",       "No passphrase or PIN was given.", "") \
 	X(SIGNER_FAILED,    124, "signer-failed",      "The key could not be used.", "mtls-signer ended or gave a wrong answer") \
 	X(SIGNER_TIMEOUT,   125, "signer-timeout",     "The key did not answer in time.", "mtls-signer was stopped at its deadline") \
-	X(KEY_UNUSABLE,     126, "key-unusable",       "The key cannot be used.", "its file is damaged, or of a type that is not supported") \
+	X(KEY_UNUSABLE,     126, "key-unusable",       "The key cannot be used.", "it is damaged, or of a type that is not supported") \
 	X(NOT_PERSON,       127, "not-person",         "You cannot unlock another person's account here.", "an unprivileged program asks for another user than the one who runs it") \
 	X(NOT_LOCAL,        128, "not-local",          "Keys of this machine are for people in front of it.", "see local_ttys in pam_mtls.conf") \
 	X(CONFIG,           129, "config",             "Certificate login is not set up correctly.", "see the system log; mtlsctl check") \

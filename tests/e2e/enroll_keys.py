@@ -176,6 +176,8 @@ def wrong(t, card, file):
     t.expect("no driver is named", done, 1, "pkcs11_modules")
     done = t.tried("bob", "--source", "pkcs11")
     t.expect("try: no driver is named", done, 3, "pkcs11_modules")
+    done = t.tried("bob", "--source", "agent")
+    t.expect("try: nobody says where an agent is", done, 3, "agent-missing", "no SSH_AUTH_SOCK")
     write(t.world.at("pam_mtls.conf"), "sources = pkcs11\n" + t.base)
     done = t.tried("bob")
     t.expect("try: cards are all there is, and no driver is named", done, 3, "no-source", "no driver of cards is named in pkcs11_modules")
