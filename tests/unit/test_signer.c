@@ -126,7 +126,8 @@ static int empty_folder(void **state)
 {
 	(void)state;
 	char command[256];
-	(void)snprintf(command, sizeof(command), "rm -rf %s/* && chmod 700 %s", folder, folder);
+	(void)snprintf(command, sizeof(command), "find %s -mindepth 1 -delete && chmod 700 %s",
+		       folder, folder);
 	return system(command);
 }
 
