@@ -100,8 +100,10 @@ def there(t):
     t.card.pull()
     t.result(w.did(*["gone: bob's card"] * 2), "taken out again", w)
     children = w.children()
-    t.result(w.end() == 0 and children and not any(os.path.exists(f"/proc/{pid}") for pid in children),
-             "it ends when it is told to, and nothing is left", w)
+    ended = w.end() == 0
+    # Whoever has become their parent reaps them.
+    nothing = wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in children), PATIENCE)
+    t.result(ended and children and nothing, "it ends when it is told to, and nothing is left", w)
     # Nothing is there when it starts, and nothing happens before something was.
     w = Watcher(t, "--on-remove", COMMAND, "--once", "--delay", "0")
     wait_for(w.children, PATIENCE)
