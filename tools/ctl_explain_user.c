@@ -227,6 +227,17 @@ static void show_sources(const struct explain_keys *keys, struct explain_report 
 	}
 }
 
+/* Keys that only a process of the person's can find. */
+static bool may_be_elsewhere(const struct mtls_settings_pam *settings)
+{
+	for (char **word = settings ? settings->sources : NULL; word && *word; word++) {
+		const int kind = mtls_source_from_word(*word);
+		if (kind == MTLS_SOURCE_AGENT || kind == MTLS_SOURCE_P11_KIT)
+			return true;
+	}
+	return false;
+}
+
 /* False: said in @report why there is no list. */
 static bool list_keys(const struct explain *e, const struct passwd *pw, struct explain_keys *keys,
 		      struct explain_report *report)
@@ -246,8 +257,17 @@ static bool list_keys(const struct explain *e, const struct passwd *pw, struct e
 		return false;
 	}
 	show_sources(keys, report);
+	const bool elsewhere = may_be_elsewhere(e->pam);
+	if (elsewhere)
+		explain_add(report, EXPLAIN_UNKNOWN, "certificates", 0,
+			    "keys of an agent and forwarded cards are not looked at: 'mtlsctl "
+			    "try%s%s', as '%s' where they are",
+			    e->service ? " --service " : "", e->service ? e->service : "",
+			    pw->pw_name);
 	if (explain_keys_count(keys))
 		return true;
+	if (elsewhere)
+		return false;
 	enum mtls_reason worst = MTLS_REASON_NO_CREDENTIAL;
 	for (size_t i = 0; i < keys->sources; i++) {
 		cards = cards || keys->source[i].kind == MTLS_SOURCE_PKCS11;

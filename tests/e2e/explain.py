@@ -175,6 +175,13 @@ def people(out, world):
     done = explain("root")
     out.result(done.returncode == 3
                and "would not enter" in done.stdout, "root", done)
+    world.change_settings("pam_mtls.conf", {**world.pam_settings(), "service sudo": {"sources": ["agent", "file"]}})
+    done = explain("mallory", "--service", "sudo")
+    out.result(done.returncode == 1 and "keys of an agent and forwarded cards are not looked at" in done.stdout
+               and "may enter or not" in done.stdout, "an agent's keys are not looked at: unknown, not refused", done)
+    done = explain("bob", "--service", "sudo")
+    out.result(done.returncode == 0 and "'bob' would enter" in done.stdout, "a file that enters beside them", done)
+    world.passing()
     done = explain("not-here")
     out.result(done.returncode == 3 and "does not exist" in done.stdout, "nobody", done)
     world.give("bob", "expired")
