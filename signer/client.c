@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/stream.h"
 #include "lib/wire/frame.h"
 #include "signer/client.h"
 
@@ -65,26 +66,6 @@ static enum mtls_reason give_up(struct signer_client *client, int err, struct mt
 	return err == -ETIMEDOUT ? MTLS_REASON_SIGNER_TIMEOUT : MTLS_REASON_SIGNER_FAILED;
 }
 
-static int send_all(int fd, const uint8_t *data, size_t len, mtls_deadline deadline)
-{
-	while (len) {
-		ssize_t n = send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0 && errno == EAGAIN) {
-			int r = mtls_wait_fd(fd, POLLOUT, deadline);
-			if (r < 0)
-				return r;
-			continue;
-		}
-		if (n < 0 && errno != EINTR)
-			return errno == EPIPE || errno == ECONNRESET ? MTLS_E_CLOSED : -errno;
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
 static int send_msg(struct signer_client *client, const struct mtls_msg *msg,
 		    mtls_deadline deadline, struct mtls_diag *diag)
 {
@@ -98,7 +79,7 @@ static int send_msg(struct signer_client *client, const struct mtls_msg *msg,
 	int r = mtls_msg_encode(msg, &der, &len, diag);
 	if (r < 0)
 		return r;
-	r = send_all(client->fd, der, len, deadline);
+	r = mtls_stream_send(client->fd, der, len, deadline);
 	explicit_bzero(der, len);
 	return r;
 }

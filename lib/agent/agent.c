@@ -11,6 +11,7 @@
 
 #include "lib/agent/agent_impl.h"
 #include "lib/base/buf.h"
+#include "lib/base/stream.h"
 
 #define HEADER_LEN 4
 #define FIRST_READ 16384 /* bytes: a usual answer at once */
@@ -121,26 +122,6 @@ int mtls_agent_connect(const char *path, uid_t owner, mtls_deadline deadline,
 
 /* --- one question, one answer --- */
 
-static int send_all(int fd, const uint8_t *data, size_t len, mtls_deadline deadline)
-{
-	while (len) {
-		ssize_t n = send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0 && errno == EAGAIN) {
-			int r = mtls_wait_fd(fd, POLLOUT, deadline);
-			if (r < 0)
-				return r;
-			continue;
-		}
-		if (n < 0 && errno != EINTR)
-			return errno == EPIPE || errno == ECONNRESET ? MTLS_E_CLOSED : -errno;
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
 /* Appends what has come, waiting for something. Also who sends without end is over in time. */
 static int receive(int fd, struct mtls_buf *buf, mtls_deadline deadline)
 {
@@ -191,7 +172,7 @@ static int ask(struct mtls_agent *agent, const struct mtls_buf *question, mtls_d
 
 	agent->broken = true;
 	if (r >= 0 && question)
-		r = send_all(agent->fd, question->data, question->len, deadline);
+		r = mtls_stream_send(agent->fd, question->data, question->len, deadline);
 	if (r >= 0)
 		r = read_answer(agent->fd, deadline, answer);
 	if (r < 0)
@@ -230,7 +211,7 @@ int mtls_agent_ask_ahead(struct mtls_agent *agent, mtls_deadline deadline)
 	if (question.err < 0)
 		return question.err;
 	agent->asked = true;
-	agent->broken = send_all(agent->fd, question.data, question.len, deadline) < 0;
+	agent->broken = mtls_stream_send(agent->fd, question.data, question.len, deadline) < 0;
 	return 0;
 }
 

@@ -9,6 +9,7 @@ libmtls_base_la_SOURCES = \
 	%D%/log.c %D%/log.h \
 	%D%/file.c %D%/file.h \
 	%D%/clock.c %D%/clock.h \
+	%D%/stream.c %D%/stream.h \
 	%D%/when.c %D%/when.h \
 	%D%/wipe.c %D%/wipe.h
 

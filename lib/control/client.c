@@ -17,6 +17,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/str.h"
+#include "lib/base/stream.h"
 #include "lib/control/client.h"
 #include "lib/wire/frame.h"
 
@@ -102,26 +103,6 @@ void mtls_control_free(struct mtls_control *control)
 	free(control);
 }
 
-static int send_all(int fd, const uint8_t *data, size_t len, mtls_deadline deadline)
-{
-	while (len) {
-		ssize_t n = send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0 && errno == EAGAIN) {
-			int r = mtls_wait_fd(fd, POLLOUT, deadline);
-			if (r < 0)
-				return r;
-			continue;
-		}
-		if (n < 0 && errno != EINTR)
-			return errno == EPIPE || errno == ECONNRESET ? MTLS_E_CLOSED : -errno;
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
 /* Any error ends the conversation, but for CLOSED in sending: the reason may still be readable. */
 static int failed(struct mtls_control *control, int err, struct mtls_diag *diag, const char *what)
 {
@@ -151,7 +132,7 @@ int mtls_control_send(struct mtls_control *control, const struct mtls_msg *msg,
 	int r = mtls_msg_encode(msg, &der, &len, diag);
 	if (r < 0)
 		return r;
-	r = send_all(control->fd, der, len, mtls_deadline_in_ms(control->timeout_ms));
+	r = mtls_stream_send(control->fd, der, len, mtls_deadline_in_ms(control->timeout_ms));
 	if (r == MTLS_E_CLOSED)
 		return mtls_diag_set(diag, r, "the daemon closed the connection");
 	return r < 0 ? failed(control, r, diag, "sending to the daemon") : 0;
