@@ -233,23 +233,15 @@ static int read_extension(struct leaf *leaf, struct mtls_der *in, struct finding
 	return apply_extension(leaf, &oid.body, value.body, findings);
 }
 
-/* extensions [3] EXPLICIT SEQUENCE, behind the two unique identifiers of old. */
 static int read_extensions(struct leaf *leaf, struct mtls_der *tbs)
 {
 	struct findings findings = { .yubico = false };
-	struct mtls_der_element element, sequence;
+	struct mtls_der list;
 
-	for (uint8_t n = 1; n <= 2; n++)
-		if (mtls_der_peek(tbs) == MTLS_DER_CONTEXT(n) && mtls_der_next(tbs, &element) < 0)
-			return MTLS_E_SYNTAX;
-	if (tbs->len == 0)
-		return 0;
-	if (mtls_der_expect(tbs, MTLS_DER_CONTEXT_CONSTRUCTED(3), &element) < 0 || tbs->len ||
-	    mtls_der_expect(&element.body, MTLS_DER_SEQUENCE, &sequence) < 0 || element.body.len)
+	if (mtls_der_extensions(tbs, &list) < 0)
 		return MTLS_E_SYNTAX;
-	for (size_t count = 0; sequence.body.len; count++)
-		if (count == LEAF_EXTENSIONS_MAX ||
-		    read_extension(leaf, &sequence.body, &findings) < 0)
+	for (size_t count = 0; list.len; count++)
+		if (count == LEAF_EXTENSIONS_MAX || read_extension(leaf, &list, &findings) < 0)
 			return MTLS_E_SYNTAX;
 	/* A CA may copy what a key attested; then it also says what the certificate is for. */
 	leaf->attestation = findings.yubico && !findings.purposes;

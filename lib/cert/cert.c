@@ -74,21 +74,9 @@ static void read_serial(struct mtls_cert *cert, struct mtls_der serial)
 	cert->serial = serial;
 }
 
-/* extensions [3] EXPLICIT SEQUENCE, behind the two unique identifiers of old. */
 static int find_extensions(struct mtls_cert *cert, struct mtls_der *tbs)
 {
-	struct mtls_der_element element, sequence;
-
-	for (uint8_t n = 1; n <= 2; n++)
-		if (mtls_der_peek(tbs) == MTLS_DER_CONTEXT(n) && mtls_der_next(tbs, &element) < 0)
-			return MTLS_E_SYNTAX;
-	if (tbs->len == 0)
-		return 0;
-	if (mtls_der_expect(tbs, MTLS_DER_CONTEXT_CONSTRUCTED(3), &element) < 0 || tbs->len ||
-	    mtls_der_expect(&element.body, MTLS_DER_SEQUENCE, &sequence) < 0 || element.body.len)
-		return MTLS_E_SYNTAX;
-	cert->extensions = sequence.body;
-	return 0;
+	return mtls_der_extensions(tbs, &cert->extensions);
 }
 
 static int slice(struct mtls_cert *cert)

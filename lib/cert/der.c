@@ -124,3 +124,22 @@ int mtls_der_oid_text(const struct mtls_der *oid, char *out, size_t size)
 	}
 	return 0;
 }
+
+int mtls_der_extensions(struct mtls_der *tbs, struct mtls_der *ret)
+{
+	struct mtls_der_element element, sequence;
+
+	/* The two unique identifiers of old. */
+	for (uint8_t n = 1; n <= 2; n++)
+		if (mtls_der_peek(tbs) == MTLS_DER_CONTEXT(n) && mtls_der_next(tbs, &element) < 0)
+			return MTLS_E_SYNTAX;
+	*ret = (struct mtls_der){ .len = 0 };
+	if (tbs->len == 0)
+		return 0;
+	/* [3] EXPLICIT */
+	if (mtls_der_expect(tbs, MTLS_DER_CONTEXT_CONSTRUCTED(3), &element) < 0 || tbs->len ||
+	    mtls_der_expect(&element.body, MTLS_DER_SEQUENCE, &sequence) < 0 || element.body.len)
+		return MTLS_E_SYNTAX;
+	*ret = sequence.body;
+	return 0;
+}

@@ -56,6 +56,13 @@ uint8_t mtls_der_peek(const struct mtls_der *in);
 bool mtls_der_equal(const struct mtls_der *der, const void *data, size_t len);
 
 /*
+ * The extensions of a certificate: @tbs stands behind subjectPublicKeyInfo and is read to its end
+ * (RFC 5280 section 4.1). *@ret: the contents of the SEQUENCE of them, empty where there are none.
+ * 0 or MTLS_E_SYNTAX.
+ */
+int mtls_der_extensions(struct mtls_der *tbs, struct mtls_der *ret);
+
+/*
  * Contents octets of an OBJECT IDENTIFIER as dotted text. Returns 0, MTLS_E_SYNTAX (empty, padded,
  * cut off) or MTLS_E_LIMIT (an arc of more than 32 bits, or @size too small).
  */
