@@ -103,6 +103,19 @@ static int name_object(struct mtls_token *token, const struct mtls_token_filters
 		       : -ENOMEM;
 }
 
+/* @values: CKA_ID, CKA_LABEL, and what else is wanted; *@ret as name_object(). */
+static enum mtls_reason read_named(struct mtls_token *token,
+				   const struct mtls_token_filters *filters, CK_ATTRIBUTE *values,
+				   CK_ULONG count, struct mtls_token_object *object, int *ret,
+				   struct mtls_diag *diag)
+{
+	enum mtls_reason reason = token_attributes(token, object->handle, values, count, diag);
+
+	if (reason == MTLS_REASON_ALLOWED)
+		*ret = name_object(token, filters, &values[0], &values[1], object);
+	return reason;
+}
+
 static enum mtls_reason read_certificate(struct mtls_token *token, struct room *room,
 					 const struct mtls_token_filters *filters,
 					 struct mtls_token_object *object, int *ret,
@@ -114,10 +127,9 @@ static enum mtls_reason read_certificate(struct mtls_token *token, struct room *
 		{ CKA_VALUE, room->value, sizeof(room->value) },
 	};
 	enum mtls_reason reason =
-		token_attributes(token, object->handle, values, MTLS_COUNT(values), diag);
+		read_named(token, filters, values, MTLS_COUNT(values), object, ret, diag);
 	if (reason != MTLS_REASON_ALLOWED)
 		return reason;
-	*ret = name_object(token, filters, &values[0], &values[1], object);
 	if (*ret > 0 && length(&values[2]) == 0)
 		*ret = MTLS_E_SYNTAX;
 	else if (*ret > 0 && mtls_msg_set_bytes(&object->data, room->value, length(&values[2])) < 0)
@@ -147,10 +159,9 @@ static enum mtls_reason read_public(struct mtls_token *token, struct room *room,
 		{ CKA_PUBLIC_EXPONENT, room->exponent, sizeof(room->exponent) },
 	};
 	enum mtls_reason reason =
-		token_attributes(token, object->handle, values, MTLS_COUNT(values), diag);
+		read_named(token, filters, values, MTLS_COUNT(values), object, ret, diag);
 	if (reason != MTLS_REASON_ALLOWED)
 		return reason;
-	*ret = name_object(token, filters, &values[0], &values[1], object);
 	const struct token_public key = {
 		.type = room->key_type,
 		.params = room->params,
@@ -190,10 +201,9 @@ static enum mtls_reason read_private(struct mtls_token *token, struct room *room
 		{ CKA_EC_PARAMS, room->params, sizeof(room->params) },
 	};
 	enum mtls_reason reason =
-		token_attributes(token, object->handle, values, MTLS_COUNT(values), diag);
+		read_named(token, filters, values, MTLS_COUNT(values), object, ret, diag);
 	if (reason != MTLS_REASON_ALLOWED)
 		return reason;
-	*ret = name_object(token, filters, &values[0], &values[1], object);
 	if (room->key_type == CKK_RSA)
 		object->key_type = MTLS_KEY_TYPE_RSA;
 	else if (room->key_type == CKK_EC || room->key_type == CKK_EC_EDWARDS)
