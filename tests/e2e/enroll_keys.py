@@ -269,10 +269,25 @@ def agents(t):
                           env={**os.environ, **where})
     t.out.result("the key 'green' in the agent" in done.stdout, "found behind a cleaned environment", done.stdout)
     strangers(t, agent)
+    full_disk(t, where)
     agent.end()
     done = Done(["enroll", "bob", "--agent", "--socket", agent.path], None)
     t.expect("an agent that is gone", done, 1, "no agent answers")
     t.world.forget("bob")
+
+
+def full_disk(t, where):
+    """No room for the certificate of a key that is elsewhere."""
+    folder = t.world.at("certs.d")
+    before = t.state("bob")
+    run("mount", "-t", "tmpfs", "-o", "size=4k,mode=0755", "tmpfs", folder)
+    with open(folder + "/fill", "wb") as file:
+        file.write(b"x" * 4096)
+    done = Done(["enroll", "bob", "--agent", "--key-comment", "red"], None, where)
+    t.expect("a full disk", done, 1, "No space left")
+    t.out.result(os.listdir(folder) == ["fill"], "a full disk: no half of a file is left", done)
+    run("umount", folder)
+    t.out.result(t.state("bob") == before, "a full disk: nothing is bound", t.state("bob"))
 
 
 def strangers(t, agent):
