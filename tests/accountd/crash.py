@@ -188,8 +188,9 @@ class Crash:
         if answer.code == world.OK:
             self.model_after(verb, fields)
         elif answer.code == world.UNPUBLISHED:
-            self.unsure.append((verb, fields))
-            self.certain.append((verb, fields))
+            change = (verb, fields)
+            self.unsure.append(change)
+            self.certain.append(change)
         else:
             self.refused(verb, fields, answer)
 
@@ -212,15 +213,17 @@ class Crash:
                     grown.append(after)
                 except KeyError:
                     pass  # cannot have been made in this state
-                if change not in certain:
+                # The same change may have been asked for twice: the object counts, not its value.
+                if not any(change is sure for sure in certain):
                     grown.append(state)
             states = grown
         return states
 
     def model_after(self, verb, fields):
         """@verb is acknowledged: now the snapshot tells, and must tell what could be."""
-        self.unsure.append((verb, fields))
-        self.certain.append((verb, fields))
+        change = (verb, fields)
+        self.unsure.append(change)
+        self.certain.append(change)
         found = self.look()
         facts = facts_of(found)
         for state in self.outcomes(self.certain):
